@@ -1,0 +1,54 @@
+/*
+ * The only room that names OpenSSL's EVP. Works with a FIPS provider the user supplies: algorithms are fetched once,
+ * by name, at start. Every function is thread safe; contexts are kept per thread and hold no key between calls.
+ * Failure of the library itself is AMP_ERR_CRYPTO; bytes that do not verify are AMP_ERR_NOT_AUTHENTIC, never both.
+ */
+#ifndef AMP_CRYPTO_CRYPTO_H
+#define AMP_CRYPTO_CRYPTO_H
+
+#include "secret/secret.h"
+
+#define AMP_SHA256_LEN 32
+#define AMP_GCM_TAG_LEN 16
+#define AMP_GCM_NONCE_LEN 12
+
+/* Fetches the algorithms and proves each on one published vector. Call once, first. */
+enum amp_err amp_crypto_init(void) AMP_MUST_USE;
+/* Frees this thread's contexts, wiping their state; call before a thread that used the room ends. */
+void amp_crypto_thread_fini(void);
+
+/* FIPS 180-4. `parts`: hashed one behind the other. */
+enum amp_err amp_sha256(uint8_t out[AMP_SHA256_LEN], const struct amp_slice *parts, size_t count) AMP_MUST_USE;
+
+/* RFC 2104 with SHA-256 over the parts, one behind the other. */
+enum amp_err amp_hmac_sha256(uint8_t out[AMP_SHA256_LEN], struct amp_slice key, const struct amp_slice *parts,
+                             size_t count) AMP_MUST_USE;
+
+/* RFC 5869 with SHA-256. `out_len` at most 255*32. */
+enum amp_err amp_hkdf_sha256(uint8_t *out, size_t out_len, struct amp_slice key, struct amp_slice salt,
+                             struct amp_slice info) AMP_MUST_USE;
+
+/* AES-256-GCM (SP 800-38D). `out` has room for len + AMP_GCM_TAG_LEN: ciphertext, then tag. in == out is allowed. */
+enum amp_err amp_gcm_seal(uint8_t *out, const struct amp_key256 *key, const uint8_t nonce[AMP_GCM_NONCE_LEN],
+                          struct amp_slice aad, const uint8_t *in, size_t len) AMP_MUST_USE;
+/*
+ * The reverse: `len` counts ciphertext and tag; writes len - AMP_GCM_TAG_LEN bytes. AMP_ERR_NOT_AUTHENTIC where the
+ * tag does not verify, and then `out` is zeroed.
+ */
+enum amp_err amp_gcm_open(uint8_t *out, const struct amp_key256 *key, const uint8_t nonce[AMP_GCM_NONCE_LEN],
+                          struct amp_slice aad, const uint8_t *in, size_t len) AMP_MUST_USE;
+
+/* AES-256 key wrap with padding (RFC 5649). Writes amp_kwp_len(len) bytes. */
+static inline size_t amp_kwp_len(size_t len)
+{
+    return ((len + 7) / 8) * 8 + 8;
+}
+enum amp_err amp_kwp_wrap(uint8_t *out, const struct amp_key256 *kek, const uint8_t *in, size_t len) AMP_MUST_USE;
+/* *out_len: capacity in, length out. AMP_ERR_NOT_AUTHENTIC where it does not unwrap; `out` is zeroed then. */
+enum amp_err amp_kwp_unwrap(uint8_t *out, size_t *out_len, const struct amp_key256 *kek, const uint8_t *in,
+                            size_t len) AMP_MUST_USE;
+
+/* Random bytes from the DRBG of this thread (SP 800-90A), reseeded from the kernel. */
+enum amp_err amp_random(void *out, size_t len) AMP_MUST_USE;
+
+#endif
