@@ -1,0 +1,52 @@
+#include "base/clock.h"
+
+#include <stddef.h>
+#include <time.h>
+
+#include "base/log.h"
+
+static int64_t read_ms(clockid_t id)
+{
+    struct timespec now;
+    if (clock_gettime(id, &now) != 0)
+        amp_fatal("the system has no clock");
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t system_unix_ms(void *ctx)
+{
+    return read_ms(CLOCK_REALTIME);
+}
+
+static int64_t system_mono_ms(void *ctx)
+{
+    return read_ms(CLOCK_BOOTTIME);
+}
+
+struct amp_clock amp_clock_system(void)
+{
+    static const struct amp_clock_ops ops = {.unix_ms = system_unix_ms, .mono_ms = system_mono_ms};
+    return (struct amp_clock){&ops, NULL};
+}
+
+static int64_t fake_unix_ms(void *ctx)
+{
+    return ((const struct amp_clock_fake *)ctx)->unix_ms;
+}
+
+static int64_t fake_mono_ms(void *ctx)
+{
+    return ((const struct amp_clock_fake *)ctx)->mono_ms;
+}
+
+struct amp_clock amp_clock_fake(struct amp_clock_fake *fake)
+{
+    static const struct amp_clock_ops ops = {.unix_ms = fake_unix_ms, .mono_ms = fake_mono_ms};
+    return (struct amp_clock){&ops, fake};
+}
+
+void amp_clock_fake_advance(struct amp_clock_fake *fake, int64_t ms)
+{
+    fake->unix_ms += ms;
+    fake->mono_ms += ms;
+}

@@ -1,0 +1,17 @@
+/* Comparisons that neither branch nor index: masks, all ones where true. For numbers below 2^31. */
+#ifndef AMP_BASE_CT_H
+#define AMP_BASE_CT_H
+
+#include <stdint.h>
+
+static inline uint32_t amp_ct_less(uint32_t a, uint32_t b)
+{
+    return 0 - ((a - b) >> 31);
+}
+
+static inline uint32_t amp_ct_within(uint32_t value, uint32_t first, uint32_t last)
+{
+    return ~amp_ct_less(value, first) & ~amp_ct_less(last, value);
+}
+
+#endif
