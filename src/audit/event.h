@@ -1,0 +1,85 @@
+/*
+ * What the event log records (PCI DSS 10.2.1, 10.2.2: who, what, when, outcome, from where, which resource) and its
+ * binary form on the way to the scribe. No event can hold card data, a token or a secret: it has no field for one.
+ */
+#ifndef AMP_AUDIT_EVENT_H
+#define AMP_AUDIT_EVENT_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+/* X(SYMBOL, name in the log) */
+#define AMP_ACTS(X)                                                                                                    \
+    X(TOKENIZE, "token.create")                                                                                        \
+    X(INSPECT, "token.inspect")                                                                                        \
+    X(CLAIM, "token.claim")                                                                                            \
+    X(COMMIT, "token.commit")                                                                                          \
+    X(ABORT, "token.abort")                                                                                            \
+    X(REDEEM, "token.redeem")                                                                                          \
+    X(REVOKE, "token.revoke")                                                                                          \
+    X(EXPIRE, "token.expire") /* count: how many were wiped */                                                         \
+    X(LEASE_LAPSE, "token.lease_lapse")                                                                                \
+    X(REQUEST, "request") /* a refused request that names no act */                                                    \
+    X(CONNECTION, "connection") /* a refused connection: TLS failure, malformed bytes */                               \
+    X(KEY_CREATE, "key.create")                                                                                        \
+    X(KEY_ROTATE, "key.rotate")                                                                                        \
+    X(KEY_DISABLE, "key.disable")                                                                                      \
+    X(KEY_LIST, "key.list")                                                                                            \
+    X(EPOCH_KEY, "key.epoch") /* an epoch key was made and handed to front */                                          \
+    X(LOG_START, "log.start")                                                                                          \
+    X(LOG_EPOCH, "log.epoch")                                                                                          \
+    X(SERVICE_START, "service.start")                                                                                  \
+    X(SERVICE_STOP, "service.stop")                                                                                    \
+    X(ROLE_START, "role.start")                                                                                        \
+    X(ROLE_DIED, "role.died") /* count: volatile tokens lost where known */                                            \
+    X(ROLE_VIOLATION, "role.violation")                                                                                \
+    X(CONFIG_RELOAD, "config.reload")                                                                                  \
+    X(CLOCK_JUMP, "clock.jump")
+
+enum amp_act {
+#define X(symbol, name) AMP_ACT_##symbol,
+    AMP_ACTS(X)
+#undef X
+    AMP_ACT_COUNT_
+};
+const char *amp_act_name(enum amp_act act);
+
+enum amp_outcome {
+    AMP_OUTCOME_SUCCESS,
+    AMP_OUTCOME_REFUSED, /* it did not verify, or may not, or cannot be: a discard */
+    AMP_OUTCOME_FAILURE, /* we could not */
+    AMP_OUTCOME_COUNT_
+};
+const char *amp_outcome_name(enum amp_outcome outcome);
+
+#define AMP_EVENT_WHO_MAX 20    /* access key id, or a role's or "uid:1000" name */
+#define AMP_EVENT_SOURCE_MAX 56 /* "[2001:db8::1]:12345", "local" */
+#define AMP_EVENT_QUEUE_MAX 80
+
+struct amp_event {
+    int64_t unix_ms;
+    enum amp_act act;
+    enum amp_outcome outcome;
+    enum amp_err code; /* why, where refused or failed */
+    bool alarm;        /* somebody should look */
+    bool has_token;
+    uint8_t token_reference[16]; /* amp_token_hash's reference */
+    uint64_t request_id;         /* 0: none */
+    uint64_t count;              /* 0: not counted; else how many the event stands for */
+    struct amp_slice who;        /* empty where nobody is known; only verified ids, else see `claims_to_be` */
+    bool who_unverified;         /* `who` is what an unverified request claimed */
+    struct amp_slice source;
+    struct amp_slice queue;
+};
+
+/* Packed length at most this. */
+#define AMP_EVENT_PACKED_MAX 256
+
+void amp_event_pack(struct amp_out *out, const struct amp_event *event);
+/* Slices borrow from `packed`. Reads one event from its front; *used counts its bytes. AMP_ERR_INVALID for any other
+ * form; `who`, `source` and `queue` are checked to be printable ASCII without quote or backslash. */
+enum amp_err amp_event_unpack(struct amp_event *event, struct amp_slice packed, size_t *used) AMP_MUST_USE;
+/* The members of the log's JSON line for it, without braces, from "time" to the last. */
+void amp_event_write_json(struct amp_out *out, const struct amp_event *event, const char *role);
+
+#endif

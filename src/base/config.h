@@ -1,0 +1,65 @@
+/*
+ * The daemon's configuration as values that were checked already: a role that is handed one need not doubt it. Read
+ * from YAML in room daemon (daemon/config.h), by the supervisor and then again, from the same text, by every role.
+ */
+#ifndef AMP_BASE_CONFIG_H
+#define AMP_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+
+#define AMP_CONFIG_PATH_MAX 1024 /* with its NUL */
+#define AMP_CONFIG_ADDRESS_MAX 64 /* "[2001:db8::1]:8443" with its NUL */
+#define AMP_CONFIG_ADDRESSES_MAX 8
+#define AMP_CONFIG_WORKERS_MAX 64
+
+enum amp_config_provider { AMP_CONFIG_PROVIDER_EPHEMERAL, AMP_CONFIG_PROVIDER_FILE };
+
+struct amp_config_listen {
+    char address[AMP_CONFIG_ADDRESSES_MAX][AMP_CONFIG_ADDRESS_MAX]; /* numeric, as "127.0.0.1:8443", "[::1]:8443" */
+    uint32_t address_count;                                         /* at least 1 */
+    uint32_t backlog;
+    char cert[AMP_CONFIG_PATH_MAX]; /* absolute paths; roles are handed the open files instead */
+    char key[AMP_CONFIG_PATH_MAX];
+    char client_ca[AMP_CONFIG_PATH_MAX]; /* "": no client certificates */
+};
+
+struct amp_config_limits {
+    int64_t handshake_ms; /* from accept to the end of the TLS handshake */
+    int64_t header_ms;    /* from a request's first byte to the end of its header */
+    int64_t body_ms;      /* from there to the end of its body */
+    int64_t request_ms;   /* from there to the end of its answer */
+    int64_t idle_ms;      /* a kept-alive connection between requests */
+    uint32_t max_connections;
+    uint32_t max_connections_per_source;
+};
+
+struct amp_config {
+    bool dev; /* development mode: memory may stay unlocked, loopback only */
+    enum amp_log_level log_level;
+    uint32_t workers; /* event loops of front, 1 to AMP_CONFIG_WORKERS_MAX */
+    char state[AMP_CONFIG_PATH_MAX];
+    struct amp_config_listen listen;
+    struct {
+        int64_t clock_skew_ms; /* at most 900000 */
+        uint32_t replay_max;   /* signatures remembered at once */
+    } auth;
+    struct {
+        int64_t ttl_ms;     /* default life of a token */
+        int64_t ttl_max_ms; /* at most 900000 */
+        uint64_t memory_max; /* bytes */
+    } vault;
+    struct {
+        bool bin8; /* show the first 8 digits of numbers of 16 and more */
+    } mask;
+    struct {
+        enum amp_config_provider provider;
+        char file[AMP_CONFIG_PATH_MAX]; /* where provider is file */
+    } keys;
+    struct amp_config_limits limits;
+};
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * A role's way to the event log: numbers its events, sends them to the scribe in batches, keeps what is not written
+ * yet and sends it again to a restarted scribe, and tells how far the log is durable. One per thread.
+ */
+#ifndef AMP_IPC_RECORDER_H
+#define AMP_IPC_RECORDER_H
+
+#include "audit/event.h"
+#include "ipc/ipc.h"
+
+struct amp_recorder;
+/* `durable` is called whenever more of the log became durable, with the highest durable number. */
+enum amp_err amp_recorder_new(struct amp_recorder **out, struct event_base *base,
+                              void (*durable)(void *ctx, uint64_t number), void *ctx) AMP_MUST_USE;
+void amp_recorder_free(struct amp_recorder *recorder);
+/* Gives it the link to the scribe (taken), at start and after each restart; unwritten events are sent again. */
+void amp_recorder_attach(struct amp_recorder *recorder, enum amp_role self, int fd);
+/* The scribe answers and its log is writable: otherwise work must be refused (AMP_ERR_AUDIT_UNAVAILABLE). */
+bool amp_recorder_ready(const struct amp_recorder *recorder);
+/*
+ * Adds an event; *number is its number (from 1). Sent by amp_recorder_flush. `want_durable`: ask the scribe to sync it
+ * soon; others reach the disk with the next sync or within a second. AMP_ERR_AUDIT_UNAVAILABLE where 4 MiB wait.
+ */
+enum amp_err amp_recorder_add(struct amp_recorder *recorder, const struct amp_event *event, bool want_durable,
+                              uint64_t *number) AMP_MUST_USE;
+/* Sends what was added, once per turn of the loop. */
+void amp_recorder_flush(struct amp_recorder *recorder);
+/* Everything added is durable. */
+bool amp_recorder_idle(const struct amp_recorder *recorder);
+
+#endif
