@@ -1,0 +1,400 @@
+"""What end-to-end tests share: a daemon of one's own, and every way to speak to it.
+
+    with Daemon() as daemon:
+        answer = daemon.client().post("/v1/tokens", {"card": CARD})
+        self.assertEqual(answer.status, 201)
+
+AMPOULE_BUILD names the build directory whose programs are used (default: build).
+"""
+import datetime
+import http.client
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("AMPOULE_BUILD", "build"))
+AMPOULED = os.path.join(BUILD, "src", "daemon", "ampouled")
+AMPOULE = os.path.join(BUILD, "src", "cli", "ampoule")
+
+# Sanitizers and two tests at a time make everything slower; nothing waits this long where all is well.
+START_SECONDS = 30
+STOP_SECONDS = 30
+ANSWER_SECONDS = 30
+
+CARD = {"number": "4111111111111111", "exp_month": 12, "exp_year": 2030, "cvc": "123", "name": "J DOE"}
+
+
+def wait_until(condition, seconds=10, what="condition"):
+    """The first true value of condition(), polled; AssertionError where it never came."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {seconds} s")
+        time.sleep(0.01)
+
+
+def free_port():
+    """A TCP port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Answer:
+    """One HTTP response: status, headers (names in lower case), body; .json() and .code of a problem document."""
+
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def code(self):
+        return self.json().get("code")
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:300]!r}>"
+
+
+class Signer:
+    """AWS Signature Version 4 as botocore makes it; `shift` moves the clock by seconds."""
+
+    def __init__(self, key_id, secret, region="us-east-1", service="ampoule"):
+        self.credentials = Credentials(key_id, secret)
+        self.region = region
+        self.service = service
+
+    def headers(self, method, url, body=b"", headers=None, shift=0, fresh=True):
+        """The headers of a signed request. `fresh` adds one that makes twins of the same second differ."""
+        wanted = dict(headers or {})
+        if fresh:
+            wanted.setdefault("x-ampoule-nonce", secrets.token_hex(8))
+        request = AWSRequest(method=method, url=url, data=body, headers=wanted)
+        auth = SigV4Auth(self.credentials, self.service, self.region)
+        moment = datetime.datetime.utcnow() + datetime.timedelta(seconds=shift)
+        request.context["timestamp"] = moment.strftime("%Y%m%dT%H%M%SZ")
+        # What SigV4Auth.add_auth does, but at a moment of our choice.
+        auth._modify_request_before_signing(request)
+        canonical = auth.canonical_request(request)
+        auth._inject_signature_to_request(request, auth.signature(auth.string_to_sign(request, canonical), request))
+        return dict(request.headers.items())
+
+
+class Client:
+    """A keep-alive connection that signs every request."""
+
+    def __init__(self, daemon, key_id=None, secret=None, service="ampoule"):
+        self.daemon = daemon
+        self.signer = Signer(key_id or daemon.key_id, secret or daemon.secret, daemon.region, service)
+        self._connection = None
+
+    def request(self, method, path, body=None, headers=None, signed=True, change=None, **signing):
+        """An Answer. `body`: bytes as they are, anything else as JSON. `change(headers)` may tamper after signing."""
+        payload = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        wanted = dict(headers or {})
+        if payload and not any(name.lower() == "content-type" for name in wanted):
+            wanted["content-type"] = "application/json"
+        if signed:
+            wanted = self.signer.headers(method, self.daemon.url + path, payload, wanted, **signing)
+        if change:
+            change(wanted)
+        return self.send(method, path, payload, wanted)
+
+    def send(self, method, path, payload, headers):
+        """Sends exactly this on the open connection, or on a new one where it was closed meanwhile."""
+        for attempt in (1, 2):
+            fresh = self._connection is None
+            if fresh:
+                self._connection = http.client.HTTPSConnection(
+                    self.daemon.host, self.daemon.port, timeout=ANSWER_SECONDS, context=self.daemon.tls_context())
+            try:
+                self._connection.request(method, path, body=payload or None, headers=headers)
+                response = self._connection.getresponse()
+                answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+                if response.will_close:
+                    self.close()
+                return answer
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                self.close()
+                if fresh or attempt == 2:
+                    raise
+        raise AssertionError("not reached")
+
+    def get(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def post(self, path, body=None, **options):
+        return self.request("POST", path, body, **options)
+
+    def delete(self, path, **options):
+        return self.request("DELETE", path, **options)
+
+    def tokenize(self, card=None, **members):
+        """The new token; AssertionError where it is refused."""
+        answer = self.post("/v1/tokens", dict({"card": card or CARD}, **members))
+        if answer.status != 201:
+            raise AssertionError(f"tokenize: {answer!r}")
+        return answer.json()["token"]
+
+    def close(self):
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class RawTls:
+    """A TLS connection for bytes that no HTTP library would send."""
+
+    def __init__(self, daemon, context=None):
+        plain = socket.create_connection((daemon.host, daemon.port), timeout=ANSWER_SECONDS)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = (context or daemon.tls_context()).wrap_socket(plain, server_hostname=daemon.host)
+        self._rest = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def _more(self):
+        try:
+            return self.socket.recv(65536)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError):
+            return b""
+
+    def read_answer(self):
+        """The next complete response as an Answer, or None where the peer closed without one."""
+        while b"\r\n\r\n" not in self._rest:
+            more = self._more()
+            if not more:
+                return None
+            self._rest += more
+        head, self._rest = self._rest.split(b"\r\n\r\n", 1)
+        lines = head.decode("latin-1").split("\r\n")
+        headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers[name.strip().lower()] = value.strip()
+        length = int(headers.get("content-length", "0"))
+        while len(self._rest) < length:
+            more = self._more()
+            if not more:
+                raise AssertionError("the response's body is shorter than its Content-Length")
+            self._rest += more
+        body, self._rest = self._rest[:length], self._rest[length:]
+        return Answer(int(lines[0].split()[1]), headers, body)
+
+    def read_to_end(self):
+        """Every byte until the peer closes."""
+        data = self._rest
+        self._rest = b""
+        while True:
+            more = self._more()
+            if not more:
+                return data
+            data += more
+
+    def is_closed(self):
+        """True once the peer has closed (waits for it), False where more bytes came instead."""
+        return not self._rest and self._more() == b""
+
+    def close(self):
+        self.socket.close()
+
+
+def raw_request(method, path, host, headers=None, body=b""):
+    """The bytes of a plain request, for tests that break them afterwards."""
+    lines = [f"{method} {path} HTTP/1.1", f"host: {host}"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items() if name.lower() != "host"]
+    if body and not any(name.lower() in ("content-length", "transfer-encoding") for name in (headers or {})):
+        lines.append(f"content-length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+
+
+class Daemon:
+    """An ampouled in development mode, on a port and in a state directory of its own."""
+
+    def __init__(self, *args, env=None, port=None):
+        self.args = list(args)
+        self.extra_env = env or {}
+        self.state = tempfile.mkdtemp(prefix="ampoule-e2e-")
+        self.port = port or free_port()
+        self.host = "127.0.0.1"
+        self.process = None
+        self.log_path = os.path.join(self.state, "stderr.log")
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.process is not None and kind is None:
+                self.stop()
+        finally:
+            self.destroy()
+
+    # life
+
+    def start(self):
+        """Returns once the daemon is ready; AssertionError with its log where it is not."""
+        env_file = os.path.join(self.state, "dev.env")
+        if os.path.exists(env_file):
+            os.unlink(env_file)
+        command = [AMPOULED, "--dev", "--state", self.state, "--listen", f"{self.host}:{self.port}"] + self.args
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={**os.environ, **self.extra_env})
+        try:
+            wait_until(lambda: os.path.exists(env_file) or self.process.poll() is not None, START_SECONDS, "dev.env")
+        except AssertionError as late:
+            raise AssertionError(f"{late}:\n{self.log()}") from None
+        if self.process.poll() is not None:
+            raise AssertionError(f"ampouled ended with {self.process.returncode}:\n{self.log()}")
+        self._read_env(env_file)
+        return self
+
+    def _read_env(self, env_file):
+        values = {}
+        with open(env_file, encoding="utf-8") as lines:
+            for line in lines:
+                name, found, value = line.strip().removeprefix("export ").partition("=")
+                if found and not name.startswith("#"):
+                    values[name] = value.strip("'\"")
+        self.env = values
+        self.url = values["AMPOULE_URL"].rstrip("/")
+        self.ca = values["AMPOULE_CA"]
+        self.key_id = values["AWS_ACCESS_KEY_ID"]
+        self.secret = values["AWS_SECRET_ACCESS_KEY"]
+        self.region = values.get("AWS_REGION", "us-east-1")
+        parts = urllib.parse.urlsplit(self.url)
+        self.host, self.port = parts.hostname, parts.port
+
+    def stop(self, expect=0):
+        """SIGTERM; AssertionError where it does not end in time, or not with this exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"ampouled did not end on SIGTERM:\n{self.log()}") from None
+        finally:
+            self.process = None
+        if code != expect:
+            raise AssertionError(f"ampouled ended with {code}, not {expect}:\n{self.log()}")
+
+    def destroy(self):
+        """Ends whatever still runs and removes the state directory."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process = None
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def log(self):
+        """What the daemon wrote to its standard streams."""
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    # processes
+
+    def pids(self):
+        """Every process of this daemon, the supervisor first."""
+        found = [self.process.pid]
+        for pid in found:
+            for task in _listdir(f"/proc/{pid}/task"):
+                found += [int(child) for child in _read(f"/proc/{pid}/task/{task}/children").split()]
+        return found
+
+    def roles(self):
+        """{"front": pid, "keeper": pid, "scribe": pid}: told by the name or the arguments of each child."""
+        roles = {}
+        for pid in self.pids()[1:]:
+            words = (_read(f"/proc/{pid}/comm") + " " + _read(f"/proc/{pid}/cmdline").replace("\0", " "))
+            for role in ("front", "keeper", "scribe", "courier"):
+                if role in words:
+                    roles[role] = pid
+        return roles
+
+    # event log
+
+    def events(self):
+        """Every record of the event log so far, oldest first. An incomplete last line is not yet one."""
+        folder = os.path.join(self.state, "audit")
+        records = []
+        for name in sorted(_listdir(folder)):
+            if name.endswith(".jsonl"):
+                text = _read(os.path.join(folder, name))
+                records += [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines() if line]
+        return records
+
+    def wait_event(self, wanted, seconds=10):
+        """The first record for which wanted(record) is true."""
+        return wait_until(lambda: next((event for event in self.events() if wanted(event)), None), seconds,
+                          "the event awaited")
+
+    # ways to speak to it
+
+    def tls_context(self):
+        return ssl.create_default_context(cafile=self.ca)
+
+    def client(self, key_id=None, secret=None, service="ampoule"):
+        return Client(self, key_id, secret, service)
+
+    def raw(self, context=None):
+        return RawTls(self, context)
+
+    def curl(self, path, *args, input=None, check=False):
+        """curl with its own SigV4, a client that is not ours; a CompletedProcess with text output."""
+        command = ["curl", "--silent", "--show-error", "--max-time", str(ANSWER_SECONDS), "--cacert", self.ca,
+                   "--aws-sigv4", f"aws:amz:{self.region}:ampoule", "--user", f"{self.key_id}:{self.secret}",
+                   *args, self.url + path]
+        return subprocess.run(command, input=input, capture_output=True, text=True, timeout=2 * ANSWER_SECONDS,
+                              check=check)
+
+    def cli(self, *args, input=None, env=None):
+        """The command line with this daemon's connection; a CompletedProcess with text output."""
+        return subprocess.run([AMPOULE, *args], input=input, capture_output=True, text=True,
+                              timeout=2 * ANSWER_SECONDS, check=False,
+                              env={**os.environ, **self.env, **(env or {})})
+
+
+def _listdir(path):
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as source:
+            return source.read()
+    except OSError:
+        return ""
