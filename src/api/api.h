@@ -1,0 +1,113 @@
+/*
+ * The native API (spec section 3): a verified request in, an answer out, no sockets. One struct amp_api per worker over
+ * the shared stores. Routes are rows of one table; docs/openapi.json describes exactly these.
+ */
+#ifndef AMP_API_API_H
+#define AMP_API_API_H
+
+#include "audit/event.h"
+#include "base/clock.h"
+#include "keys/principal.h"
+#include "seal/seal.h"
+#include "store/idempotency.h"
+#include "store/vault.h"
+#include "wire/http1.h"
+
+#define AMP_API_MAX_BODY (256 * 1024)
+
+/* What is told by /readyz; front fills it before each call to that route. */
+struct amp_api_readiness {
+    bool dev;
+    bool memory_locked;
+    bool log_writable;
+    bool keeper_reachable;
+    bool epoch_key;
+    bool draining;
+    const char *key_provider; /* "ephemeral", "file" */
+};
+
+struct amp_api_config {
+    struct amp_clock clock;
+    struct amp_vault *vault;
+    struct amp_epochs *epochs;
+    struct amp_token_keys *token_keys;
+    struct amp_idempotency *idempotency;
+    int64_t ttl_ms;     /* where the request names none */
+    int64_t ttl_max_ms;
+    bool mask_bin8;
+    void *ctx;
+    /* Records an event (amp_recorder_add); *number for the answer's gate. */
+    enum amp_err (*record)(void *ctx, const struct amp_event *event, bool want_durable, uint64_t *number);
+    void (*readiness)(void *ctx, struct amp_api_readiness *out);
+};
+
+struct amp_api;
+enum amp_err amp_api_new(struct amp_api **out, const struct amp_api_config *config) AMP_MUST_USE;
+void amp_api_free(struct amp_api *api);
+
+struct amp_api_request;
+struct amp_api_response;
+
+struct amp_route {
+    enum amp_method method;
+    const char *path; /* exact */
+    enum amp_act act; /* what a refusal of it is recorded as */
+    bool open;        /* served without authentication */
+    size_t max_body;
+    void (*handle)(struct amp_api *api, const struct amp_api_request *request, struct amp_api_response *response);
+};
+/* The table, for the router, for front and for the test that holds it against docs/openapi.json. */
+extern const struct amp_route amp_api_routes[];
+extern const size_t amp_api_route_count;
+/* AMP_OK and *route; AMP_ERR_NOT_FOUND; AMP_ERR_METHOD_NOT_ALLOWED and *allow ("GET, HEAD"; static storage). HEAD is
+ * taken where GET is. */
+enum amp_err amp_api_route(enum amp_method method, struct amp_slice path, const struct amp_route **route,
+                           const char **allow) AMP_MUST_USE;
+
+struct amp_api_request {
+    const struct amp_route *route;
+    const struct amp_http1_head *head;
+    const struct amp_principal *who; /* verified; NULL on open routes */
+    uint8_t *body;                   /* writable: JSON is unescaped in place */
+    size_t body_len;
+    struct amp_event event; /* time, who, source, request id, act are filled; handlers copy it and add the outcome */
+};
+
+/* What must happen to the vault once the answer's record is durable, or will not be. */
+enum amp_settle_kind { AMP_SETTLE_NONE, AMP_SETTLE_CLAIM, AMP_SETTLE_REDEEM };
+struct amp_settle {
+    enum amp_settle_kind kind;
+    uint8_t claim[AMP_VAULT_CLAIM_LEN];
+    uint8_t who[AMP_PRINCIPAL_ID_LEN];
+    bool has_idempotency;
+    uint8_t idempotency[AMP_IDEMPOTENCY_HASH_LEN];
+    struct amp_secret_buf idempotent_answer; /* sealed; freed by amp_api_settle */
+    int64_t idempotency_ttl_ms;
+    struct amp_event event; /* the record made, for the one that takes it back */
+};
+
+struct amp_api_response {
+    int status;
+    enum amp_err err;           /* AMP_OK, or what a problem document in the body says */
+    const char *content_type;   /* NULL: no body */
+    struct amp_secret_buf body; /* the caller frees it (wiped) */
+    uint32_t retry_after_s;
+    const char *allow;
+    uint64_t gate; /* not 0: hold the answer back until this event is durable, then amp_api_settle */
+    struct amp_settle settle;
+};
+
+/* Serves a verified request. The response is initialised here; free it with amp_api_response_fini. Card data that was
+ * in `body` is wiped by the caller with the buffer. */
+void amp_api_serve(struct amp_api *api, const struct amp_api_request *request, struct amp_api_response *response);
+/* Fills a response with the problem document for `err` and records the discard: the one door for refusals. */
+void amp_api_refuse(struct amp_api *api, const struct amp_event *event, enum amp_err err, const char *allow,
+                    uint32_t retry_after_s, struct amp_api_response *response);
+/*
+ * For a gated response: `durable` true: commits (redeem) or confirms (claim) and the answer may leave; false: the claim
+ * is aborted, the answer is replaced by a problem document (audit_unavailable) and the token is free again.
+ */
+void amp_api_settle(struct amp_api *api, struct amp_api_response *response, bool durable);
+void amp_api_response_fini(struct amp_api_response *response);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * TLS and HTTP/1.1 for one worker thread: accepts, reads whole requests, hands each over once, writes the answer.
+ * Keep-alive, pipelining (answers in order), chunked bodies, Expect: 100-continue, a deadline for every phase.
+ * Bodies are read into, and answers built in, secret memory and wiped as soon as they are done with; an idle
+ * connection holds no buffer.
+ */
+#ifndef AMP_NET_NET_H
+#define AMP_NET_NET_H
+
+#include "base/clock.h"
+#include "secret/secret.h"
+#include "wire/http1.h"
+
+struct event_base;
+
+/* The TLS side, shared by all workers and replaced whole on reload. Reference counted; any thread. */
+struct amp_tls;
+struct amp_tls_config {
+    int cert_fd;      /* PEM chain; read from its start, left open */
+    int key_fd;       /* PEM private key */
+    int client_ca_fd; /* PEM roots for client certificates, which are then required; -1: none asked for */
+};
+/* TLS 1.2 and 1.3, AEAD suites only, no renegotiation, no compression, plaintext cleansed behind each read. */
+enum amp_err amp_tls_new(struct amp_tls **out, const struct amp_tls_config *config) AMP_MUST_USE;
+struct amp_tls *amp_tls_ref(struct amp_tls *tls);
+void amp_tls_unref(struct amp_tls *tls);
+
+struct amp_net_limits {
+    int64_t handshake_ms; /* from accept to the end of the handshake: 5000 */
+    int64_t head_ms;      /* from a head's first byte to its last: 5000 */
+    int64_t body_ms;      /* from the head's end to the body's: 10000 */
+    int64_t request_ms;   /* for us to answer a complete request: 15000 */
+    int64_t write_ms;     /* for the peer to take an answer: 10000 */
+    int64_t idle_ms;      /* between requests: 60000 */
+    size_t max_connections;            /* per worker; one more is closed at once and counted */
+    size_t max_connections_per_source; /* per worker and address (/64 for IPv6) */
+};
+
+/* One request on one connection, from its arrival to its answer. */
+struct amp_net_exchange;
+
+struct amp_net_request {
+    const struct amp_http1_head *head;
+    uint8_t *body; /* writable, in secret memory; dechunked */
+    size_t body_len;
+    uint64_t connection_id;  /* unique in this process */
+    uint64_t request_id;     /* random, never 0 */
+    struct amp_slice source; /* "127.0.0.1:4242", "[::1]:4242" */
+};
+
+struct amp_net_response {
+    int status;
+    const char *content_type; /* NULL where there is no body */
+    struct amp_slice body;    /* copied */
+    const char *allow;        /* Allow, or NULL */
+    bool challenge;           /* WWW-Authenticate: AWS4-HMAC-SHA256 */
+    uint32_t retry_after_s;   /* Retry-After, where not 0 */
+    bool close;               /* close behind this answer */
+    uint64_t request_id;      /* X-Request-Id, 16 hex digits */
+};
+
+struct amp_net_handler {
+    void *ctx;
+    /*
+     * Called when a head is complete, before any of its body is read: what may follow? AMP_OK and *max_body, or the
+     * refusal to answer with at once (the connection is closed behind it where a body would follow).
+     */
+    enum amp_err (*head)(void *ctx, const struct amp_http1_head *head, size_t *max_body);
+    /*
+     * Called once per complete request. It must be answered by amp_net_respond exactly once, now or later from this
+     * thread; head and body live until then. The next pipelined request waits for it.
+     */
+    void (*request)(void *ctx, struct amp_net_exchange *exchange, const struct amp_net_request *request);
+    /*
+     * Called for what never became a request: a refusal by the parser, a limit or a deadline. Fills *response with the
+     * answer (its body lives until the next call); AMP_ERR_IO: a connection that broke or failed its handshake, where
+     * nothing is answered. `source` as in amp_net_request.
+     */
+    void (*refused)(void *ctx, enum amp_err err, struct amp_slice source, uint64_t request_id,
+                    struct amp_net_response *response);
+};
+
+/*
+ * Answers. True where the connection still stood and took it (the bytes may still be on their way); false where it was
+ * gone: nobody got the answer. `exchange` is dead behind this call.
+ */
+bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_response *response);
+/* False once the peer is known to be gone. */
+bool amp_net_alive(const struct amp_net_exchange *exchange);
+
+struct amp_net;
+/* Serves `listen_fd` (taken; non-blocking) on `base`. `tls` is referenced. */
+enum amp_err amp_net_new(struct amp_net **out, struct event_base *base, struct amp_clock clock, int listen_fd,
+                         struct amp_tls *tls, const struct amp_net_limits *limits,
+                         const struct amp_net_handler *handler) AMP_MUST_USE;
+/* New connections get the new TLS side and all get the new limits. */
+void amp_net_reload(struct amp_net *net, struct amp_tls *tls, const struct amp_net_limits *limits);
+/* Stops accepting; idle connections close now, the others behind their answer ("Connection: close"). */
+void amp_net_drain(struct amp_net *net);
+size_t amp_net_connections(const struct amp_net *net);
+/* Closes everything; no exchange may be unanswered but those whose answer will still come: they must be answered first. */
+void amp_net_free(struct amp_net *net);
+
+#endif

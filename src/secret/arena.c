@@ -1,0 +1,153 @@
+#include "secret/arena.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/size.h"
+#include "secret/secret.h"
+
+/*
+ * Page 0 and the page behind every run stay PROT_NONE, as the whole reservation is at first: an overrun
+ * faults on either side, and so does the use of a run that was closed.
+ */
+static struct {
+    pthread_mutex_t lock;
+    uint8_t *base;
+    size_t pages;
+    struct amp_arena_run **owners; /* by page; the guard behind a run is the run's too */
+    size_t hopeless_pages;         /* runs of this many pages were not found, and nothing was closed since */
+} arena = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/*
+ * MLOCK_ONFAULT locks each page as it is first touched and charges RLIMIT_MEMLOCK for all of them at once, so
+ * that a limit too low shows at start and not under load.
+ */
+static bool lock_pages(void *base, size_t bytes)
+{
+    return mlock2(base, bytes, MLOCK_ONFAULT) == 0;
+}
+
+enum amp_err amp_arena_init(size_t cap_bytes, bool *locked)
+{
+    size_t bytes;
+    if (arena.base != NULL)
+        amp_fatal("the secret pool was started twice");
+    if (sysconf(_SC_PAGESIZE) != AMP_ARENA_PAGE || !amp_size_add(cap_bytes, 2 * AMP_ARENA_PAGE - 1, &bytes))
+        return AMP_ERR_INVALID;
+    size_t pages = bytes / AMP_ARENA_PAGE;
+    bytes = pages * AMP_ARENA_PAGE;
+
+    struct amp_arena_run **owners = calloc(pages, sizeof(*owners));
+    void *base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (owners == NULL || base == MAP_FAILED)
+        goto fail;
+    if (madvise(base, bytes, MADV_DONTDUMP) != 0 || madvise(base, bytes, MADV_DONTFORK) != 0)
+        goto fail;
+    *locked = lock_pages(base, bytes);
+
+    arena.base = base;
+    arena.pages = pages;
+    arena.owners = owners;
+    arena.hopeless_pages = SIZE_MAX;
+    return AMP_OK;
+
+fail:
+    if (base != MAP_FAILED)
+        munmap(base, bytes);
+    free(owners);
+    return AMP_ERR_OUT_OF_MEMORY;
+}
+
+void amp_arena_fini(void)
+{
+    if (arena.base == NULL)
+        return;
+    munmap(arena.base, arena.pages * AMP_ARENA_PAGE);
+    free(arena.owners);
+    arena.base = NULL;
+    arena.owners = NULL;
+    arena.pages = 0;
+}
+
+/* First fit: the first page of `wanted` free ones in a row, 0 where there are none (page 0 is a guard). */
+static size_t find_free_pages(size_t wanted)
+{
+    size_t row = 0;
+    for (size_t page = 1; page < arena.pages;) {
+        const struct amp_arena_run *owner = arena.owners[page];
+        if (owner != NULL) {
+            page += owner->pages + 1;
+            row = 0;
+            continue;
+        }
+        page++;
+        if (++row == wanted)
+            return page - wanted;
+    }
+    return 0;
+}
+
+static void set_owner(const struct amp_arena_run *run, struct amp_arena_run *owner)
+{
+    size_t first = (size_t)(run->base - arena.base) / AMP_ARENA_PAGE;
+    for (size_t i = 0; i <= run->pages; i++)
+        arena.owners[first + i] = owner;
+}
+
+static bool open_locked(struct amp_arena_run *run)
+{
+    size_t wanted = run->pages + 1;
+    if (wanted >= arena.hopeless_pages)
+        return false;
+    size_t first = find_free_pages(wanted);
+    if (first == 0) {
+        arena.hopeless_pages = wanted;
+        return false;
+    }
+    run->base = arena.base + first * AMP_ARENA_PAGE;
+    if (mprotect(run->base, run->pages * AMP_ARENA_PAGE, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    set_owner(run, run);
+    return true;
+}
+
+bool amp_arena_open(struct amp_arena_run *run)
+{
+    pthread_mutex_lock(&arena.lock);
+    bool opened = open_locked(run);
+    pthread_mutex_unlock(&arena.lock);
+    return opened;
+}
+
+void amp_arena_close(struct amp_arena_run *run)
+{
+    size_t bytes = run->pages * AMP_ARENA_PAGE;
+    amp_wipe(run->base, bytes);
+    pthread_mutex_lock(&arena.lock);
+    /* The kernel may refuse to split a mapping further; then the pages merely stay reachable, and empty. */
+    if (mprotect(run->base, bytes, PROT_NONE) != 0)
+        amp_log(AMP_LOG_WARN, "freed secret pages could not be fenced");
+    set_owner(run, NULL);
+    arena.hopeless_pages = SIZE_MAX;
+    pthread_mutex_unlock(&arena.lock);
+}
+
+struct amp_arena_run *amp_arena_find(const void *ptr)
+{
+    uintptr_t offset = (uintptr_t)ptr - (uintptr_t)arena.base;
+    if (arena.base == NULL || offset / AMP_ARENA_PAGE >= arena.pages)
+        return NULL;
+    return arena.owners[offset / AMP_ARENA_PAGE];
+}
+
+struct amp_arena_run *amp_arena_any(void)
+{
+    for (size_t page = 1; page < arena.pages; page++) {
+        if (arena.owners[page] != NULL)
+            return arena.owners[page];
+    }
+    return NULL;
+}

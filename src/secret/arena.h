@@ -1,0 +1,38 @@
+/*
+ * The pool's ground: one reservation of address space, locked, left out of dumps and forks, from which runs
+ * of pages are made accessible and taken away again. Every run stands between two inaccessible pages. Private
+ * to the room.
+ */
+#ifndef AMP_SECRET_ARENA_H
+#define AMP_SECRET_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define AMP_ARENA_PAGE 4096
+
+/* What an arena knows of a run; the pool's own description of it begins with this. */
+struct amp_arena_run {
+    uint8_t *base;
+    size_t pages;
+};
+
+/* *locked: whether the kernel locked it. AMP_ERR_OUT_OF_MEMORY where the address space cannot be had. */
+enum amp_err amp_arena_init(size_t cap_bytes, bool *locked) AMP_MUST_USE;
+void amp_arena_fini(void);
+
+/* Opens run->pages zeroed pages and sets run->base; the arena keeps `run` until it is closed. False at the
+ * cap. */
+bool amp_arena_open(struct amp_arena_run *run) AMP_MUST_USE;
+/* Wipes and closes; touching the pages faults from now on. */
+void amp_arena_close(struct amp_arena_run *run);
+
+/* The open run that `ptr` points into; NULL where there is none. Safe for any address at all. */
+struct amp_arena_run *amp_arena_find(const void *ptr);
+/* Some open run; NULL where none is left. */
+struct amp_arena_run *amp_arena_any(void);
+
+#endif
