@@ -1,0 +1,214 @@
+"""What bench/compare runs: rounds in turn, CPU time of the whole server per request, ratios of the same round."""
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from chart import bar_chart
+from load import CONNECTIONS, ampoule_bench, redis_benchmark
+from servers import CIPHER_SUITE, ROOT, Ampouled, Nginx, Redis, make_certificate
+
+REQUEST_BYTES = 250  # the body of a tokenization request
+VALUE_BYTES = 200  # a sealed card as Redis would hold it
+
+# name: (label, detail, server, is it ours)
+SUBJECTS = {
+    "nginx": ("nginx", "POST, a fixed 201 answer", "nginx", False),
+    "redis": ("Redis", f"SET {VALUE_BYTES} bytes, EX 60", "redis", False),
+    "tokenize": ("Ampoule tokenize", "verify, seal, store, log", "ampoule", True),
+    "inspect": ("Ampoule inspect", "verify, open, mask, log", "ampoule", True),
+    "redeem": ("Ampoule tokenize + redeem", "a card in, a card out", "ampoule", True),
+}
+# subject: {baseline: most it may cost, as a multiple of the baseline's CPU per request}
+TARGETS = {"tokenize": {"nginx": 2.0, "redis": 1.0}}
+
+
+class Bench:
+    def __init__(self, folder, build, names):
+        self.build = build
+        certificate = make_certificate(folder)
+        makers = {"nginx": lambda: Nginx(folder, certificate), "redis": lambda: Redis(folder, certificate),
+                  "ampoule": lambda: Ampouled(folder, build)}
+        self.servers = {}
+        self.rates = {}
+        for server in {SUBJECTS[name][2]: None for name in names}:
+            self.servers[server] = makers[server]()
+
+    def __enter__(self):
+        for server in self.servers.values():
+            server.start()
+        return self
+
+    def __exit__(self, *_):
+        for server in self.servers.values():
+            server.stop()
+
+    def load(self, name, seconds):
+        server = self.servers[SUBJECTS[name][2]]
+        if name == "redis":  # it counts requests, not seconds: as many as the last run's rate promises
+            done = redis_benchmark(server, max(1000, int(self.rates.get(name, 5000) * seconds)), VALUE_BYTES)
+        elif name == "nginx":
+            done = ampoule_bench(self.build, {"AMPOULE_URL": f"https://127.0.0.1:{server.port}", "AMPOULE_CA": server.cert},
+                                 "--duration", str(seconds), "--op", "get", "--unsigned", "--method", "POST",
+                                 "--path", "/", "--body-size", str(REQUEST_BYTES))
+        else:
+            done = ampoule_bench(self.build, server.env, "--duration", str(seconds), "--op", name)
+        self.rates[name] = done["requests"] / done["seconds"]
+        return done
+
+    def measure(self, name, seconds):
+        """One run of one subject."""
+        server = self.servers[SUBJECTS[name][2]]
+        cpu_before, busy_before, started = server.cpu_ns(), busy_seconds(), time.monotonic()
+        done = self.load(name, seconds)
+        elapsed = time.monotonic() - started
+        cpu_ns = server.cpu_ns() - cpu_before
+        if done["errors"] or not done["requests"]:
+            raise SystemExit(f"{name}: {done['errors']} of {done['requests']} requests failed:\n{server.log_tail()}")
+        others = busy_seconds() - busy_before - cpu_ns / 1e9 - done["client_cpu_s"]
+        return {"cpu_us": cpu_ns / 1000 / done["requests"], "rps": done["requests"] / done["seconds"],
+                "requests": done["requests"], "latency_us": done["latency_us"],
+                "client_cpu_us": done["client_cpu_s"] * 1e6 / done["requests"],
+                "others_busy": max(0.0, others / elapsed)}
+
+
+def busy_seconds():
+    """CPU seconds that the whole machine has spent on anything."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        fields = [int(value) for value in stat.readline().split()[1:]]
+    user, nice, system, _idle, _iowait, irq, softirq, steal = fields[:8]
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def summarize(rounds, names):
+    """Per subject: medians over the rounds, and against each baseline the median of the same round's ratios."""
+    summary = {}
+    for name in names:
+        runs = [one[name] for one in rounds]
+        cpu = [run["cpu_us"] for run in runs]
+        entry = {"cpu_us": statistics.median(cpu), "cpu_us_min": min(cpu), "cpu_us_max": max(cpu),
+                 "rps": statistics.median(run["rps"] for run in runs), "ratios": {}}
+        latencies = [run["latency_us"] for run in runs if run["latency_us"]]
+        entry["latency_us"] = {key: statistics.median(one[key] for one in latencies)
+                               for key in ("p50", "p99") if latencies and key in latencies[0]}
+        for base in ("nginx", "redis"):
+            if base in names and base != name:
+                entry["ratios"][base] = statistics.median(one[name]["cpu_us"] / one[base]["cpu_us"] for one in rounds)
+        summary[name] = entry
+    return summary
+
+
+def verdicts(summary):
+    """[(subject, baseline, ratio, target, met)]"""
+    return [(name, base, summary[name]["ratios"][base], target, summary[name]["ratios"][base] <= target)
+            for name, targets in TARGETS.items() if name in summary
+            for base, target in targets.items() if base in summary[name]["ratios"]]
+
+
+def first_line(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return (done.stdout + done.stderr).strip().split("\n")[0]
+    except FileNotFoundError:
+        return "absent"
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "openssl": first_line("openssl", "version"),
+            "nginx": first_line(shutil.which("nginx") or "/usr/sbin/nginx", "-v"),
+            "redis": first_line("redis-server", "--version")}
+
+
+def table(summary, names):
+    head = f"{'':27}{'CPU us/request':>16}{'(spread)':>16}{'requests/s':>12}{'p99 us':>9}{'vs nginx':>10}{'vs redis':>10}"
+    lines = [head, "-" * len(head)]
+    for name in names:
+        one = summary[name]
+        spread = f"{one['cpu_us_min']:.1f}-{one['cpu_us_max']:.1f}"
+        ratios = "".join(f"{one['ratios'][base]:>10.2f}" if base in one["ratios"] else f"{'':>10}"
+                         for base in ("nginx", "redis"))
+        p99 = f"{one['latency_us']['p99']:.0f}" if one["latency_us"] else ""
+        lines.append(f"{SUBJECTS[name][0]:27}{one['cpu_us']:>16.2f}{spread:>16}{one['rps']:>12.0f}{p99:>9}{ratios}")
+    return "\n".join(lines)
+
+
+def chart(summary, names, settings):
+    bars = []
+    for name in names:
+        label, detail, _, ours = SUBJECTS[name]
+        one = summary[name]
+        bars.append((label, detail, one["cpu_us"], one["cpu_us_min"], one["cpu_us_max"], ours))
+    info = settings["machine"]
+    return bar_chart("CPU time of the server per request", "less is better; the line is the spread over the rounds", "µs", bars,
+                     f"TLS 1.3, {CIPHER_SUITE}, {CONNECTIONS} kept connections, one core; "
+                     f"median of {settings['rounds']} rounds; {info['cpu']}")
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(prog="bench/compare", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of one run")
+    parser.add_argument("--only", default="", help="subjects, separated by commas: " + ", ".join(SUBJECTS))
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench"), help="where the results go")
+    parser.add_argument("--smoke", action="store_true", help="as short as can be; proves that it works, says nothing of speed")
+    args = parser.parse_args()
+    args.names = args.only.split(",") if args.only else list(SUBJECTS)
+    unknown = [name for name in args.names if name not in SUBJECTS]
+    if unknown:
+        parser.error(f"no subject {', '.join(unknown)}: there are {', '.join(SUBJECTS)}")
+    if args.smoke:
+        args.rounds, args.seconds = 1, 0.5
+    return args
+
+
+def measure_all(args):
+    rounds = []
+    with tempfile.TemporaryDirectory(prefix="ampoule-bench-") as folder:
+        os.chmod(folder, 0o755)  # nginx's worker gives up root
+        with Bench(folder, os.path.abspath(args.build), args.names) as bench:
+            for name in args.names:
+                bench.measure(name, min(1.0, args.seconds))  # warm up, and learn the rates
+            for number in range(args.rounds):
+                turn = number % len(args.names)
+                one = {name: bench.measure(name, args.seconds) for name in args.names[turn:] + args.names[:turn]}
+                rounds.append(one)
+                print(f"round {number + 1} of {args.rounds}: " +
+                      ", ".join(f"{name} {one[name]['cpu_us']:.1f} us" for name in args.names), file=sys.stderr)
+    return rounds
+
+
+def main():
+    args = parse_args()
+    rounds = measure_all(args)
+    summary = summarize(rounds, args.names)
+    settings = {"rounds": args.rounds, "seconds": args.seconds, "connections": CONNECTIONS, "cipher_suite": CIPHER_SUITE,
+                "request_bytes": REQUEST_BYTES, "value_bytes": VALUE_BYTES, "machine": machine()}
+    judged = verdicts(summary)
+    os.makedirs(args.out, exist_ok=True)
+    with open(os.path.join(args.out, "compare.json"), "w", encoding="utf-8") as out:
+        json.dump({"settings": settings, "summary": summary, "rounds": rounds,
+                   "verdicts": [dict(zip(("subject", "against", "ratio", "target", "met"), one)) for one in judged]}, out, indent=1)
+    with open(os.path.join(args.out, "compare.svg"), "w", encoding="utf-8") as out:
+        out.write(chart(summary, args.names, settings))
+    print(table(summary, args.names))
+    for name, base, ratio, target, met in judged:
+        print(f"{name} costs {ratio:.2f} times {base}; target at most {target:.2f}: "
+              f"{'not judged' if args.smoke else 'met' if met else 'missed'}")
+    busy = statistics.median(run["others_busy"] for one in rounds for run in one.values())
+    if busy > 0.1:
+        print(f"note: other programs kept {busy:.1f} of {os.cpu_count()} cores busy meanwhile; the figures are rough")
+    print(f"wrote {args.out}/compare.json and compare.svg")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

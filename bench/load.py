@@ -1,0 +1,50 @@
+"""The load: programs pinned to the client's core that keep a number of connections busy, each always waiting for its
+answer before it asks again. Each returns {requests, errors, seconds, latency_us or None}."""
+import csv
+import io
+import json
+import os
+import re
+import resource
+import subprocess
+import time
+
+from servers import CLIENT_CPU, pinned
+
+CONNECTIONS = 32
+
+
+def run(command, env=None):
+    """(standard output, client CPU seconds, seconds) of a load program; SystemExit where it failed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    done = subprocess.run(pinned(CLIENT_CPU, command), capture_output=True, text=True, check=False,
+                          env={**os.environ, **(env or {})})
+    seconds = time.monotonic() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command[:4])} ... failed ({done.returncode}):\n{done.stdout[-800:]}{done.stderr[-2000:]}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return done.stdout, cpu, seconds
+
+
+def ampoule_bench(build, server_env, *options, connections=CONNECTIONS):
+    """`ampoule bench --json OPTIONS` against the server that server_env names."""
+    command = [os.path.join(build, "src", "cli", "ampoule"), "bench", "--json", "--connections", str(connections),
+               "--threads", "1", *options]
+    output, cpu, _ = run(command, server_env)
+    result = json.loads(output)
+    return {"requests": result["requests"], "errors": result["errors"], "seconds": result["duration_s"],
+            "latency_us": result.get("latency_us"), "client_cpu_s": cpu}
+
+
+def redis_benchmark(server, requests, value_size):
+    """SET of `value_size` bytes with an expiry, as a token store on Redis would do for each card."""
+    command = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "--tls", "--cacert", server.cert,
+               "-c", str(CONNECTIONS), "-n", str(requests), "-r", "1000000", "--csv",
+               "SET", "key:__rand_int__", "x" * value_size, "EX", "60"]
+    output, cpu, seconds = run(command)
+    row = list(csv.DictReader(io.StringIO(output)))[-1]
+    milli = {"p50": "p50_latency_ms", "p99": "p99_latency_ms", "max": "max_latency_ms"}
+    return {"requests": requests, "errors": 0, "seconds": requests / float(row["rps"]) if float(row["rps"]) else seconds,
+            "latency_us": {name: float(row[column]) * 1000 for name, column in milli.items()}, "client_cpu_s": cpu}
