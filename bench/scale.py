@@ -1,0 +1,121 @@
+"""What bench/scale runs, against one daemon with one worker:
+
+  memory    resident bytes that each of N live tokens adds
+  cost      CPU per tokenization with N tokens live, beside the same with about a thousand
+  expiry    p99 of an honest client during the second in which all N expire, beside the same in a quiet second
+"""
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+
+from load import ampoule_bench
+from servers import ROOT, Ampouled
+
+LONG_TTL_MS = 900_000  # the longest that is allowed: none of these expires while we measure
+SHORT_TTL_MS = 20  # at some 50,000 a second about a thousand are live
+BATCH_SECONDS = 0.8  # tokens that share an expiry are made in batches this long, each with a shorter time to live
+HONEST_CONNECTIONS = 4
+
+
+class Scale:
+    def __init__(self, daemon, build, seconds):
+        self.daemon = daemon
+        self.build = build
+        self.seconds = seconds
+
+    def bench(self, *options, **keywords):
+        done = ampoule_bench(self.build, self.daemon.env, *options, **keywords)
+        if done["errors"]:
+            raise SystemExit(f"{done['errors']} of {done['requests']} requests failed:\n{self.daemon.log_tail()}")
+        return done
+
+    def tokenize(self, ttl_ms, **amount):
+        option, value = next(iter(amount.items()))
+        return self.bench("--op", "tokenize", "--ttl-ms", str(int(ttl_ms)), f"--{option}", str(value))
+
+    def cost_us(self):
+        """CPU per tokenization of short-lived tokens, on top of whatever is live."""
+        self.tokenize(SHORT_TTL_MS, duration=self.seconds / 4)
+        before = self.daemon.cpu_ns()
+        done = self.tokenize(SHORT_TTL_MS, duration=self.seconds)
+        return (self.daemon.cpu_ns() - before) / 1000 / done["requests"]
+
+    def honest_p99_us(self):
+        done = self.bench("--op", "tokenize", "--ttl-ms", str(SHORT_TTL_MS), "--duration", "1.5",
+                          connections=HONEST_CONNECTIONS)
+        return done["latency_us"]["p99"], done["latency_us"]["max"]
+
+    def fill_to_expire_together(self, tokens, rate):
+        """Makes `tokens` that expire within BATCH_SECONDS of the returned moment (monotonic)."""
+        batch = max(1, int(rate * BATCH_SECONDS))
+        batches = -(-tokens // batch)
+        end = time.monotonic() + batches * (BATCH_SECONDS + 0.3) * 1.5 + 2
+        made = 0
+        while made < tokens:
+            count = min(batch, tokens - made)
+            left_ms = (end - time.monotonic()) * 1000
+            if left_ms < 1000:
+                raise SystemExit(f"only {made} of {tokens} tokens were made in the time planned")
+            self.tokenize(left_ms, requests=count)
+            made += count
+        return end
+
+
+def measure(args, folder):
+    result = {"tokens": args.tokens}
+    build = os.path.abspath(args.build)
+    daemon = Ampouled(folder, build).start()
+    try:
+        scale = Scale(daemon, build, args.seconds)
+        result["cost_few_us"] = scale.cost_us()
+        result["p99_quiet_us"], result["max_quiet_us"] = scale.honest_p99_us()
+
+        before = daemon.memory_bytes()
+        filled = scale.tokenize(LONG_TTL_MS, requests=args.tokens)
+        result["bytes_per_token"] = (daemon.memory_bytes() - before) / args.tokens
+        result["cost_many_us"] = scale.cost_us()
+        result["cost_ratio"] = result["cost_many_us"] / result["cost_few_us"]
+    finally:
+        daemon.stop()
+
+    daemon = Ampouled(os.path.join(folder, "expiry"), build).start()
+    try:
+        scale = Scale(daemon, build, args.seconds)
+        end = scale.fill_to_expire_together(args.tokens, filled["requests"] / filled["seconds"])
+        time.sleep(max(0.0, end - 0.3 - time.monotonic()))
+        result["p99_expiring_us"], result["max_expiring_us"] = scale.honest_p99_us()
+    finally:
+        daemon.stop()
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="bench/scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tokens", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of one cost measurement")
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench"), help="where the results go")
+    parser.add_argument("--smoke", action="store_true", help="as short as can be; proves that it works, says nothing of scale")
+    args = parser.parse_args()
+    if args.smoke:
+        args.tokens, args.seconds = 2000, 0.4
+    with tempfile.TemporaryDirectory(prefix="ampoule-scale-") as folder:
+        result = measure(args, folder)
+    os.makedirs(args.out, exist_ok=True)
+    with open(os.path.join(args.out, "scale.json"), "w", encoding="utf-8") as out:
+        json.dump(result, out, indent=1)
+    print(f"{args.tokens} live tokens")
+    print(f"  memory           {result['bytes_per_token']:>10.0f} bytes for each")
+    print(f"  one more costs   {result['cost_many_us']:>10.2f} us of CPU; with few live {result['cost_few_us']:.2f} us: "
+          f"{result['cost_ratio']:.2f} times")
+    print(f"  honest p99       {result['p99_expiring_us']:>10.0f} us while all expire in one second "
+          f"(max {result['max_expiring_us']:.0f}); in a quiet one {result['p99_quiet_us']:.0f} us (max {result['max_quiet_us']:.0f})")
+    print(f"wrote {args.out}/scale.json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
