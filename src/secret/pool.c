@@ -28,10 +28,10 @@
 enum {
     ALIGNMENT = 16,
     CANARY_LEN = 16,
-    SMALL_MAX = 4096,
+    SMALL_MAX = 16384,
     SLAB_PAGES = 15, /* with its guard page 64 KiB */
     SLAB_BYTES = SLAB_PAGES * AMP_ARENA_PAGE,
-    CLASS_COUNT = 28,
+    CLASS_COUNT = 36,
     NO_SLOT = UINT16_MAX,
 };
 
@@ -70,7 +70,7 @@ static size_t class_index(size_t len)
 {
     if (len <= 128)
         return (len - 1) / 16;
-    unsigned log2 = 63u - (unsigned)__builtin_clzll(len - 1); /* 7 to 11 */
+    unsigned log2 = 63u - (unsigned)__builtin_clzll(len - 1); /* 7 to 13 */
     return 8 + (log2 - 7) * 4 + ((len - 1) >> (log2 - 2)) - 4;
 }
 

@@ -30,7 +30,8 @@ size_t amp_secret_used(void);
 
 /* Overwrites; never optimised away. */
 void amp_wipe(void *ptr, size_t len);
-/* Overwrites the `bytes` of stack below the caller: call after handlers that touched plaintext. */
+/* Overwrites the `bytes` of stack below the caller, at most these: call after handlers that touched plaintext. */
+#define AMP_WIPE_STACK_MAX (64 * 1024)
 void amp_wipe_stack(size_t bytes);
 
 /* Constant time in the contents. */

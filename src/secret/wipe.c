@@ -1,27 +1,22 @@
 #include "secret/secret.h"
 
-enum { FRAME_BYTES = 1024 };
-
 void amp_wipe(void *ptr, size_t len)
 {
     if (len != 0)
         explicit_bzero(ptr, len);
 }
 
-/*
- * Each call's frame lies below its caller's, so the frames together cover the stack that earlier calls left
- * behind. What follows the inner call keeps it from being turned into a jump that would reuse this frame.
- */
-static __attribute__((noinline)) void wipe_frames(size_t bytes)
-{
-    uint8_t frame[FRAME_BYTES];
-    amp_wipe(frame, sizeof(frame));
-    if (bytes > sizeof(frame))
-        wipe_frames(bytes - sizeof(frame));
-    __asm__ volatile("" : : "r"(frame) : "memory");
-}
+/* With the return address a multiple of 16 bytes, so that no gap is left above it in which a fragment
+ * survives. */
+enum { FRAME_BYTES = AMP_WIPE_STACK_MAX + 8 };
 
-void amp_wipe_stack(size_t bytes)
+/*
+ * The array lies where earlier calls left their frames, what they used first at its end. Neither initialised,
+ * nor fenced, nor guarded by the compiler: each would cost the whole frame, or open a gap above the array.
+ */
+__attribute__((noinline, no_sanitize("address"), no_stack_protector)) void amp_wipe_stack(size_t bytes)
 {
-    wipe_frames(bytes);
+    __attribute__((uninitialized)) uint8_t frame[FRAME_BYTES];
+    size_t wiped = bytes < sizeof(frame) ? bytes : sizeof(frame);
+    explicit_bzero(frame + sizeof(frame) - wiped, wiped);
 }
