@@ -38,6 +38,9 @@ enum amp_brand amp_card_brand(struct amp_slice digits);
  */
 enum amp_err amp_card_read(struct amp_card *card, struct amp_json *json, int64_t now_unix_ms) AMP_MUST_USE;
 
+/* The rules on form alone, expiry's past excepted; `brand` must be set. */
+bool amp_card_well_formed(const struct amp_card *card);
+
 /* {"brand":"visa","bin":"411111","last4":"1111","exp_month":12,"exp_year":2030}; bin has 8 digits where bin8 is set
  * and the number has 16 or more. */
 void amp_card_write_masked(struct amp_out *out, const struct amp_card *card, bool bin8);

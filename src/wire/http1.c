@@ -1,21 +1,21 @@
 /*
- * Request heads. The request line is judged as soon as it is complete, so that what speaks another protocol learns it at
- * once; the fields are judged together when the empty line is there. Either way the verdict depends on the bytes alone,
- * never on how they were cut into calls.
+ * Request heads. The request line is judged as soon as it is complete, so that what speaks another protocol
+ * learns it at once; the fields are judged together when the empty line is there. Either way the verdict
+ * depends on the bytes alone, never on how they were cut into calls.
  */
 #include "wire/http1.h"
 
 #include "wire/chars.h"
 #include "wire/http1_fields.h"
 
-#define MAX_METHOD 32
-#define VERSION_LEN 8
+#define MAX_METHOD       32
+#define VERSION_LEN      8
 #define MAX_REQUEST_LINE (MAX_METHOD + 1 + AMP_HTTP1_MAX_TARGET + 1 + VERSION_LEN + 2)
 
 static const char *const method_names[AMP_METHOD_COUNT_] = {
-    [AMP_METHOD_GET] = "GET",         [AMP_METHOD_HEAD] = "HEAD",   [AMP_METHOD_POST] = "POST",
-    [AMP_METHOD_PUT] = "PUT",         [AMP_METHOD_DELETE] = "DELETE", [AMP_METHOD_OPTIONS] = "OPTIONS",
-    [AMP_METHOD_PATCH] = "PATCH",     [AMP_METHOD_OTHER] = "OTHER",
+    [AMP_METHOD_GET] = "GET",     [AMP_METHOD_HEAD] = "HEAD",     [AMP_METHOD_POST] = "POST",
+    [AMP_METHOD_PUT] = "PUT",     [AMP_METHOD_DELETE] = "DELETE", [AMP_METHOD_OPTIONS] = "OPTIONS",
+    [AMP_METHOD_PATCH] = "PATCH", [AMP_METHOD_OTHER] = "OTHER",
 };
 
 const char *amp_method_name(enum amp_method method)
@@ -100,8 +100,8 @@ static enum amp_err parse_fields(struct amp_http1_head *head, struct amp_slice l
     return framing.host.ptr != NULL ? AMP_OK : AMP_ERR_MALFORMED_REQUEST;
 }
 
-enum amp_err amp_http1_parse_head(struct amp_http1_head *head, const uint8_t *bytes, size_t len, size_t *head_len,
-                                  size_t *scanned)
+enum amp_err amp_http1_parse_head(struct amp_http1_head *head, const uint8_t *bytes, size_t len,
+                                  size_t *head_len, size_t *scanned)
 {
     struct amp_slice line, fields;
     enum amp_err err = amp_http1_find_line(&line, bytes, len, MAX_REQUEST_LINE);

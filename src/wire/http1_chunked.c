@@ -3,12 +3,12 @@
 #include "wire/http1.h"
 
 enum chunk_state {
-    SIZE,      /* in chunk-size; a fresh decoder starts here */
-    SIZE_LF,   /* behind its CR */
-    DATA,      /* in chunk-data */
-    DATA_CR,   /* behind it */
+    SIZE,    /* in chunk-size; a fresh decoder starts here */
+    SIZE_LF, /* behind its CR */
+    DATA,    /* in chunk-data */
+    DATA_CR, /* behind it */
     DATA_LF,
-    LAST_CR,   /* behind the last chunk's line: no trailers, so the end follows */
+    LAST_CR, /* behind the last chunk's line: no trailers, so the end follows */
     LAST_LF,
     ENDED,
 };
@@ -80,8 +80,9 @@ static size_t take_data(struct amp_http1_chunked *state, const uint8_t *bytes, s
     return run;
 }
 
-enum amp_err amp_http1_chunked_feed(struct amp_http1_chunked *state, const uint8_t *bytes, size_t len, uint8_t *out,
-                                    size_t max_body, size_t *consumed, size_t *written, bool *done)
+enum amp_err amp_http1_chunked_feed(struct amp_http1_chunked *state, const uint8_t *bytes, size_t len,
+                                    uint8_t *out, size_t max_body, size_t *consumed, size_t *written,
+                                    bool *done)
 {
     enum amp_err err = AMP_OK;
     size_t at = 0;

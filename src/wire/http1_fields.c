@@ -14,8 +14,8 @@ enum amp_err amp_http1_find_line(struct amp_slice *line, const uint8_t *bytes, s
     return AMP_OK;
 }
 
-enum amp_err amp_http1_find_end(struct amp_slice *fields, const uint8_t *bytes, size_t len, struct amp_slice line,
-                                size_t *scanned)
+enum amp_err amp_http1_find_end(struct amp_slice *fields, const uint8_t *bytes, size_t len,
+                                struct amp_slice line, size_t *scanned)
 {
     size_t start = line.len + 2;
     size_t at = *scanned > start ? *scanned : start;
@@ -134,8 +134,8 @@ static enum amp_err note_framing(struct amp_http1_framing *framing, const struct
 }
 
 /*
- * field-line = field-name ":" OWS field-value OWS (RFC 9112 section 5). A line that starts with white space (obs-fold)
- * or has some before its colon falls to the name's characters; a bare CR falls to the value's.
+ * field-line = field-name ":" OWS field-value OWS (RFC 9112 section 5). A line that starts with white space
+ * (obs-fold) or has some before its colon falls to the name's characters; a bare CR falls to the value's.
  */
 static bool parse_field(struct amp_http1_field *field, struct amp_slice line)
 {
@@ -146,8 +146,8 @@ static bool parse_field(struct amp_http1_field *field, struct amp_slice line)
            amp_chars_all(field->value, AMP_CHAR_VALUE);
 }
 
-enum amp_err amp_http1_parse_fields(struct amp_http1_field *fields, size_t *count, struct amp_http1_framing *framing,
-                                    struct amp_slice lines)
+enum amp_err amp_http1_parse_fields(struct amp_http1_field *fields, size_t *count,
+                                    struct amp_http1_framing *framing, struct amp_slice lines)
 {
     struct amp_slice line;
     *framing = (struct amp_http1_framing){.keep_alive = true};

@@ -9,4 +9,7 @@
  * request is ever repeated. */
 void amp_problem_write(struct amp_out *out, enum amp_err err, const char *reason, struct amp_slice request_id);
 
+/* What Retry-After and `retry_after` say, in seconds; 0 where the error is not one of waiting. */
+int amp_problem_retry_after_s(enum amp_err err);
+
 #endif
