@@ -27,7 +27,8 @@
     X(KEY_LIST, "key.list")                                                                                            \
     X(EPOCH_KEY, "key.epoch") /* an epoch key was made and handed to front */                                          \
     X(LOG_START, "log.start")                                                                                          \
-    X(LOG_EPOCH, "log.epoch")                                                                                          \
+    X(LOG_EPOCH, "log.epoch") /* seals an epoch of the log; count: its records before this one */                      \
+    X(LOG_TORN, "log.torn")   /* an unfinished last line was cut off at start; count: its bytes */                     \
     X(SERVICE_START, "service.start")                                                                                  \
     X(SERVICE_STOP, "service.stop")                                                                                    \
     X(ROLE_START, "role.start")                                                                                        \
@@ -75,11 +76,16 @@ struct amp_event {
 /* Packed length at most this. */
 #define AMP_EVENT_PACKED_MAX 256
 
+/*
+ * The packed form begins with its own length (u16, big-endian). Texts longer than their maximum are clipped, and what
+ * the log may not hold (all but printable ASCII, quote, backslash) becomes '?': what a stranger claims never forges.
+ */
 void amp_event_pack(struct amp_out *out, const struct amp_event *event);
 /* Slices borrow from `packed`. Reads one event from its front; *used counts its bytes. AMP_ERR_INVALID for any other
  * form; `who`, `source` and `queue` are checked to be printable ASCII without quote or backslash. */
 enum amp_err amp_event_unpack(struct amp_event *event, struct amp_slice packed, size_t *used) AMP_MUST_USE;
-/* The members of the log's JSON line for it, without braces, from "time" to the last. */
+/* The members of the log's JSON line for it, without braces, from "time" to the last; at most AMP_EVENT_JSON_MAX. */
+#define AMP_EVENT_JSON_MAX 640
 void amp_event_write_json(struct amp_out *out, const struct amp_event *event, const char *role);
 
 #endif

@@ -34,7 +34,7 @@ const char *amp_role_name(enum amp_role role);
     /* the event log */                                                                                                \
     X(LOG_KEY_GET, "L", "K", 0, 0, 0)                                                                                  \
     X(LOG_KEY, "K", "L", 36, 600, 0)        /* u32 error, 32 bytes chain key, bytes wrapped form for the log */        \
-    X(RECORDS, "FKS", "L", 17, 61440, 0)    /* u64 first number, u8 sync soon, then packed events */                   \
+    X(RECORDS, "FKS", "L", 9, 61440, 0)     /* u64 first number, u8 sync soon, then packed events, or none: hello */   \
     X(RECORDED, "L", "FKS", 17, 17, 0)      /* u64 written up to, u64 durable up to, u8 log is writable */             \
     /* administration: every answer is any number of SECRET or ENTRY, then DONE */                                     \
     X(KEY_CREATE, "A", "K", 8, 8192, 0)     /* bytes name, u32 rate, u32 burst, u32 count of grants, and for each */   \

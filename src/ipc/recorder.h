@@ -13,13 +13,16 @@ struct amp_recorder;
 enum amp_err amp_recorder_new(struct amp_recorder **out, struct event_base *base,
                               void (*durable)(void *ctx, uint64_t number), void *ctx) AMP_MUST_USE;
 void amp_recorder_free(struct amp_recorder *recorder);
+/* `violated` is called where the scribe broke the table: the supervisor is to be told (AMP_IPC_VIOLATION). */
+void amp_recorder_on_violation(struct amp_recorder *recorder, void (*violated)(void *ctx), void *ctx);
 /* Gives it the link to the scribe (taken), at start and after each restart; unwritten events are sent again. */
 void amp_recorder_attach(struct amp_recorder *recorder, enum amp_role self, int fd);
 /* The scribe answers and its log is writable: otherwise work must be refused (AMP_ERR_AUDIT_UNAVAILABLE). */
 bool amp_recorder_ready(const struct amp_recorder *recorder);
 /*
- * Adds an event; *number is its number (from 1). Sent by amp_recorder_flush. `want_durable`: ask the scribe to sync it
- * soon; others reach the disk with the next sync or within a second. AMP_ERR_AUDIT_UNAVAILABLE where 4 MiB wait.
+ * Adds an event; *number (may be NULL) is its number, from 1. Sent by amp_recorder_flush. `want_durable`: ask the
+ * scribe to sync it soon; others reach the disk with the next sync or within a second. AMP_ERR_AUDIT_UNAVAILABLE
+ * where 4 MiB wait.
  */
 enum amp_err amp_recorder_add(struct amp_recorder *recorder, const struct amp_event *event, bool want_durable,
                               uint64_t *number) AMP_MUST_USE;
