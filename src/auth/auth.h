@@ -1,7 +1,7 @@
 /*
- * The one verifier. Every request but those to open endpoints passes here, once, before anything acts on it: form,
- * window, key, coverage, body, signature, replay, rate (spec section 2). One per worker thread; it holds derived day
- * keys only, in secret memory: the pre-shared secrets never leave the keeper.
+ * The one verifier. Every request but those to open endpoints passes here, once, before anything acts on it:
+ * form, window, key, coverage, body, signature, replay, rate (spec section 2). One per worker thread; it
+ * holds derived day keys only, in secret memory: the pre-shared secrets never leave the keeper.
  */
 #ifndef AMP_AUTH_AUTH_H
 #define AMP_AUTH_AUTH_H
@@ -34,9 +34,10 @@ struct amp_auth_request {
 
 struct amp_auth_result {
     const struct amp_principal *who; /* where AMP_OK; valid until the loop turns */
-    struct amp_slice claimed_id;     /* else: the key id the request claimed, in the head; empty where unreadable */
-    uint32_t retry_after_s;          /* where AMP_ERR_RATE_LIMITED */
-    uint64_t ask;                    /* where AMP_ERR_AGAIN */
+    struct amp_slice
+        claimed_id;         /* else: the key id the request claimed, in the head; empty where unreadable */
+    uint32_t retry_after_s; /* where AMP_ERR_RATE_LIMITED */
+    uint64_t ask;           /* where AMP_ERR_AGAIN */
 };
 /*
  * AMP_OK once and only once per signature. AMP_ERR_AGAIN: the day key was asked for; check again when
@@ -46,8 +47,8 @@ enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request
                             struct amp_auth_result *result) AMP_MUST_USE;
 
 /*
- * The keeper's answer to `ask`: err AMP_OK with key and principal (copied), AMP_ERR_UNKNOWN_KEY, AMP_ERR_KEY_DISABLED,
- * or AMP_ERR_KEEPER_UNAVAILABLE where it will not come. False for an `ask` nobody made.
+ * The keeper's answer to `ask`: err AMP_OK with key and principal (copied), AMP_ERR_UNKNOWN_KEY,
+ * AMP_ERR_KEY_DISABLED, or AMP_ERR_KEEPER_UNAVAILABLE where it will not come. False for an `ask` nobody made.
  */
 bool amp_auth_answer(struct amp_auth *auth, uint64_t ask, enum amp_err err, const struct amp_key256 *day_key,
                      const struct amp_principal *principal);

@@ -1,0 +1,271 @@
+/*
+ * The way of a request: route, verify, act, record, answer. It is acted on in one place (amp_api_serve),
+ * behind one verifier (amp_auth_check), and refused through one door (amp_api_refuse).
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "front/internal.h"
+
+/* How long a request may wait for the keeper, and an answer for the log, before it is refused. */
+#define KEEPER_WAIT_MS 5000
+#define LOG_WAIT_MS    10000
+
+static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange,
+                  const struct amp_net_request *request);
+
+static void send_answer(struct amp_net_exchange *exchange, uint64_t request_id,
+                        struct amp_api_response *response)
+{
+    struct amp_net_response answer = {
+        .status = response->status,
+        .content_type = response->content_type,
+        .body = amp_slice(response->body.ptr, response->body.len),
+        .allow = response->allow,
+        .challenge = response->status == 401,
+        .retry_after_s = response->retry_after_s,
+        .request_id = request_id,
+    };
+    (void)amp_net_respond(exchange, &answer);
+    amp_api_response_fini(response);
+}
+
+static struct amp_event event_of(struct amp_worker *worker, enum amp_act act, struct amp_slice source,
+                                 uint64_t request_id)
+{
+    return (struct amp_event){
+        .unix_ms = amp_clock_unix_ms(&worker->shared->clock),
+        .act = act,
+        .request_id = request_id,
+        .source = source,
+    };
+}
+
+static void refuse(struct amp_worker *worker, struct amp_net_exchange *exchange,
+                   const struct amp_net_request *request, enum amp_act act, enum amp_err err,
+                   const struct amp_auth_result *auth)
+{
+    struct amp_api_response response;
+    struct amp_event event = event_of(worker, act, request->source, request->request_id);
+
+    if (auth->claimed_id.len > 0 && auth->claimed_id.len <= AMP_EVENT_WHO_MAX) {
+        event.who = auth->claimed_id;
+        event.who_unverified = true;
+    }
+    amp_api_refuse(worker->api, &event, err, NULL, auth->retry_after_s, &response);
+    send_answer(exchange, request->request_id, &response);
+}
+
+/* Holds an answer back until its record is durable (spec section 9: before the card leaves). */
+static void gate(struct amp_worker *worker, struct amp_net_exchange *exchange, uint64_t request_id,
+                 struct amp_api_response *response)
+{
+    struct gated *gated = malloc(sizeof *gated);
+
+    if (gated == NULL) {
+        amp_api_settle(worker->api, response, false);
+        send_answer(exchange, request_id, response);
+        return;
+    }
+    gated->exchange = exchange;
+    gated->request_id = request_id;
+    gated->response = *response;
+    gated->until_mono_ms = amp_clock_mono_ms(&worker->shared->clock) + LOG_WAIT_MS;
+    STAILQ_INSERT_TAIL(&worker->gated, gated, next);
+}
+
+static void park_for_keeper(struct amp_worker *worker, struct amp_net_exchange *exchange,
+                            const struct amp_net_request *request, enum amp_act act, uint64_t ask)
+{
+    struct waiting *waiting = malloc(sizeof *waiting);
+
+    if (waiting == NULL) {
+        refuse(worker, exchange, request, act, AMP_ERR_OUT_OF_MEMORY, &(struct amp_auth_result){0});
+        return;
+    }
+    *waiting = (struct waiting){
+        .exchange = exchange,
+        .request = *request,
+        .ask = ask,
+        .until_mono_ms = amp_clock_mono_ms(&worker->shared->clock) + KEEPER_WAIT_MS,
+    };
+    STAILQ_INSERT_TAIL(&worker->waiting, waiting, next);
+}
+
+/* A verified request, or one to an open endpoint: act and answer. */
+static void act(struct amp_worker *worker, struct amp_net_exchange *exchange,
+                const struct amp_net_request *request, const struct amp_route *route,
+                const struct amp_principal *who)
+{
+    struct amp_api_response response;
+    struct amp_api_request call = {
+        .route = route,
+        .head = request->head,
+        .who = who,
+        .body = request->body,
+        .body_len = request->body_len,
+        .event = event_of(worker, route->act, request->source, request->request_id),
+    };
+    if (who != NULL)
+        call.event.who = amp_slice(who->key_id, sizeof who->key_id);
+    amp_api_serve(worker->api, &call, &response);
+    if (response.err == AMP_ERR_KEEPER_UNAVAILABLE)
+        amp_front_want_epoch(worker);
+    if (response.gate != 0)
+        gate(worker, exchange, request->request_id, &response);
+    else
+        send_answer(exchange, request->request_id, &response);
+}
+
+static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange,
+                  const struct amp_net_request *request)
+{
+    const struct amp_route *route = NULL;
+    const char *allow = NULL;
+    struct amp_auth_result result = {0};
+    enum amp_err err = amp_api_route(request->head->method, request->head->path, &route, &allow);
+
+    if (err != AMP_OK) {
+        refuse(worker, exchange, request, AMP_ACT_REQUEST, err, &result);
+        return;
+    }
+    if (route->open) {
+        act(worker, exchange, request, route, NULL);
+        return;
+    }
+    if (!amp_recorder_ready(worker->recorder)) {
+        refuse(worker, exchange, request, route->act, AMP_ERR_AUDIT_UNAVAILABLE, &result);
+        return;
+    }
+    err = amp_auth_check(worker->auth,
+                         &(struct amp_auth_request){.head = request->head,
+                                                    .body = amp_slice(request->body, request->body_len),
+                                                    .service = "ampoule",
+                                                    .connection_id = request->connection_id},
+                         &result);
+    if (err == AMP_OK)
+        act(worker, exchange, request, route, result.who);
+    else if (err == AMP_ERR_AGAIN)
+        park_for_keeper(worker, exchange, request, route->act, result.ask);
+    else
+        refuse(worker, exchange, request, route->act, err, &result);
+}
+
+static enum amp_err on_head(void *ctx, const struct amp_http1_head *head, size_t *max_body)
+{
+    const struct amp_route *route = NULL;
+    const char *allow = NULL;
+    enum amp_err err = amp_api_route(head->method, head->path, &route, &allow);
+
+    /* The refusal itself is answered by serve(), with Allow, where no body follows. */
+    *max_body = err == AMP_OK ? route->max_body : 0;
+    return err != AMP_OK && (head->chunked || head->content_length > 0) ? err : AMP_OK;
+}
+
+static void on_request(void *ctx, struct amp_net_exchange *exchange, const struct amp_net_request *request)
+{
+    serve(ctx, exchange, request);
+}
+
+static void on_refused(void *ctx, enum amp_err err, struct amp_slice source, uint64_t request_id,
+                       struct amp_net_response *response)
+{
+    struct amp_worker *worker = ctx;
+    struct amp_event event = event_of(worker, AMP_ACT_CONNECTION, source, request_id);
+
+    amp_api_response_fini(&worker->refusal);
+    amp_api_refuse(worker->api, &event, err, NULL, 0, &worker->refusal);
+    *response = (struct amp_net_response){
+        .status = worker->refusal.status,
+        .content_type = worker->refusal.content_type,
+        .body = amp_slice(worker->refusal.body.ptr, worker->refusal.body.len),
+        .retry_after_s = worker->refusal.retry_after_s,
+        .close = true,
+        .request_id = request_id,
+    };
+}
+
+struct amp_net_handler amp_front_handler(struct amp_worker *worker)
+{
+    return (struct amp_net_handler){
+        .ctx = worker, .head = on_head, .request = on_request, .refused = on_refused};
+}
+
+void amp_front_answered(struct amp_worker *worker, uint64_t ask)
+{
+    struct waiting_list again = STAILQ_HEAD_INITIALIZER(again);
+    struct waiting_list rest = STAILQ_HEAD_INITIALIZER(rest);
+    struct waiting *waiting;
+
+    while ((waiting = STAILQ_FIRST(&worker->waiting)) != NULL) {
+        STAILQ_REMOVE_HEAD(&worker->waiting, next);
+        if (waiting->ask == ask)
+            STAILQ_INSERT_TAIL(&again, waiting, next);
+        else
+            STAILQ_INSERT_TAIL(&rest, waiting, next);
+    }
+    STAILQ_CONCAT(&worker->waiting, &rest);
+    while ((waiting = STAILQ_FIRST(&again)) != NULL) {
+        STAILQ_REMOVE_HEAD(&again, next);
+        serve(worker, waiting->exchange, &waiting->request);
+        free(waiting);
+    }
+}
+
+static void release(struct amp_worker *worker, struct gated *gated, bool durable)
+{
+    amp_api_settle(worker->api, &gated->response, durable);
+    send_answer(gated->exchange, gated->request_id, &gated->response);
+    free(gated);
+}
+
+void amp_front_durable(void *ctx, uint64_t number)
+{
+    struct amp_worker *worker = ctx;
+    struct gated *gated;
+
+    while ((gated = STAILQ_FIRST(&worker->gated)) != NULL && gated->response.gate <= number) {
+        STAILQ_REMOVE_HEAD(&worker->gated, next);
+        release(worker, gated, true);
+    }
+}
+
+void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms, bool all)
+{
+    struct waiting *waiting;
+    struct gated *gated;
+
+    while ((gated = STAILQ_FIRST(&worker->gated)) != NULL && (all || gated->until_mono_ms <= now_mono_ms)) {
+        STAILQ_REMOVE_HEAD(&worker->gated, next);
+        release(worker, gated, false);
+    }
+    while ((waiting = STAILQ_FIRST(&worker->waiting)) != NULL &&
+           (all || waiting->until_mono_ms <= now_mono_ms)) {
+        STAILQ_REMOVE_HEAD(&worker->waiting, next);
+        refuse(worker, waiting->exchange, &waiting->request, AMP_ACT_REQUEST, AMP_ERR_KEEPER_UNAVAILABLE,
+               &(struct amp_auth_result){0});
+        free(waiting);
+    }
+}
+
+enum amp_err amp_front_record(void *ctx, const struct amp_event *event, bool want_durable, uint64_t *number)
+{
+    struct amp_worker *worker = ctx;
+
+    return amp_recorder_add(worker->recorder, event, want_durable, number);
+}
+
+void amp_front_readiness(void *ctx, struct amp_api_readiness *out)
+{
+    struct amp_worker *worker = ctx;
+
+    *out = (struct amp_api_readiness){
+        .dev = worker->shared->dev,
+        .memory_locked = worker->shared->memory_locked,
+        .log_writable = amp_recorder_ready(worker->recorder),
+        .keeper_reachable = worker->keeper != NULL,
+        .epoch_key = amp_epochs_count(worker->shared->epochs) > 0,
+        .draining = atomic_load(&worker->shared->draining),
+        .key_provider = worker->shared->key_provider,
+    };
+}

@@ -1,0 +1,299 @@
+#include "front/front.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "front/worker.h"
+
+#define TOMBSTONE_MS     (10 * 60 * 1000)
+#define MAX_TOMBSTONES   (4u << 20)
+#define MAX_RATE_BUCKETS 65536
+#define EPOCH_MAX_AGE_MS (10 * 60 * 1000)
+#define EPOCH_MAX_USES   (1u << 20)
+#define EPOCH_MAX_BYTES  ((uint64_t)1 << 36)
+
+struct front {
+    const struct amp_role_env *env;
+    struct amp_front_shared shared;
+    struct amp_front_settings settings;
+    struct amp_tls *tls;
+    int tls_fds[AMP_TLS_FILE_COUNT_];
+    struct amp_worker *workers[AMP_CONFIG_WORKERS_MAX];
+    unsigned worker_count;
+    struct event_base *base;
+    struct amp_link *control;
+    int status;
+};
+
+static struct amp_front_settings settings_of(const struct amp_config *config)
+{
+    return (struct amp_front_settings){
+        .limits =
+            {
+                .handshake_ms = config->limits.handshake_ms,
+                .head_ms = config->limits.header_ms,
+                .body_ms = config->limits.body_ms,
+                .request_ms = config->limits.request_ms,
+                .write_ms = config->limits.body_ms,
+                .idle_ms = config->limits.idle_ms,
+                .max_connections = config->limits.max_connections,
+                .max_connections_per_source = config->limits.max_connections_per_source,
+            },
+        .ttl_ms = config->vault.ttl_ms,
+        .ttl_max_ms = config->vault.ttl_max_ms,
+        .mask_bin8 = config->mask.bin8,
+    };
+}
+
+static void close_tls_files(struct front *front)
+{
+    int i;
+
+    for (i = 0; i < AMP_TLS_FILE_COUNT_; i++) {
+        if (front->tls_fds[i] >= 0)
+            (void)close(front->tls_fds[i]);
+        front->tls_fds[i] = -1;
+    }
+}
+
+/* Builds the TLS side from the files at hand, which are closed in any case. */
+static enum amp_err open_tls(struct front *front, struct amp_tls **out)
+{
+    struct amp_tls_config config = {
+        .cert_fd = front->tls_fds[AMP_TLS_FILE_CERT],
+        .key_fd = front->tls_fds[AMP_TLS_FILE_KEY],
+        .client_ca_fd = front->tls_fds[AMP_TLS_FILE_CLIENT_CA],
+    };
+    enum amp_err err = amp_tls_new(out, &config);
+
+    close_tls_files(front);
+    return err;
+}
+
+static void dropped(void *ctx, uint32_t epoch)
+{
+    amp_epochs_release(ctx, epoch);
+}
+
+static enum amp_err open_vault(struct amp_front_shared *shared, const struct amp_config *config)
+{
+    struct amp_epochs_config epochs = {
+        .clock = shared->clock,
+        .max_age_ms = EPOCH_MAX_AGE_MS,
+        .max_uses = EPOCH_MAX_USES,
+        .max_bytes = EPOCH_MAX_BYTES,
+    };
+    struct amp_vault_config vault = {
+        .clock = shared->clock,
+        .budget = &shared->budget,
+        .max_tombstones = MAX_TOMBSTONES,
+        .tombstone_ms = TOMBSTONE_MS,
+        .dropped = dropped,
+    };
+    enum amp_err err;
+
+    amp_budget_init(&shared->budget, config->vault.memory_max);
+    err = amp_epochs_new(&shared->epochs, &epochs);
+    if (err != AMP_OK)
+        return err;
+    vault.dropped_ctx = shared->epochs;
+    return amp_vault_new(&shared->vault, &vault);
+}
+
+static enum amp_err open_shared(struct amp_front_shared *shared, const struct amp_config *config)
+{
+    enum amp_err err;
+
+    shared->clock = amp_clock_system();
+    shared->skew_s = config->auth.clock_skew_ms / 1000;
+    shared->worker_count = config->workers;
+    shared->dev = config->dev;
+    shared->memory_locked = amp_secret_state() != AMP_SECRET_UNLOCKED;
+    shared->key_provider = config->keys.provider == AMP_CONFIG_PROVIDER_FILE ? "file" : "ephemeral";
+    err = open_vault(shared, config);
+    if (err == AMP_OK)
+        err = amp_token_keys_new(&shared->token_keys);
+    if (err == AMP_OK)
+        err = amp_idempotency_new(&shared->idempotency, shared->clock, &shared->budget);
+    if (err == AMP_OK)
+        err = amp_replay_new(&shared->replay, shared->skew_s, config->auth.replay_max);
+    if (err == AMP_OK)
+        err = amp_rate_new(&shared->rate, shared->clock, MAX_RATE_BUCKETS);
+    return err;
+}
+
+static void close_shared(struct amp_front_shared *shared)
+{
+    amp_rate_free(shared->rate);
+    amp_replay_free(shared->replay);
+    amp_idempotency_free(shared->idempotency);
+    amp_vault_free(shared->vault); /* releases epochs: before them */
+    amp_token_keys_free(shared->token_keys);
+    amp_epochs_free(shared->epochs);
+}
+
+static enum amp_err start_workers(struct front *front)
+{
+    const struct amp_role_env *env = front->env;
+    enum amp_err err;
+    unsigned i;
+
+    for (i = 0; i < front->shared.worker_count; i++) {
+        err = amp_worker_start(&front->workers[i], &front->shared, i,
+                               env->listen_fds + i * env->listen_per_worker, env->listen_per_worker,
+                               front->tls, &front->settings);
+        if (err != AMP_OK)
+            return err;
+        front->worker_count++;
+    }
+    return AMP_OK;
+}
+
+static void drain(struct front *front)
+{
+    unsigned i;
+
+    atomic_store(&front->shared.draining, true);
+    for (i = 0; i < front->worker_count; i++)
+        amp_worker_drain(front->workers[i]);
+    for (i = 0; i < front->worker_count; i++)
+        amp_worker_join(front->workers[i]);
+    front->worker_count = 0;
+    front->status = EXIT_SUCCESS;
+    (void)event_base_loopbreak(front->base);
+}
+
+static void reload(struct front *front, int config_fd)
+{
+    struct amp_config config;
+    struct amp_tls *tls = NULL;
+    unsigned i;
+
+    if (front->env->config_read(&config, config_fd) != AMP_OK || open_tls(front, &tls) != AMP_OK) {
+        close_tls_files(front);
+        amp_log(AMP_LOG_ERROR, "the new configuration or certificate is not usable; the old one stays");
+        return;
+    }
+    front->settings = settings_of(&config);
+    for (i = 0; i < front->worker_count; i++)
+        amp_worker_reload(front->workers[i], tls, &front->settings);
+    amp_tls_unref(front->tls);
+    front->tls = tls;
+    amp_log(AMP_LOG_INFO, "configuration reloaded");
+}
+
+static bool take_link(struct front *front, struct amp_slice payload, int fd)
+{
+    struct amp_ipc_in in = {.left = payload};
+    unsigned peer = amp_ipc_get_u8(&in);
+    unsigned index = amp_ipc_get_u8(&in);
+
+    if (!amp_ipc_end(&in) || (peer != AMP_ROLE_KEEPER && peer != AMP_ROLE_SCRIBE) ||
+        index >= front->worker_count) {
+        (void)close(fd);
+        return false;
+    }
+    amp_worker_link(front->workers[index], (enum amp_role)peer, fd);
+    return true;
+}
+
+static bool take_tls_file(struct front *front, struct amp_slice payload, int fd)
+{
+    struct amp_ipc_in in = {.left = payload};
+    unsigned which = amp_ipc_get_u8(&in);
+
+    if (!amp_ipc_end(&in) || which >= AMP_TLS_FILE_COUNT_) {
+        (void)close(fd);
+        return false;
+    }
+    if (front->tls_fds[which] >= 0)
+        (void)close(front->tls_fds[which]);
+    front->tls_fds[which] = fd;
+    return true;
+}
+
+static bool on_control(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload,
+                       int fd)
+{
+    struct front *front = ctx;
+
+    (void)link;
+    if (type == AMP_IPC_LINK)
+        return take_link(front, payload, fd);
+    if (type == AMP_IPC_TLS_FILE)
+        return take_tls_file(front, payload, fd);
+    if (type == AMP_IPC_RELOAD) {
+        reload(front, fd);
+        (void)close(fd);
+        return true;
+    }
+    if (type == AMP_IPC_DRAIN) {
+        drain(front);
+        return true;
+    }
+    return false;
+}
+
+/* Without a supervisor nobody would restart anybody: end, and the volatile content with it. */
+static void on_control_closed(void *ctx, struct amp_link *link, bool violation)
+{
+    struct front *front = ctx;
+
+    (void)link;
+    (void)violation;
+    (void)event_base_loopbreak(front->base);
+}
+
+static enum amp_err open_front(struct front *front)
+{
+    struct amp_link_config control = {
+        .self = AMP_ROLE_FRONT,
+        .peer = AMP_ROLE_SUPERVISOR,
+        .ctx = front,
+        .message = on_control,
+        .closed = on_control_closed,
+    };
+    enum amp_err err;
+
+    front->base = event_base_new();
+    if (front->base == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    control.base = front->base;
+    err = open_tls(front, &front->tls);
+    if (err != AMP_OK) {
+        amp_log(AMP_LOG_ERROR, "the TLS certificate or key cannot be used");
+        return err;
+    }
+    err = open_shared(&front->shared, front->env->config);
+    if (err == AMP_OK)
+        err = start_workers(front);
+    if (err == AMP_OK)
+        err = amp_link_new(&front->control, &control, front->env->control_fd);
+    if (err == AMP_OK)
+        err = amp_link_send(front->control, AMP_IPC_READY, amp_slice(NULL, 0), -1);
+    return err;
+}
+
+int amp_front_main(const struct amp_role_env *env)
+{
+    struct front front = {.env = env, .settings = settings_of(env->config), .status = EXIT_FAILURE};
+    enum amp_err err;
+    int i;
+
+    for (i = 0; i < AMP_TLS_FILE_COUNT_; i++)
+        front.tls_fds[i] = env->tls_fds[i];
+    err = open_front(&front);
+    if (err != AMP_OK) {
+        amp_log_text(AMP_LOG_ERROR, "front cannot start", "code", amp_err_code(err));
+        return EXIT_FAILURE; /* the process ends here, and its memory with it */
+    }
+    (void)event_base_dispatch(front.base);
+    if (front.status != EXIT_SUCCESS)
+        return EXIT_FAILURE; /* workers still run: exit is what stops them */
+    amp_link_free(front.control);
+    amp_tls_unref(front.tls);
+    close_shared(&front.shared);
+    event_base_free(front.base);
+    return EXIT_SUCCESS;
+}

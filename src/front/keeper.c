@@ -1,0 +1,127 @@
+/* What front asks of the keeper: derived day keys and epoch keys, never a pre-shared secret. */
+#include "base/log.h"
+#include "front/internal.h"
+
+static bool take_day_key(struct amp_worker *worker, struct amp_ipc_in *in)
+{
+    struct amp_principal principal = {0};
+    struct amp_key256 key = {{0}};
+    uint64_t ask = amp_ipc_get_u64(in);
+    enum amp_err err = (enum amp_err)amp_ipc_get_u32(in);
+    bool good = err < AMP_ERR_COUNT_;
+
+    if (err == AMP_OK) {
+        amp_ipc_get_fixed(in, key.bytes, sizeof key.bytes);
+        good = amp_principal_unpack(&principal, amp_ipc_get_bytes(in, UINT16_MAX)) == AMP_OK;
+    }
+    good = good && amp_ipc_end(in);
+    if (good) {
+        (void)amp_auth_answer(worker->auth, ask, err, &key, &principal);
+        amp_front_answered(worker, ask);
+    }
+    amp_wipe(&key, sizeof key);
+    return good;
+}
+
+static bool take_epoch(struct amp_worker *worker, struct amp_ipc_in *in)
+{
+    struct amp_key256 dek;
+    uint32_t id = amp_ipc_get_u32(in);
+    bool good;
+
+    amp_ipc_get_fixed(in, dek.bytes, sizeof dek.bytes);
+    good = amp_ipc_end(in);
+    if (good && amp_epochs_add(worker->shared->epochs, id, &dek) != AMP_OK)
+        amp_log(AMP_LOG_ERROR, "an epoch key could not be taken over");
+    amp_wipe(&dek, sizeof dek);
+    worker->epoch_asked = false;
+    return good;
+}
+
+static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload,
+                       int fd)
+{
+    struct amp_worker *worker = ctx;
+    struct amp_ipc_in in = {.left = payload};
+
+    (void)link;
+    (void)fd;
+    if (type == AMP_IPC_DAY_KEY)
+        return take_day_key(worker, &in);
+    if (type == AMP_IPC_EPOCH)
+        return take_epoch(worker, &in);
+    if (type == AMP_IPC_PRINCIPAL_CHANGED) {
+        amp_auth_forget(worker->auth, payload.ptr);
+        return true;
+    }
+    return false;
+}
+
+/* Without the keeper nothing that it said before is believed any more: keys may change while it is away. */
+static void lose_keeper(struct amp_worker *worker)
+{
+    amp_link_free(worker->keeper);
+    worker->keeper = NULL;
+    worker->epoch_asked = false;
+    amp_auth_forget_all(worker->auth);
+}
+
+static void on_closed(void *ctx, struct amp_link *link, bool violation)
+{
+    (void)link;
+    if (violation)
+        amp_log(AMP_LOG_ERROR, "the keeper broke the table of messages; its link is cut");
+    lose_keeper(ctx);
+}
+
+void amp_front_attach_keeper(struct amp_worker *worker, int fd)
+{
+    struct amp_link_config config = {
+        .base = worker->base,
+        .self = AMP_ROLE_FRONT,
+        .peer = AMP_ROLE_KEEPER,
+        .ctx = worker,
+        .message = on_message,
+        .closed = on_closed,
+    };
+    struct waiting *waiting;
+
+    if (worker->keeper != NULL)
+        lose_keeper(worker);
+    if (amp_link_new(&worker->keeper, &config, fd) != AMP_OK) {
+        worker->keeper = NULL;
+        amp_log(AMP_LOG_ERROR, "the link to the keeper could not be taken over");
+        return;
+    }
+    /* What waited for the keeper before asks the new one. */
+    STAILQ_FOREACH(waiting, &worker->waiting, next)
+    waiting->ask = 0;
+    amp_front_answered(worker, 0);
+    amp_front_want_epoch(worker);
+}
+
+enum amp_err amp_front_ask_keeper(void *ctx, uint64_t ask, const struct amp_sigv4 *scope)
+{
+    struct amp_worker *worker = ctx;
+    uint8_t storage[120];
+    struct amp_out payload = amp_out(storage, sizeof storage);
+
+    if (worker->keeper == NULL)
+        return AMP_ERR_KEEPER_UNAVAILABLE;
+    amp_ipc_put_u64(&payload, ask);
+    amp_out_slice(&payload, scope->key_id);
+    amp_out_slice(&payload, scope->date);
+    amp_ipc_put_bytes(&payload, scope->region);
+    amp_ipc_put_bytes(&payload, scope->service);
+    if (payload.overflow)
+        return AMP_ERR_INVALID;
+    return amp_link_send(worker->keeper, AMP_IPC_DAY_KEY_GET, amp_out_done(&payload), -1);
+}
+
+void amp_front_want_epoch(struct amp_worker *worker)
+{
+    if (worker->keeper == NULL || worker->epoch_asked || !amp_epochs_wants_next(worker->shared->epochs))
+        return;
+    if (amp_link_send(worker->keeper, AMP_IPC_EPOCH_GET, amp_slice(NULL, 0), -1) == AMP_OK)
+        worker->epoch_asked = true;
+}

@@ -1,0 +1,278 @@
+#include "front/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "front/internal.h"
+
+#define TICK_MS 50
+
+enum mail_kind { MAIL_LINK, MAIL_RELOAD, MAIL_DRAIN };
+
+/* What the main thread tells a worker; smaller than PIPE_BUF, so a pipe carries it whole. */
+struct mail {
+    enum mail_kind kind;
+    enum amp_role peer;
+    int fd;
+    struct amp_tls *tls; /* a reference of its own */
+    struct amp_front_settings settings;
+};
+
+static void send_mail(struct amp_worker *worker, const struct mail *mail)
+{
+    ssize_t sent;
+
+    do
+        sent = write(worker->mail_fds[1], mail, sizeof *mail);
+    while (sent < 0 && errno == EINTR);
+    if (sent != (ssize_t)sizeof *mail)
+        amp_fatal("a worker's mailbox is broken");
+}
+
+void amp_worker_link(struct amp_worker *worker, enum amp_role peer, int fd)
+{
+    send_mail(worker, &(struct mail){.kind = MAIL_LINK, .peer = peer, .fd = fd});
+}
+
+void amp_worker_reload(struct amp_worker *worker, struct amp_tls *tls,
+                       const struct amp_front_settings *settings)
+{
+    send_mail(worker,
+              &(struct mail){.kind = MAIL_RELOAD, .fd = -1, .tls = amp_tls_ref(tls), .settings = *settings});
+}
+
+void amp_worker_drain(struct amp_worker *worker)
+{
+    send_mail(worker, &(struct mail){.kind = MAIL_DRAIN, .fd = -1});
+}
+
+static enum amp_err make_api(struct amp_worker *worker)
+{
+    struct amp_front_shared *shared = worker->shared;
+    struct amp_api_config config = {
+        .clock = shared->clock,
+        .vault = shared->vault,
+        .epochs = shared->epochs,
+        .token_keys = shared->token_keys,
+        .idempotency = shared->idempotency,
+        .ttl_ms = worker->settings.ttl_ms,
+        .ttl_max_ms = worker->settings.ttl_max_ms,
+        .mask_bin8 = worker->settings.mask_bin8,
+        .ctx = worker,
+        .record = amp_front_record,
+        .readiness = amp_front_readiness,
+    };
+    struct amp_api *api = NULL;
+    enum amp_err err = amp_api_new(&api, &config);
+
+    if (err != AMP_OK)
+        return err;
+    amp_api_free(worker->api);
+    worker->api = api;
+    return AMP_OK;
+}
+
+static void reload(struct amp_worker *worker, struct mail *mail)
+{
+    size_t i;
+
+    worker->settings = mail->settings;
+    for (i = 0; i < worker->net_count; i++)
+        amp_net_reload(worker->nets[i], mail->tls, &worker->settings.limits);
+    if (make_api(worker) != AMP_OK)
+        amp_log(AMP_LOG_ERROR, "no memory for the new settings; the old ones stay");
+    amp_tls_unref(mail->tls);
+}
+
+static void drain(struct amp_worker *worker)
+{
+    size_t i;
+
+    worker->draining = true;
+    for (i = 0; i < worker->net_count; i++)
+        amp_net_drain(worker->nets[i]);
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *ctx)
+{
+    struct amp_worker *worker = ctx;
+    struct mail mail;
+
+    (void)what;
+    while (read(fd, &mail, sizeof mail) == (ssize_t)sizeof mail) {
+        if (mail.kind == MAIL_DRAIN)
+            drain(worker);
+        else if (mail.kind == MAIL_RELOAD)
+            reload(worker, &mail);
+        else if (mail.peer == AMP_ROLE_KEEPER)
+            amp_front_attach_keeper(worker, mail.fd);
+        else
+            amp_recorder_attach(worker->recorder, AMP_ROLE_FRONT, mail.fd);
+    }
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    amp_front_tick(ctx);
+}
+
+static size_t connections(const struct amp_worker *worker)
+{
+    size_t i, count = 0;
+
+    for (i = 0; i < worker->net_count; i++)
+        count += amp_net_connections(worker->nets[i]);
+    return count;
+}
+
+static bool finished(const struct amp_worker *worker)
+{
+    return worker->draining && connections(worker) == 0 && STAILQ_EMPTY(&worker->gated) &&
+           STAILQ_EMPTY(&worker->waiting) && amp_recorder_idle(worker->recorder);
+}
+
+static void *run(void *ctx)
+{
+    struct amp_worker *worker = ctx;
+
+    while (!finished(worker)) {
+        if (event_base_loop(worker->base, EVLOOP_ONCE | (worker->sweep_more ? EVLOOP_NONBLOCK : 0)) < 0)
+            amp_fatal("the event loop failed");
+        if (worker->sweep_more)
+            amp_front_sweep(worker);
+        /* Once per turn: all that this turn recorded leaves in one message. */
+        amp_recorder_flush(worker->recorder);
+    }
+    amp_crypto_thread_fini();
+    return NULL;
+}
+
+static enum amp_err open_nets(struct amp_worker *worker, const int *listen_fds, size_t count,
+                              struct amp_tls *tls)
+{
+    struct amp_net_handler handler = amp_front_handler(worker);
+    enum amp_err err;
+    size_t i;
+
+    worker->nets = calloc(count, sizeof *worker->nets);
+    if (worker->nets == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    for (i = 0; i < count; i++) {
+        err = amp_net_new(&worker->nets[i], worker->base, worker->shared->clock, listen_fds[i], tls,
+                          &worker->settings.limits, &handler);
+        if (err != AMP_OK)
+            return err;
+        worker->net_count++;
+    }
+    return AMP_OK;
+}
+
+static enum amp_err open_events(struct amp_worker *worker)
+{
+    struct timeval tick = {.tv_usec = TICK_MS * 1000};
+    struct event_config *config = event_config_new();
+
+    if (config == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    worker->base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (worker->base == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    if (pipe2(worker->mail_fds, O_CLOEXEC) != 0)
+        return AMP_ERR_IO;
+    if (fcntl(worker->mail_fds[0], F_SETFL, O_NONBLOCK) != 0)
+        return AMP_ERR_IO;
+    worker->mail_event = event_new(worker->base, worker->mail_fds[0], EV_READ | EV_PERSIST, on_mail, worker);
+    worker->tick_event = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
+    if (worker->mail_event == NULL || worker->tick_event == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    if (event_add(worker->mail_event, NULL) != 0 || event_add(worker->tick_event, &tick) != 0)
+        return AMP_ERR_IO;
+    return AMP_OK;
+}
+
+static enum amp_err open_auth(struct amp_worker *worker)
+{
+    struct amp_auth_config config = {
+        .clock = worker->shared->clock,
+        .skew_s = worker->shared->skew_s,
+        .replay = worker->shared->replay,
+        .rate = worker->shared->rate,
+        .ctx = worker,
+        .ask = amp_front_ask_keeper,
+    };
+    return amp_auth_new(&worker->auth, &config);
+}
+
+static void worker_free(struct amp_worker *worker)
+{
+    size_t i;
+
+    amp_api_response_fini(&worker->refusal);
+    for (i = 0; i < worker->net_count; i++)
+        amp_net_free(worker->nets[i]);
+    free(worker->nets);
+    amp_link_free(worker->keeper);
+    amp_recorder_free(worker->recorder);
+    amp_auth_free(worker->auth);
+    amp_api_free(worker->api);
+    if (worker->mail_event != NULL)
+        event_free(worker->mail_event);
+    if (worker->tick_event != NULL)
+        event_free(worker->tick_event);
+    if (worker->mail_fds[0] >= 0)
+        (void)close(worker->mail_fds[0]);
+    if (worker->mail_fds[1] >= 0)
+        (void)close(worker->mail_fds[1]);
+    if (worker->base != NULL)
+        event_base_free(worker->base);
+    free(worker);
+}
+
+enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *shared, unsigned number,
+                              const int *listen_fds, size_t listen_count, struct amp_tls *tls,
+                              const struct amp_front_settings *settings)
+{
+    struct amp_worker *worker = calloc(1, sizeof *worker);
+    enum amp_err err;
+
+    *out = NULL;
+    if (worker == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    worker->shared = shared;
+    worker->number = number;
+    worker->settings = *settings;
+    worker->mail_fds[0] = worker->mail_fds[1] = -1;
+    worker->clock_offset_ms = amp_clock_unix_ms(&shared->clock) - amp_clock_mono_ms(&shared->clock);
+    STAILQ_INIT(&worker->waiting);
+    STAILQ_INIT(&worker->gated);
+    err = open_events(worker);
+    if (err == AMP_OK)
+        err = amp_recorder_new(&worker->recorder, worker->base, amp_front_durable, worker);
+    if (err == AMP_OK)
+        err = open_auth(worker);
+    if (err == AMP_OK)
+        err = make_api(worker);
+    if (err == AMP_OK)
+        err = open_nets(worker, listen_fds, listen_count, tls);
+    if (err == AMP_OK && pthread_create(&worker->thread, NULL, run, worker) != 0)
+        err = AMP_ERR_IO;
+    if (err != AMP_OK) {
+        worker_free(worker);
+        return err;
+    }
+    *out = worker;
+    return AMP_OK;
+}
+
+void amp_worker_join(struct amp_worker *worker)
+{
+    (void)pthread_join(worker->thread, NULL);
+    worker_free(worker);
+}

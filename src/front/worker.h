@@ -1,0 +1,55 @@
+/*
+ * One worker of front: an event loop in a thread of its own with its own connections, verifier, handlers and
+ * links to keeper and scribe, over the stores all workers share. Nothing in it blocks: what waits for the
+ * keeper or for the log is parked and resumed by the answer.
+ */
+#ifndef AMP_FRONT_WORKER_H
+#define AMP_FRONT_WORKER_H
+
+#include "api/api.h"
+#include "auth/auth.h"
+#include "ipc/recorder.h"
+#include "ipc/role.h"
+#include "net/net.h"
+
+/* What all workers share; set up once by front.c before the first thread and torn down behind the last. */
+struct amp_front_shared {
+    struct amp_clock clock;
+    struct amp_budget budget;
+    struct amp_epochs *epochs;
+    struct amp_vault *vault;
+    struct amp_token_keys *token_keys;
+    struct amp_idempotency *idempotency;
+    struct amp_replay *replay;
+    struct amp_rate *rate;
+    int64_t skew_s; /* fixed for the life of the process: the replay memory is built for it */
+    unsigned worker_count;
+    const char *key_provider;
+    bool dev;
+    bool memory_locked;
+    _Atomic bool draining;
+};
+
+/* What may change while the daemon runs; a copy goes to each worker. */
+struct amp_front_settings {
+    struct amp_net_limits limits;
+    int64_t ttl_ms;
+    int64_t ttl_max_ms;
+    bool mask_bin8;
+};
+
+struct amp_worker;
+/* Takes the descriptors. The thread starts at once. */
+enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *shared, unsigned number,
+                              const int *listen_fds, size_t listen_count, struct amp_tls *tls,
+                              const struct amp_front_settings *settings) AMP_MUST_USE;
+/* From the main thread; each is carried out by the worker's own. */
+void amp_worker_link(struct amp_worker *worker, enum amp_role peer, int fd); /* takes fd */
+void amp_worker_reload(struct amp_worker *worker, struct amp_tls *tls,
+                       const struct amp_front_settings *settings);
+/* Finishes what is under way, has the log written, ends the thread. */
+void amp_worker_drain(struct amp_worker *worker);
+/* Waits for the thread's end and frees. */
+void amp_worker_join(struct amp_worker *worker);
+
+#endif
