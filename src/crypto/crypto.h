@@ -38,13 +38,17 @@ enum amp_err amp_gcm_seal(uint8_t *out, const struct amp_key256 *key, const uint
 enum amp_err amp_gcm_open(uint8_t *out, const struct amp_key256 *key, const uint8_t nonce[AMP_GCM_NONCE_LEN],
                           struct amp_slice aad, const uint8_t *in, size_t len) AMP_MUST_USE;
 
-/* AES-256 key wrap with padding (RFC 5649). Writes amp_kwp_len(len) bytes. */
+/* AES-256 key wrap with padding (RFC 5649). Takes 1 to AMP_KWP_MAX bytes, writes amp_kwp_len(len). */
+#define AMP_KWP_MAX 4096
 static inline size_t amp_kwp_len(size_t len)
 {
     return ((len + 7) / 8) * 8 + 8;
 }
 enum amp_err amp_kwp_wrap(uint8_t *out, const struct amp_key256 *kek, const uint8_t *in, size_t len) AMP_MUST_USE;
-/* *out_len: capacity in, length out. AMP_ERR_NOT_AUTHENTIC where it does not unwrap; `out` is zeroed then. */
+/*
+ * *out_len: capacity in, length out. AMP_ERR_NOT_AUTHENTIC where it does not unwrap, AMP_ERR_TOO_LARGE where it does
+ * not fit; `out` is zeroed then. in == out is allowed.
+ */
 enum amp_err amp_kwp_unwrap(uint8_t *out, size_t *out_len, const struct amp_key256 *kek, const uint8_t *in,
                             size_t len) AMP_MUST_USE;
 

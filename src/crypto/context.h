@@ -1,0 +1,38 @@
+/*
+ * The library's algorithms, fetched once, and each thread's contexts. Private to the room.
+ *
+ * At rest no context holds a key or data. The digest context is initialised anew after each use, which
+ * overwrites its chaining value, and is so ready for the next: it costs nothing, as the next use need not do
+ * it. A cipher context is reset, which makes the provider wipe and free its key schedule: measured 0.62 us
+ * for sealing 200 bytes, while a zero key set instead costs 0.69 us and the whole context new and freed 0.66
+ * us.
+ */
+#ifndef AMP_CRYPTO_CONTEXT_H
+#define AMP_CRYPTO_CONTEXT_H
+
+#include <openssl/evp.h>
+
+#include "crypto/crypto.h"
+
+struct amp_algorithms {
+    EVP_MD *sha256;
+    EVP_CIPHER *aes_256_gcm;
+    EVP_CIPHER *aes_256_kwp;
+};
+
+extern struct amp_algorithms amp_algorithms;
+
+enum amp_err amp_algorithms_fetch(void) AMP_MUST_USE;
+
+/* This thread's SHA-256 context, initialised, its own until the next call; NULL where the library fails. */
+EVP_MD_CTX *amp_context_digest(void);
+/* After a failure in the middle: the next call gets a new one. */
+void amp_context_drop_digest(void);
+
+/* This thread's cipher context, empty; NULL where the library fails. */
+EVP_CIPHER_CTX *amp_context_cipher(void);
+/* Wipes what the context holds; due after each use, whatever came of it. Forgets the errors of a failed one.
+ */
+void amp_context_reset_cipher(EVP_CIPHER_CTX *ctx, bool failed);
+
+#endif
