@@ -1,0 +1,226 @@
+/*
+ * What the library's heap holds after each call: every block it owns is looked through, and every block it
+ * frees is looked at first, for any eight bytes of the key, of the plaintext or of what was derived.
+ */
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "../support.h"
+#include "crypto/crypto.h"
+
+enum { BLOCKS_MAX = 100000, WINDOW = 8 };
+
+static struct block {
+    void *ptr;
+    size_t len;
+} blocks[BLOCKS_MAX];
+static size_t block_count;
+
+static struct amp_slice wanted[2];
+static size_t wanted_count;
+static size_t found_freed;
+
+static size_t count_windows(const void *ptr, size_t len)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < wanted_count; i++) {
+        for (size_t at = 0; at + WINDOW <= wanted[i].len; at++)
+            found += memmem(ptr, len, wanted[i].ptr + at, WINDOW) != NULL;
+    }
+    return found;
+}
+
+static void *keep(void *ptr, size_t len)
+{
+    if (ptr == NULL || block_count == BLOCKS_MAX)
+        abort();
+    blocks[block_count++] = (struct block){ptr, len};
+    return ptr;
+}
+
+static void forget(void *ptr)
+{
+    for (size_t i = block_count; i-- > 0;) {
+        if (blocks[i].ptr != ptr)
+            continue;
+        found_freed += count_windows(ptr, blocks[i].len);
+        blocks[i] = blocks[--block_count];
+        return;
+    }
+    abort();
+}
+
+static void *watched_malloc(size_t len, const char *file, int line)
+{
+    return keep(calloc(1, len), len);
+}
+
+static void watched_free(void *ptr, const char *file, int line)
+{
+    if (ptr == NULL)
+        return;
+    forget(ptr);
+    free(ptr);
+}
+
+static size_t length_of(const void *ptr)
+{
+    for (size_t i = block_count; i-- > 0;) {
+        if (blocks[i].ptr == ptr)
+            return blocks[i].len;
+    }
+    abort();
+}
+
+static void *watched_realloc(void *ptr, size_t len, const char *file, int line)
+{
+    void *grown = watched_malloc(len, file, line);
+    if (ptr != NULL) {
+        size_t old = length_of(ptr);
+        memcpy(grown, ptr, old < len ? old : len);
+        watched_free(ptr, file, line);
+    }
+    return grown;
+}
+
+static size_t found_anywhere(void)
+{
+    size_t found = found_freed;
+    for (size_t i = 0; i < block_count; i++)
+        found += count_windows(blocks[i].ptr, blocks[i].len);
+    return found;
+}
+
+static void look_for(struct amp_slice a, struct amp_slice b)
+{
+    wanted[0] = a;
+    wanted[1] = b;
+    wanted_count = 2;
+    found_freed = 0;
+}
+
+/* Made at run time, so that no constant of the program is mistaken for a residue. */
+static struct amp_key256 key, masked[2];
+static uint8_t plain[300], out[400];
+static const uint8_t nonce[AMP_GCM_NONCE_LEN];
+
+static void make_secrets(void)
+{
+    for (size_t i = 0; i < sizeof(key.bytes); i++) {
+        key.bytes[i] = (uint8_t)(i * 37 + 101);
+        masked[0].bytes[i] = key.bytes[i] ^ 0x36;
+        masked[1].bytes[i] = key.bytes[i] ^ 0x5c;
+    }
+    for (size_t i = 0; i < sizeof(plain); i++)
+        plain[i] = (uint8_t)(i * i * 11 + i * 7 + 3);
+}
+
+static struct amp_slice key_slice(void)
+{
+    return amp_slice(key.bytes, sizeof(key.bytes));
+}
+
+static struct amp_slice plain_slice(void)
+{
+    return amp_slice(plain, sizeof(plain));
+}
+
+/* The chaining value is kept as 32-bit words of this machine, not as the digest's bytes. */
+static struct amp_slice as_words(uint8_t words[AMP_SHA256_LEN], const uint8_t digest[AMP_SHA256_LEN])
+{
+    for (size_t i = 0; i < AMP_SHA256_LEN; i++)
+        words[i] = digest[i ^ 3];
+    return amp_slice(words, AMP_SHA256_LEN);
+}
+
+/* The detector detects: a context left as it is after use holds the key. */
+static void a_context_left_alone_is_found(void **state)
+{
+    look_for(key_slice(), plain_slice());
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    assert_int_equal(EVP_EncryptInit_ex2(ctx, EVP_aes_256_gcm(), key.bytes, nonce, NULL), 1);
+    assert_true(found_anywhere() > 0);
+    EVP_CIPHER_CTX_free(ctx);
+    look_for(key_slice(), plain_slice());
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    assert_int_equal(EVP_DigestInit_ex2(digest, EVP_sha256(), NULL), 1);
+    assert_int_equal(EVP_DigestUpdate(digest, plain, 40), 1);
+    assert_true(found_anywhere() > 0);
+    uint8_t words[AMP_SHA256_LEN];
+    assert_int_equal(EVP_DigestFinal_ex(digest, out, NULL), 1);
+    look_for(as_words(words, out), amp_slice(NULL, 0));
+    assert_true(found_anywhere() > 0);
+    EVP_MD_CTX_free(digest);
+}
+
+static void gcm_leaves_no_key_and_no_plaintext(void **state)
+{
+    look_for(key_slice(), plain_slice());
+    struct amp_slice none = amp_slice(NULL, 0);
+    assert_int_equal(amp_gcm_seal(out, &key, nonce, none, plain, sizeof(plain)), AMP_OK);
+    assert_int_equal(found_anywhere(), 0);
+    assert_int_equal(amp_gcm_open(out, &key, nonce, none, out, sizeof(plain) + AMP_GCM_TAG_LEN), AMP_OK);
+    assert_int_equal(found_anywhere(), 0);
+    assert_int_equal(amp_gcm_open(out, &key, nonce, none, plain, sizeof(plain)), AMP_ERR_NOT_AUTHENTIC);
+    assert_int_equal(found_anywhere(), 0);
+}
+
+static void kwp_leaves_no_key(void **state)
+{
+    look_for(key_slice(), amp_slice(plain, 61));
+    size_t len = sizeof(out);
+    assert_int_equal(amp_kwp_wrap(out, &key, plain, 61), AMP_OK);
+    assert_int_equal(amp_kwp_unwrap(out, &len, &key, out, amp_kwp_len(61)), AMP_OK);
+    assert_int_equal(found_anywhere(), 0);
+}
+
+/* Neither the message nor the digest, which of a card number is as good as the number. */
+static void sha256_leaves_no_message_and_no_digest(void **state)
+{
+    static const size_t lens[] = {8, 55, 56, 63, 64, 65, 119, 128, sizeof(plain)}; /* around the block's padding */
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        uint8_t words[AMP_SHA256_LEN];
+        struct amp_slice part = amp_slice(plain, lens[i]);
+        assert_int_equal(amp_sha256(out, &part, 1), AMP_OK);
+        look_for(part, as_words(words, out));
+        assert_int_equal(found_anywhere(), 0);
+    }
+}
+
+static void hmac_leaves_no_key_and_no_state(void **state)
+{
+    uint8_t words[AMP_SHA256_LEN];
+    struct amp_slice part = plain_slice();
+    assert_int_equal(amp_hmac_sha256(out, key_slice(), &part, 1), AMP_OK);
+    look_for(key_slice(), as_words(words, out));
+    assert_int_equal(found_anywhere(), 0);
+    look_for(amp_slice(masked[0].bytes, 32), amp_slice(masked[1].bytes, 32));
+    assert_int_equal(found_anywhere(), 0);
+}
+
+static int init(void **state)
+{
+    make_secrets();
+    return amp_crypto_init() == AMP_OK ? 0 : -1;
+}
+
+static int fini(void **state)
+{
+    amp_crypto_thread_fini();
+    return 0;
+}
+
+int main(void)
+{
+    if (CRYPTO_set_mem_functions(watched_malloc, watched_realloc, watched_free) != 1)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_context_left_alone_is_found),
+        cmocka_unit_test(gcm_leaves_no_key_and_no_plaintext),
+        cmocka_unit_test(kwp_leaves_no_key),
+        cmocka_unit_test(sha256_leaves_no_message_and_no_digest),
+        cmocka_unit_test(hmac_leaves_no_key_and_no_state),
+    };
+    return cmocka_run_group_tests(tests, init, fini);
+}
