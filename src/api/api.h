@@ -32,7 +32,7 @@ struct amp_api_config {
     struct amp_epochs *epochs;
     struct amp_token_keys *token_keys;
     struct amp_idempotency *idempotency;
-    int64_t ttl_ms;     /* where the request names none */
+    int64_t ttl_ms; /* where the request names none */
     int64_t ttl_max_ms;
     bool mask_bin8;
     void *ctx;
@@ -48,13 +48,15 @@ void amp_api_free(struct amp_api *api);
 struct amp_api_request;
 struct amp_api_response;
 
+struct amp_api_call; /* private to the room */
 struct amp_route {
     enum amp_method method;
     const char *path; /* exact */
     enum amp_act act; /* what a refusal of it is recorded as */
     bool open;        /* served without authentication */
     size_t max_body;
-    void (*handle)(struct amp_api *api, const struct amp_api_request *request, struct amp_api_response *response);
+    /* For amp_api_serve alone: answers, or returns why the call is refused. */
+    enum amp_err (*handle)(struct amp_api_call *call);
 };
 /* The table, for the router, for front and for the test that holds it against docs/openapi.json. */
 extern const struct amp_route amp_api_routes[];
@@ -78,14 +80,16 @@ enum amp_settle_kind { AMP_SETTLE_NONE, AMP_SETTLE_CLAIM, AMP_SETTLE_REDEEM };
 struct amp_settle {
     enum amp_settle_kind kind;
     uint8_t claim[AMP_VAULT_CLAIM_LEN];
-    uint8_t who[AMP_PRINCIPAL_ID_LEN];
+    uint8_t who[AMP_PRINCIPAL_ID_LEN]; /* what the vault knows the principal by: a hash of its name */
     bool has_idempotency;
     uint8_t idempotency[AMP_IDEMPOTENCY_HASH_LEN];
-    struct amp_secret_buf idempotent_answer; /* sealed; freed by amp_api_settle */
+    struct amp_secret_buf idempotent_answer; /* sealed; freed by amp_api_settle or amp_api_response_fini */
     int64_t idempotency_ttl_ms;
-    struct amp_event event; /* the record made, for the one that takes it back */
+    struct amp_event event; /* the record made, for the one that takes it back; its slices give lengths alone, */
+    uint8_t event_text[AMP_EVENT_WHO_MAX + AMP_EVENT_SOURCE_MAX + AMP_EVENT_QUEUE_MAX]; /* and here are their bytes */
 };
 
+/* May be moved by assignment; the body of an answer to HEAD is there and must not be sent. */
 struct amp_api_response {
     int status;
     enum amp_err err;           /* AMP_OK, or what a problem document in the body says */
@@ -93,7 +97,7 @@ struct amp_api_response {
     struct amp_secret_buf body; /* the caller frees it (wiped) */
     uint32_t retry_after_s;
     const char *allow;
-    uint64_t gate; /* not 0: hold the answer back until this event is durable, then amp_api_settle */
+    uint64_t gate; /* not 0: hold the answer back until this event is durable, then amp_api_settle; 0 behind it */
     struct amp_settle settle;
 };
 

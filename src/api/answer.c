@@ -1,0 +1,127 @@
+/* How answers are built, recorded, refused and, where they are gated, settled. */
+#include "api/internal.h"
+#include "base/text.h"
+#include "wire/problem.h"
+
+/* Longest problem document: sentences are fixed text. */
+#define PROBLEM_MAX 1024
+
+enum amp_err amp_answer_begin(struct amp_api_call *call, size_t cap, struct amp_out *out)
+{
+    struct amp_secret_buf *body = &call->response->body;
+    enum amp_err err = amp_secret_buf_reserve(body, cap);
+    *out = amp_out(body->ptr, err == AMP_OK ? body->cap : 0);
+    return err;
+}
+
+enum amp_err amp_answer_send(struct amp_api_call *call, int status, const struct amp_out *out)
+{
+    call->response->body.len = out->len;
+    if (out->overflow)
+        return AMP_ERR_INTERNAL;
+    call->response->status = status;
+    call->response->content_type = "application/json";
+    return AMP_OK;
+}
+
+void amp_answer_token(struct amp_out *out, const char *name, const char prefix[5], const uint8_t bytes[AMP_TOKEN_LEN])
+{
+    char text[AMP_TOKEN_TEXT_LEN];
+    amp_token_format(text, prefix, bytes);
+    amp_out_byte(out, '"');
+    amp_out_str(out, name);
+    amp_out_str(out, "\":\"");
+    amp_out_bytes(out, text, sizeof text);
+    amp_out_byte(out, '"');
+    amp_wipe(text, sizeof text);
+}
+
+static void write_name(struct amp_out *out, const char *name)
+{
+    amp_out_str(out, ",\"");
+    amp_out_str(out, name);
+    amp_out_str(out, "\":");
+}
+
+void amp_answer_time(struct amp_out *out, const char *name, int64_t unix_ms)
+{
+    write_name(out, name);
+    amp_out_byte(out, '"');
+    amp_out_time(out, unix_ms);
+    amp_out_byte(out, '"');
+}
+
+void amp_answer_raw(struct amp_out *out, const char *name, struct amp_slice text)
+{
+    write_name(out, name);
+    amp_out_slice(out, text);
+}
+
+void amp_answer_string(struct amp_out *out, const char *name, struct amp_slice text)
+{
+    write_name(out, name);
+    amp_json_write_string(out, text);
+}
+
+enum amp_err amp_call_record(struct amp_api_call *call, bool want_durable, uint64_t *number)
+{
+    const struct amp_api_config *config = &call->api->config;
+    call->event.outcome = AMP_OUTCOME_SUCCESS;
+    call->event.code = AMP_OK;
+    return config->record(config->ctx, &call->event, want_durable, number);
+}
+
+enum amp_err amp_public_err(enum amp_err err)
+{
+    /* The table of errors ends with those that never leave the house. */
+    return err >= AMP_ERR_AGAIN ? AMP_ERR_INTERNAL : err;
+}
+
+void amp_record_refusal(struct amp_api *api, const struct amp_event *made, enum amp_err err)
+{
+    struct amp_event event = *made;
+    uint64_t number;
+    event.outcome = amp_err_status(err) >= 500 ? AMP_OUTCOME_FAILURE : AMP_OUTCOME_REFUSED;
+    event.code = err;
+    /* Sealed bytes of our own that do not verify were changed by somebody. */
+    event.alarm = event.alarm || err == AMP_ERR_NOT_AUTHENTIC;
+    /* A refusal leaves even where it cannot be recorded: it tells nothing and changes nothing. */
+    (void)api->config.record(api->config.ctx, &event, false, &number);
+}
+
+void amp_answer_refuse(struct amp_api *api, const struct amp_event *event, enum amp_err err, const char *reason,
+                       const char *allow, uint32_t retry_after_s, struct amp_api_response *response)
+{
+    uint8_t id[8];
+    char request_id[16];
+    amp_record_refusal(api, event, err);
+    err = amp_public_err(err);
+    *response = (struct amp_api_response){
+        .status = amp_err_status(err),
+        .err = err,
+        .retry_after_s = retry_after_s != 0 ? retry_after_s : (uint32_t)amp_problem_retry_after_s(err),
+        .allow = allow,
+    };
+    if (amp_secret_buf_reserve(&response->body, PROBLEM_MAX) != AMP_OK)
+        return; /* the status alone must do */
+    struct amp_out out = amp_out(response->body.ptr, response->body.cap);
+    for (size_t i = 0; i < sizeof id; i++)
+        id[i] = (uint8_t)(event->request_id >> (56 - 8 * i));
+    amp_hex_encode(request_id, id, sizeof id);
+    amp_problem_write(&out, err, reason, amp_slice(request_id, sizeof request_id));
+    response->body.len = out.len;
+    response->content_type = "application/problem+json";
+}
+
+void amp_api_refuse(struct amp_api *api, const struct amp_event *event, enum amp_err err, const char *allow,
+                    uint32_t retry_after_s, struct amp_api_response *response)
+{
+    amp_answer_refuse(api, event, err, NULL, allow, retry_after_s, response);
+}
+
+void amp_api_response_fini(struct amp_api_response *response)
+{
+    amp_secret_buf_free(&response->body);
+    amp_secret_buf_free(&response->settle.idempotent_answer);
+    *response = (struct amp_api_response){0};
+}

@@ -1,0 +1,103 @@
+#include "api/order.h"
+
+#define METADATA_MEMBERS_MAX 50
+#define METADATA_KEY_MAX     40
+#define METADATA_VALUE_MAX   500
+
+static enum amp_err read_card(struct amp_json *json, void *into)
+{
+    struct amp_order *order = into;
+    order->content.is_card = true;
+    return amp_card_read(&order->content.card, json, order->now_unix_ms);
+}
+
+static enum amp_err read_data(struct amp_json *json, void *into)
+{
+    struct amp_order *order = into;
+    order->has_data = true;
+    return amp_json_read_raw(json, &order->content.data);
+}
+
+static bool is_queue_char(uint8_t c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+static bool is_queue_name(struct amp_slice name)
+{
+    const struct amp_slice fifo = AMP_SLICE_LIT(".fifo");
+    size_t stem = name.len;
+    if (name.len > AMP_VAULT_QUEUE_MAX)
+        return false;
+    if (name.len > fifo.len && amp_slice_equal(amp_slice(name.ptr + name.len - fifo.len, fifo.len), fifo))
+        stem -= fifo.len;
+    for (size_t i = 0; i < stem; i++) {
+        if (!is_queue_char(name.ptr[i]))
+            return false;
+    }
+    return stem > 0;
+}
+
+static enum amp_err read_queue(struct amp_json *json, void *into)
+{
+    struct amp_order *order = into;
+    enum amp_err err = amp_json_read_string(json, &order->queue);
+    if (err == AMP_OK && !is_queue_name(order->queue))
+        err = AMP_ERR_QUEUE_INVALID;
+    return err;
+}
+
+static enum amp_err read_ttl(struct amp_json *json, void *into)
+{
+    struct amp_order *order = into;
+    return amp_read_count(json, order->ttl_max_ms, AMP_ERR_TTL_INVALID, &order->ttl_ms);
+}
+
+static bool fits(struct amp_slice string, size_t max)
+{
+    return string.len >= 2 && string.ptr[0] == '"' && amp_raw_string_len(string) <= max;
+}
+
+static enum amp_err check_metadata(struct amp_slice object)
+{
+    struct amp_slice name, value;
+    size_t pos = 1;
+    for (size_t count = 0; amp_raw_next(object, &pos, &name); count++) {
+        if (!amp_raw_next(object, &pos, &value) || count == METADATA_MEMBERS_MAX || !fits(name, METADATA_KEY_MAX) ||
+            !fits(value, METADATA_VALUE_MAX))
+            return AMP_ERR_METADATA_INVALID;
+    }
+    return AMP_OK;
+}
+
+static enum amp_err read_metadata(struct amp_json *json, void *into)
+{
+    struct amp_order *order = into;
+    bool object = amp_json_peek(json) == AMP_JSON_OBJECT;
+    enum amp_err err = amp_json_read_raw(json, &order->content.metadata);
+    if (err != AMP_OK)
+        return err;
+    return object ? check_metadata(order->content.metadata) : AMP_ERR_WRONG_TYPE;
+}
+
+enum amp_err amp_order_read(struct amp_order *order, const struct amp_api_config *config, uint8_t *text, size_t len)
+{
+    static const struct amp_json_member members[] = {
+        {"card", read_card, false},  {"data", read_data, false},         {"queue", read_queue, false},
+        {"ttl_ms", read_ttl, false}, {"metadata", read_metadata, false},
+    };
+    struct amp_json json;
+    *order = (struct amp_order){
+        .queue = AMP_SLICE_LIT("default"),
+        .ttl_ms = config->ttl_ms,
+        .ttl_max_ms = config->ttl_max_ms,
+        .now_unix_ms = amp_clock_unix_ms(&config->clock),
+    };
+    amp_json_init(&json, text, len);
+    enum amp_err err = amp_json_read_object(&json, members, sizeof members / sizeof members[0], order);
+    if (err == AMP_OK)
+        err = amp_json_finish(&json);
+    if (err == AMP_OK && order->content.is_card == order->has_data)
+        err = AMP_ERR_CARD_OR_DATA;
+    return err;
+}

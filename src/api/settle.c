@@ -1,0 +1,80 @@
+/*
+ * What happens to the vault once the record of a claim is durable, or will not be. Until then the card has not left:
+ * its answer is held back, so that no card is ever out without a record of who has it (spec section 9).
+ */
+#include "api/internal.h"
+
+static void keep(struct amp_slice *slice, uint8_t *at, size_t cap)
+{
+    size_t len = slice->len <= cap ? slice->len : 0;
+    if (len != 0)
+        memcpy(at, slice->ptr, len);
+    *slice = amp_slice(NULL, len);
+}
+
+void amp_settle_keep_event(struct amp_settle *settle, const struct amp_event *event)
+{
+    uint8_t *text = settle->event_text;
+    settle->event = *event;
+    keep(&settle->event.who, text, AMP_EVENT_WHO_MAX);
+    keep(&settle->event.source, text + AMP_EVENT_WHO_MAX, AMP_EVENT_SOURCE_MAX);
+    keep(&settle->event.queue, text + AMP_EVENT_WHO_MAX + AMP_EVENT_SOURCE_MAX, AMP_EVENT_QUEUE_MAX);
+}
+
+struct amp_event amp_settle_event(const struct amp_settle *settle)
+{
+    const uint8_t *text = settle->event_text;
+    struct amp_event event = settle->event;
+    event.who.ptr = text;
+    event.source.ptr = text + AMP_EVENT_WHO_MAX;
+    event.queue.ptr = text + AMP_EVENT_WHO_MAX + AMP_EVENT_SOURCE_MAX;
+    return event;
+}
+
+/* Whether the card may leave: a redeemed token must be destroyed first. */
+static bool confirm(struct amp_api *api, const struct amp_settle *settle)
+{
+    if (settle->kind != AMP_SETTLE_REDEEM)
+        return true;
+    return amp_vault_commit(api->config.vault, settle->claim, settle->who, NULL, NULL) == AMP_OK;
+}
+
+static void store_answer(struct amp_api *api, const struct amp_settle *settle)
+{
+    struct amp_slice answer = amp_slice(settle->idempotent_answer.ptr, settle->idempotent_answer.len);
+    if (!settle->has_idempotency)
+        return;
+    /* Where there is no room the key is free again, and the vault itself knows a claim's repetition by its mark. */
+    (void)(amp_idempotency_finish(api->config.idempotency, settle->idempotency, answer, settle->idempotency_ttl_ms) ==
+           AMP_OK);
+}
+
+/* The answer does not leave: the token is free again, and the log says that the recorded act did not happen. */
+static void take_back(struct amp_api *api, struct amp_api_response *response)
+{
+    struct amp_settle settle = response->settle;
+    response->settle.idempotent_answer = (struct amp_secret_buf){NULL, 0, 0};
+    amp_api_response_fini(response);
+    if (settle.kind != AMP_SETTLE_NONE)
+        (void)(amp_vault_abort(api->config.vault, settle.claim, settle.who, NULL, NULL) == AMP_OK);
+    if (settle.has_idempotency)
+        amp_idempotency_cancel(api->config.idempotency, settle.idempotency);
+    amp_secret_buf_free(&settle.idempotent_answer);
+    struct amp_event event = amp_settle_event(&settle);
+    amp_api_refuse(api, &event, AMP_ERR_AUDIT_UNAVAILABLE, NULL, 0, response);
+}
+
+void amp_api_settle(struct amp_api *api, struct amp_api_response *response, bool durable)
+{
+    if (response->gate == 0)
+        return;
+    /* A lease that ended while the log was awaited may have gone to somebody else: then this answer is void too. */
+    if (!durable || !confirm(api, &response->settle)) {
+        take_back(api, response);
+        return;
+    }
+    store_answer(api, &response->settle);
+    amp_secret_buf_free(&response->settle.idempotent_answer);
+    response->settle = (struct amp_settle){.kind = AMP_SETTLE_NONE};
+    response->gate = 0;
+}
