@@ -38,8 +38,7 @@ static uint32_t days_before_year(uint32_t year)
 
 static int64_t seconds_of(const struct civil *c)
 {
-    uint32_t days =
-        days_before_year(c->year) - days_before_year(1970) + day_of_year(c->year, c->month) + c->day - 1;
+    uint32_t days = days_before_year(c->year) - days_before_year(1970) + day_of_year(c->year, c->month) + c->day - 1;
     return (int64_t)days * DAY_S + c->hour * 3600 + c->minute * 60 + c->second;
 }
 

@@ -13,8 +13,7 @@ static uint32_t hex_value(uint8_t c)
 {
     uint32_t decimal = amp_ct_within(c, '0', '9');
     uint32_t letter = amp_ct_within(c, 'a', 'f');
-    return (decimal & (c - (uint32_t)'0')) | (letter & (c - (uint32_t)'a' + 10)) |
-           (~(decimal | letter) & 0xff);
+    return (decimal & (c - (uint32_t)'0')) | (letter & (c - (uint32_t)'a' + 10)) | (~(decimal | letter) & 0xff);
 }
 
 void amp_hex_encode(char *out, const uint8_t *bytes, size_t len)

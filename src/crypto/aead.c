@@ -38,8 +38,8 @@ enum amp_err amp_gcm_seal(uint8_t *out, const struct amp_key256 *key, const uint
 
 /* The tag is copied because the library's call takes no constant; `rest` is for a last block that GCM never
  * has. */
-static enum amp_err open_with(EVP_CIPHER_CTX *ctx, uint8_t *out, const struct amp_key256 *key,
-                              const uint8_t *nonce, struct amp_slice aad, const uint8_t *in, size_t len)
+static enum amp_err open_with(EVP_CIPHER_CTX *ctx, uint8_t *out, const struct amp_key256 *key, const uint8_t *nonce,
+                              struct amp_slice aad, const uint8_t *in, size_t len)
 {
     uint8_t tag[AMP_GCM_TAG_LEN], rest[AMP_GCM_TAG_LEN];
     int n;

@@ -8,8 +8,8 @@
 
 #include "secret/secret.h"
 
-#define AMP_SHA256_LEN 32
-#define AMP_GCM_TAG_LEN 16
+#define AMP_SHA256_LEN    32
+#define AMP_GCM_TAG_LEN   16
 #define AMP_GCM_NONCE_LEN 12
 
 /* Fetches the algorithms and proves each on one published vector. Call once, first. */

@@ -4,8 +4,7 @@
 enum { ROUNDS_MAX = 255 };
 
 /* Section 2.3: T(n) = HMAC(prk, T(n-1) | info | n), and T(0) is empty. */
-static enum amp_err expand(uint8_t *out, size_t out_len, const uint8_t prk[AMP_SHA256_LEN],
-                           struct amp_slice info)
+static enum amp_err expand(uint8_t *out, size_t out_len, const uint8_t prk[AMP_SHA256_LEN], struct amp_slice info)
 {
     uint8_t block[AMP_SHA256_LEN], round = 0;
     enum amp_err err = AMP_OK;

@@ -11,8 +11,7 @@ static bool sha256_works(void)
                                        0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
                                        0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
     uint8_t out[AMP_SHA256_LEN];
-    return amp_sha256(out, &AMP_SLICE_LIT("abc"), 1) == AMP_OK &&
-           amp_secret_equal(out, expected, sizeof(out));
+    return amp_sha256(out, &AMP_SLICE_LIT("abc"), 1) == AMP_OK && amp_secret_equal(out, expected, sizeof(out));
 }
 
 static bool hmac_works(void)
@@ -92,8 +91,7 @@ static bool kwp_works(void)
                                       0x50, 0xd8, 0xb2, 0x64, 0x92, 0x69, 0xe5, 0x1b, 0x44, 0x75};
     uint8_t out[sizeof(wrapped)];
     size_t len = sizeof(out);
-    if (amp_kwp_wrap(out, &kek, plain, sizeof(plain)) != AMP_OK ||
-        !amp_secret_equal(out, wrapped, sizeof(out)))
+    if (amp_kwp_wrap(out, &kek, plain, sizeof(plain)) != AMP_OK || !amp_secret_equal(out, wrapped, sizeof(out)))
         return false;
     return amp_kwp_unwrap(out, &len, &kek, wrapped, sizeof(wrapped)) == AMP_OK && len == sizeof(plain) &&
            amp_secret_equal(out, plain, len);

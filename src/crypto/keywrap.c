@@ -7,8 +7,7 @@ static bool start(EVP_CIPHER_CTX *ctx, const struct amp_key256 *kek, bool wrappi
     return EVP_CipherInit_ex2(ctx, amp_algorithms.aes_256_kwp, kek->bytes, NULL, wrapping, NULL) == 1;
 }
 
-static enum amp_err wrap(EVP_CIPHER_CTX *ctx, uint8_t *out, const struct amp_key256 *kek, const uint8_t *in,
-                         size_t len)
+static enum amp_err wrap(EVP_CIPHER_CTX *ctx, uint8_t *out, const struct amp_key256 *kek, const uint8_t *in, size_t len)
 {
     int written = 0;
     if (!start(ctx, kek, true) || EVP_CipherUpdate(ctx, out, &written, in, (int)len) != 1)
@@ -56,8 +55,7 @@ out:
     return err;
 }
 
-enum amp_err amp_kwp_unwrap(uint8_t *out, size_t *out_len, const struct amp_key256 *kek, const uint8_t *in,
-                            size_t len)
+enum amp_err amp_kwp_unwrap(uint8_t *out, size_t *out_len, const struct amp_key256 *kek, const uint8_t *in, size_t len)
 {
     enum amp_err err = AMP_ERR_NOT_AUTHENTIC;
     if (len >= 16 && len % 8 == 0 && len <= AMP_KWP_MAX + 8) {

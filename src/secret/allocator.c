@@ -30,8 +30,7 @@ static __attribute__((constructor)) void refuse_without_wipe(void)
 {
     const char *junk = NULL;
     size_t len = sizeof(junk);
-    if (mallctl("opt.junk", &junk, &len, NULL, 0) != 0 ||
-        (strcmp(junk, "free") != 0 && strcmp(junk, "true") != 0))
+    if (mallctl("opt.junk", &junk, &len, NULL, 0) != 0 || (strcmp(junk, "free") != 0 && strcmp(junk, "true") != 0))
         amp_fatal("the allocator does not wipe freed memory: unset MALLOC_CONF and remove /etc/malloc.conf");
 }
 
@@ -39,6 +38,7 @@ static __attribute__((constructor)) void refuse_without_wipe(void)
  * jemalloc 5.3 wipes in free but not where realloc moves an object or cuts off its end: measured, both left
  * the bytes. So realloc is done here, for every library in the process, out of calls that do wipe.
  */
+/* lint: allow copies-unwiped, this is the one that wipes */
 void *realloc(void *ptr, size_t len)
 {
     if (ptr == NULL)

@@ -15,8 +15,7 @@ static _Atomic bool process_refused; /* locking the whole process was asked for 
 
 enum amp_secret_lock amp_secret_state(void)
 {
-    return atomic_load(&pool_locked) && !atomic_load(&process_refused) ? AMP_SECRET_MLOCK
-                                                                       : AMP_SECRET_UNLOCKED;
+    return atomic_load(&pool_locked) && !atomic_load(&process_refused) ? AMP_SECRET_MLOCK : AMP_SECRET_UNLOCKED;
 }
 
 void amp_lock_record_pool(bool locked)

@@ -71,8 +71,8 @@ static void out_writes_numbers_at_their_bounds(void **state)
     amp_out_hex(&out, "\x0f\xa0", 2);
     amp_out_hex(&out, NULL, 0);
     assert_false(out.overflow);
-    assert_true(amp_slice_is(amp_out_done(&out),
-                             "0 18446744073709551615 -9223372036854775808 9223372036854775807 0fa0"));
+    assert_true(
+        amp_slice_is(amp_out_done(&out), "0 18446744073709551615 -9223372036854775808 9223372036854775807 0fa0"));
 }
 
 static void out_never_passes_its_capacity_and_remembers(void **state)

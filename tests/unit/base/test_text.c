@@ -152,18 +152,8 @@ static void decimal_parses_up_to_the_maximum(void **state)
 
 static void decimal_refuses_every_other_spelling(void **state)
 {
-    static const char *const wrong[] = {"",
-                                        "00",
-                                        "01",
-                                        "+1",
-                                        "-1",
-                                        " 1",
-                                        "1 ",
-                                        "1.0",
-                                        "1e3",
-                                        "0x1",
-                                        "18446744073709551616",
-                                        "99999999999999999999"};
+    static const char *const wrong[] = {
+        "", "00", "01", "+1", "-1", " 1", "1 ", "1.0", "1e3", "0x1", "18446744073709551616", "99999999999999999999"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_int_equal(parse(wrong[i], UINT64_MAX), AMP_ERR_INVALID);
 }

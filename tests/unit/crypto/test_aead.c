@@ -28,8 +28,8 @@ static void seal_text(uint8_t sealed[SEALED_LEN])
     assert_int_equal(amp_gcm_seal(sealed, &key, nonce, aad, (const uint8_t *)text, TEXT_LEN), AMP_OK);
 }
 
-static void assert_refused(const struct amp_key256 *k, const uint8_t *n, struct amp_slice a,
-                           const uint8_t *sealed, size_t len)
+static void assert_refused(const struct amp_key256 *k, const uint8_t *n, struct amp_slice a, const uint8_t *sealed,
+                           size_t len)
 {
     uint8_t out[SEALED_LEN];
     memset(out, 0xee, sizeof(out));
@@ -118,8 +118,7 @@ static void gcm_refuses_every_truncation(void **state)
 static void gcm_refuses_lengths_the_library_cannot_say(void **state)
 {
     uint8_t out[1] = {0};
-    assert_int_equal(amp_gcm_seal(out, &key, nonce, amp_slice(out, (size_t)INT_MAX + 1), out, 1),
-                     AMP_ERR_TOO_LARGE);
+    assert_int_equal(amp_gcm_seal(out, &key, nonce, amp_slice(out, (size_t)INT_MAX + 1), out, 1), AMP_ERR_TOO_LARGE);
     assert_int_equal(amp_gcm_seal(out, &key, nonce, aad, out, INT_MAX), AMP_ERR_TOO_LARGE);
     assert_int_equal(amp_gcm_seal(out, &key, nonce, aad, out, SIZE_MAX), AMP_ERR_TOO_LARGE);
 }
@@ -166,8 +165,7 @@ static void kwp_refuses_any_flipped_bit_and_every_truncation(void **state)
             size_t out_len = sizeof(out);
             memset(out, 0xee, sizeof(out));
             flip(wrapped, bit);
-            assert_int_equal(amp_kwp_unwrap(out, &out_len, &key, wrapped, wrapped_len),
-                             AMP_ERR_NOT_AUTHENTIC);
+            assert_int_equal(amp_kwp_unwrap(out, &out_len, &key, wrapped, wrapped_len), AMP_ERR_NOT_AUTHENTIC);
             flip(wrapped, bit);
             assert_true(all_zero(out, sizeof(out)));
             assert_true(ERR_peek_error() == 0);

@@ -26,9 +26,8 @@ static void sha256_meets_fips_180(void **state)
     uint8_t out[AMP_SHA256_LEN];
     assert_int_equal(amp_sha256(out, NULL, 0), AMP_OK);
     assert_hex(out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    assert_int_equal(
-        amp_sha256(out, &AMP_SLICE_LIT("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"), 1),
-        AMP_OK);
+    assert_int_equal(amp_sha256(out, &AMP_SLICE_LIT("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"), 1),
+                     AMP_OK);
     assert_hex(out, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
@@ -89,8 +88,7 @@ static void hmac_keys_around_the_block_length_differ(void **state)
     /* RFC 2104: a key of 65 bytes and its own digest are one key. */
     uint8_t digest[AMP_SHA256_LEN], same[AMP_SHA256_LEN];
     assert_int_equal(amp_sha256(digest, &(struct amp_slice){key, 65}, 1), AMP_OK);
-    assert_int_equal(amp_hmac_sha256(same, amp_slice(digest, sizeof(digest)), &AMP_SLICE_LIT("m"), 1),
-                     AMP_OK);
+    assert_int_equal(amp_hmac_sha256(same, amp_slice(digest, sizeof(digest)), &AMP_SLICE_LIT("m"), 1), AMP_OK);
     assert_memory_equal(same, macs[2], AMP_SHA256_LEN);
 }
 
@@ -112,8 +110,7 @@ static void hkdf_meets_rfc5869(void **state)
     uint8_t key[22], out[82];
     memset(key, 0x0b, sizeof(key));
     /* appendix A.3: no salt, no info */
-    assert_int_equal(amp_hkdf_sha256(out, 42, amp_slice(key, 22), amp_slice(NULL, 0), amp_slice(NULL, 0)),
-                     AMP_OK);
+    assert_int_equal(amp_hkdf_sha256(out, 42, amp_slice(key, 22), amp_slice(NULL, 0), amp_slice(NULL, 0)), AMP_OK);
     assert_hex(out, "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
     /* appendix A.2: longer than two rounds */
     uint8_t long_key[80], salt[80], info[80];
@@ -122,11 +119,10 @@ static void hkdf_meets_rfc5869(void **state)
         salt[i] = (uint8_t)(0x60 + i);
         info[i] = (uint8_t)(0xb0 + i);
     }
-    assert_int_equal(
-        amp_hkdf_sha256(out, 82, amp_slice(long_key, 80), amp_slice(salt, 80), amp_slice(info, 80)), AMP_OK);
-    assert_hex(out,
-               "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e59"
-               "0e09da3275600c2f09b8367793a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87");
+    assert_int_equal(amp_hkdf_sha256(out, 82, amp_slice(long_key, 80), amp_slice(salt, 80), amp_slice(info, 80)),
+                     AMP_OK);
+    assert_hex(out, "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e59"
+                    "0e09da3275600c2f09b8367793a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87");
 }
 
 static void hkdf_stops_at_255_rounds(void **state)

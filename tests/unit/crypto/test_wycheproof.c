@@ -69,8 +69,7 @@ static uint8_t out[BYTES_MAX + 16];
 
 static bool gcm_wanted(const json_t *group)
 {
-    return group_has(group, "keySize", 256) && group_has(group, "ivSize", 96) &&
-           group_has(group, "tagSize", 128);
+    return group_has(group, "keySize", 256) && group_has(group, "ivSize", 96) && group_has(group, "tagSize", 128);
 }
 
 static void gcm_check(const json_t *test)

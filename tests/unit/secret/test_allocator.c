@@ -97,7 +97,7 @@ static void start_as_is(void)
 static void a_program_that_would_not_wipe_does_not_start(void **state)
 {
     assert_succeeds(start_as_is);
-    assert_aborts(start_with_wipe_switched_off);
+    assert_aborts(start_with_wipe_switched_off, "does not wipe freed memory");
 }
 
 int main(int argc, char **argv)

@@ -7,13 +7,11 @@
 
 enum { CAP = 8 << 20 };
 
-static const size_t sizes[] = {1,   15,   16,   17,   128,  129,   160,   161,
-                               255, 1000, 4095, 4096, 4097, 16384, 16385, 70000};
+static const size_t sizes[] = {1, 15, 16, 17, 128, 129, 160, 161, 255, 1000, 4095, 4096, 4097, 16384, 16385, 70000};
 enum { SIZE_COUNT = sizeof(sizes) / sizeof(sizes[0]) };
 
 /* Reads memory that the sanitizer has been told nobody may read. */
-__attribute__((no_sanitize("address"))) static bool all_are(const volatile uint8_t *bytes, size_t len,
-                                                            uint8_t value)
+__attribute__((no_sanitize("address"))) static bool all_are(const volatile uint8_t *bytes, size_t len, uint8_t value)
 {
     for (size_t i = 0; i < len; i++) {
         if (bytes[i] != value)
@@ -207,14 +205,14 @@ static void init_twice(void)
 
 static void misuse_aborts(void **state)
 {
-    assert_aborts(free_small_twice);
-    assert_aborts(free_large_twice);
-    assert_aborts(free_foreign);
-    assert_aborts(free_middle_of_small);
-    assert_aborts(free_middle_of_large);
-    assert_aborts(free_after_overrun_by_one);
-    assert_aborts(free_after_overrun_of_exact_class);
-    assert_aborts(init_twice);
+    assert_aborts(free_small_twice, "freed that is not in use");
+    assert_aborts(free_large_twice, "no secret object");
+    assert_aborts(free_foreign, "no secret object");
+    assert_aborts(free_middle_of_small, "freed that is not in use");
+    assert_aborts(free_middle_of_large, "freed from its middle");
+    assert_aborts(free_after_overrun_by_one, "past its end");
+    assert_aborts(free_after_overrun_of_exact_class, "past its end");
+    assert_aborts(init_twice, "started twice");
 }
 
 static void write_behind_large(void)

@@ -152,7 +152,7 @@ static void move_over_another(void)
 
 static void buffer_move_over_another_aborts(void **state)
 {
-    assert_aborts(move_over_another);
+    assert_aborts(move_over_another, "moved over another");
 }
 
 static void harden(void)
