@@ -6,8 +6,7 @@ void amp_wipe(void *ptr, size_t len)
         explicit_bzero(ptr, len);
 }
 
-/* With the return address a multiple of 16 bytes, so that no gap is left above it in which a fragment
- * survives. */
+/* With the return address a multiple of 16 bytes, so that no gap is left above it in which a fragment survives. */
 enum { FRAME_BYTES = AMP_WIPE_STACK_MAX + 8 };
 
 /*
