@@ -89,7 +89,7 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
 bool amp_net_alive(const struct amp_net_exchange *exchange);
 
 struct amp_net;
-/* Serves `listen_fd` (taken; non-blocking) on `base`. `tls` is referenced. */
+/* Serves `listen_fd` (taken, also on failure; non-blocking) on `base`. `tls` is referenced. SIGPIPE must be ignored. */
 enum amp_err amp_net_new(struct amp_net **out, struct event_base *base, struct amp_clock clock, int listen_fd,
                          struct amp_tls *tls, const struct amp_net_limits *limits,
                          const struct amp_net_handler *handler) AMP_MUST_USE;
@@ -97,7 +97,15 @@ enum amp_err amp_net_new(struct amp_net **out, struct event_base *base, struct a
 void amp_net_reload(struct amp_net *net, struct amp_tls *tls, const struct amp_net_limits *limits);
 /* Stops accepting; idle connections close now, the others behind their answer ("Connection: close"). */
 void amp_net_drain(struct amp_net *net);
-size_t amp_net_connections(const struct amp_net *net);
+size_t amp_net_connections(const struct amp_net *net); /* any thread */
+
+/* Since the start. */
+struct amp_net_counts {
+    uint64_t accepted;
+    uint64_t refused_full;   /* closed at once: max_connections */
+    uint64_t refused_source; /* closed at once: max_connections_per_source */
+};
+struct amp_net_counts amp_net_counts(const struct amp_net *net); /* any thread */
 /* Closes everything; no exchange may be unanswered but those whose answer will still come: they must be answered first. */
 void amp_net_free(struct amp_net *net);
 

@@ -1,0 +1,361 @@
+/*
+ * Moving bytes. Every event of a connection, be it readable, writable or woken, ends in `drive`, which does all that
+ * can be done, and then in amp_net_conn_settle, which decides what to wait for. Nothing else touches its events.
+ */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "net/tls.h"
+
+enum {
+    READS_PER_TURN = 16, /* then others have their turn */
+    LINGER_BYTES = 4 * 1024 * 1024,
+    DISCARD_AT_ONCE = 256 * 1024,
+};
+
+enum step { DONE, WAITS, FAILED, ENDED };
+
+/* What became of a call of OpenSSL's that returned `result`, not above 0. */
+static enum step step_of(struct amp_net_conn *conn, int result)
+{
+    int error = SSL_get_error(conn->ssl, result);
+    if (error == SSL_ERROR_WANT_READ)
+        return WAITS;
+    if (error == SSL_ERROR_WANT_WRITE) {
+        conn->tls_waits_to_write = true;
+        return WAITS;
+    }
+    ERR_clear_error();
+    return error == SSL_ERROR_ZERO_RETURN ? ENDED : FAILED;
+}
+
+static void report(struct amp_net_conn *conn)
+{
+    const struct amp_net_handler *handler = &conn->net->handler;
+    struct amp_net_response unused = {0};
+    handler->refused(handler->ctx, AMP_ERR_IO, amp_slice(conn->source.text, conn->source.text_len),
+                     amp_net_next_request_id(conn->net), &unused);
+}
+
+void amp_net_conn_break(struct amp_net_conn *conn)
+{
+    report(conn);
+    conn->broken = true;
+}
+
+/* True once the handshake is complete. One that ends before its first byte is a port being looked at: no news. */
+static bool shake_hands(struct amp_net_conn *conn)
+{
+    int result = SSL_do_handshake(conn->ssl);
+    if (result == 1) {
+        amp_net_phase_enter(conn, AMP_NET_IDLE, true);
+        return true;
+    }
+    if (step_of(conn, result) == WAITS)
+        return false;
+    if (BIO_number_read(SSL_get_rbio(conn->ssl)) == 0) {
+        conn->broken = true;
+    } else {
+        report(conn);
+        conn->closing = true; /* the peer may read the alert yet */
+    }
+    return false;
+}
+
+bool amp_net_conn_send(struct amp_net_conn *conn)
+{
+    struct amp_net_window *out = &conn->out;
+    while (!conn->broken && amp_net_window_len(out) > 0) {
+        size_t sent;
+        int result = SSL_write_ex(conn->ssl, amp_net_window_ptr(out), amp_net_window_len(out), &sent);
+        if (result == 1)
+            amp_net_window_consume(out, sent);
+        else if (step_of(conn, result) == WAITS)
+            return false;
+        else
+            amp_net_conn_break(conn);
+    }
+    return !conn->broken;
+}
+
+/* Room to read into. While an exchange is unanswered its bytes may not move, so there may be none. */
+static bool make_room(struct amp_net_conn *conn)
+{
+    struct amp_net_window *in = &conn->in;
+    if (amp_net_window_room(in) > 0)
+        return true;
+    if (conn->exchange != NULL)
+        return false;
+    enum amp_err err = in->buf.ptr == NULL ? amp_net_window_open(&conn->net->spares, in)
+                                           : amp_net_window_reserve(in, 1);
+    if (err != AMP_OK)
+        amp_net_conn_refuse(conn, err);
+    return err == AMP_OK;
+}
+
+/* Nothing more will come. Answers that stand ready are still sent: a peer may end before it read them. */
+static void end_of_input(struct amp_net_conn *conn)
+{
+    bool mid_request = conn->exchange == NULL && amp_net_window_len(&conn->in) > 0;
+    conn->peer_ended = true;
+    conn->closing = true;
+    if (mid_request)
+        amp_net_conn_break(conn);
+}
+
+static void failed_input(struct amp_net_conn *conn)
+{
+    bool idle = amp_net_window_len(&conn->in) == 0 && amp_net_window_len(&conn->out) == 0;
+    if (idle || conn->exchange != NULL) /* the answer to an exchange will find out */
+        conn->broken = true;
+    else
+        amp_net_conn_break(conn);
+}
+
+/* Reads one record, or what fits of it. True where there is something new. */
+static bool receive(struct amp_net_conn *conn)
+{
+    if (!make_room(conn))
+        return false;
+    struct amp_secret_buf *buf = &conn->in.buf;
+    size_t got;
+    int result = SSL_read_ex(conn->ssl, buf->ptr + buf->len, buf->cap - buf->len, &got);
+    if (result == 1) {
+        buf->len += got;
+        return true;
+    }
+    switch (step_of(conn, result)) {
+    case ENDED:
+        end_of_input(conn);
+        return false;
+    case FAILED:
+        failed_input(conn);
+        return false;
+    case DONE:
+    case WAITS:
+        return false;
+    }
+    return false;
+}
+
+/* Pipelined answers gather in `out` and leave together, when all that arrived has been read or much has gathered. */
+static void converse(struct amp_net_conn *conn)
+{
+    if (!amp_net_conn_send(conn))
+        return;
+    for (int reads = 0;; reads++) {
+        amp_net_conn_serve(conn);
+        while (amp_net_window_len(&conn->out) >= AMP_NET_SEND_AT) {
+            if (!amp_net_conn_send(conn))
+                return;
+            amp_net_conn_serve(conn);
+        }
+        if (conn->closing || conn->broken || (reads > 0 && SSL_has_pending(conn->ssl) == 0))
+            break;
+        if (reads == READS_PER_TURN) {
+            amp_net_conn_wake(conn);
+            break;
+        }
+        if (!receive(conn))
+            break;
+    }
+    (void)amp_net_conn_send(conn);
+}
+
+/* Discards what still comes, unread: recv(2) with MSG_TRUNC drops bytes of TCP without copying them. */
+static void linger(struct amp_net_conn *conn)
+{
+    ssize_t got = recv(conn->fd, NULL, DISCARD_AT_ONCE, MSG_TRUNC | MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0 || (size_t)got >= conn->linger_left)
+        conn->broken = true;
+    else
+        conn->linger_left -= (size_t)got;
+}
+
+static void drive(struct amp_net_conn *conn)
+{
+    struct amp_net *net = conn->net;
+    net->now_ms = amp_clock_mono_ms(&net->clock);
+    conn->driving = true;
+    conn->tls_waits_to_write = false;
+    if (conn->phase == AMP_NET_LINGER)
+        linger(conn);
+    else if (conn->phase != AMP_NET_HANDSHAKE || shake_hands(conn))
+        converse(conn);
+    conn->driving = false;
+    amp_net_conn_settle(conn);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    drive(arg);
+}
+
+void amp_net_conn_wake(struct amp_net_conn *conn)
+{
+    event_active(&conn->read_event, EV_READ, 1);
+}
+
+static void want(struct event *event, bool *added, bool wanted)
+{
+    if (*added == wanted)
+        return;
+    *added = wanted;
+    if (wanted)
+        (void)event_add(event, NULL);
+    else
+        (void)event_del(event);
+}
+
+/* Reading stops while the peer does not take its answers, and where there is no room behind an unanswered request. */
+static void watch(struct amp_net_conn *conn)
+{
+    bool unsent = amp_net_window_len(&conn->out) > 0;
+    bool full = conn->exchange != NULL && amp_net_window_room(&conn->in) == 0;
+    want(&conn->read_event, &conn->reading, conn->phase == AMP_NET_LINGER || !(unsent || full));
+    want(&conn->write_event, &conn->writing, unsent || conn->tls_waits_to_write);
+}
+
+static void say_farewell(struct amp_net_conn *conn)
+{
+    if (SSL_is_init_finished(conn->ssl) == 1)
+        (void)SSL_shutdown(conn->ssl);
+    ERR_clear_error();
+}
+
+void amp_net_conn_part(struct amp_net_conn *conn)
+{
+    say_farewell(conn);
+    amp_net_conn_close(conn);
+}
+
+/* The last answer was sent: say so, and wait for the peer to say so too (RFC 9112 section 9.6). */
+static void start_lingering(struct amp_net_conn *conn)
+{
+    say_farewell(conn);
+    if (conn->peer_ended || shutdown(conn->fd, SHUT_WR) != 0) {
+        amp_net_conn_close(conn);
+        return;
+    }
+    SSL_free(conn->ssl);
+    conn->ssl = NULL;
+    conn->tls_waits_to_write = false;
+    if (conn->exchange == NULL)
+        amp_net_window_close(&conn->net->spares, &conn->in);
+    amp_net_window_close(&conn->net->spares, &conn->out);
+    conn->linger_left = LINGER_BYTES;
+    amp_net_phase_enter(conn, AMP_NET_LINGER, true);
+    watch(conn);
+}
+
+static enum amp_net_phase next_phase(const struct amp_net_conn *conn)
+{
+    if (conn->phase == AMP_NET_HANDSHAKE)
+        return AMP_NET_HANDSHAKE;
+    if (amp_net_window_len(&conn->out) > 0)
+        return AMP_NET_WRITE;
+    if (conn->exchange != NULL)
+        return AMP_NET_ANSWER;
+    if (conn->head_len != 0)
+        return AMP_NET_BODY;
+    if (amp_net_window_len(&conn->in) > 0 || SSL_has_pending(conn->ssl) == 1)
+        return AMP_NET_HEAD;
+    return conn->phase == AMP_NET_DORMANT && !conn->answered ? AMP_NET_DORMANT : AMP_NET_IDLE;
+}
+
+static void settle_windows(struct amp_net_conn *conn)
+{
+    struct amp_net_spares *spares = &conn->net->spares;
+    if (amp_net_window_len(&conn->out) == 0)
+        amp_net_window_close(spares, &conn->out);
+    if (conn->exchange != NULL)
+        return;
+    if (amp_net_window_len(&conn->in) == 0)
+        amp_net_window_close(spares, &conn->in);
+    else
+        amp_net_window_tighten(spares, &conn->in);
+}
+
+void amp_net_conn_settle(struct amp_net_conn *conn)
+{
+    if (conn->broken) {
+        amp_net_conn_close(conn);
+        return;
+    }
+    if (conn->phase == AMP_NET_LINGER)
+        return;
+    enum amp_net_phase next = next_phase(conn);
+    bool resting = next == AMP_NET_IDLE || next == AMP_NET_DORMANT;
+    if (conn->closing && next != AMP_NET_WRITE) {
+        start_lingering(conn);
+    } else if (resting && conn->net->listen_event == NULL) {
+        amp_net_conn_part(conn);
+    } else {
+        settle_windows(conn);
+        amp_net_phase_enter(conn, next, conn->answered);
+        conn->answered = false;
+        watch(conn);
+    }
+}
+
+void amp_net_conn_rest(struct amp_net_conn *conn)
+{
+    (void)SSL_free_buffers(conn->ssl);
+    amp_net_phase_enter(conn, AMP_NET_DORMANT, false);
+}
+
+static void disconnect(struct amp_net_conn *conn)
+{
+    struct amp_net *net = conn->net;
+    (void)event_del(&conn->read_event);
+    (void)event_del(&conn->write_event);
+    amp_net_phase_leave(conn);
+    SSL_free(conn->ssl);
+    conn->ssl = NULL;
+    (void)close(conn->fd);
+    conn->fd = -1;
+    conn->closing = true;
+    amp_net_sources_give(net->sources, &conn->source.key);
+    atomic_fetch_sub_explicit(&net->connections, 1, memory_order_relaxed);
+}
+
+void amp_net_conn_close(struct amp_net_conn *conn)
+{
+    conn->broken = true;
+    if (conn->driving)
+        return;
+    if (conn->fd >= 0)
+        disconnect(conn);
+    amp_net_window_close(&conn->net->spares, &conn->out);
+    if (conn->exchange != NULL)
+        return;
+    amp_net_window_close(&conn->net->spares, &conn->in);
+    free(conn);
+}
+
+enum amp_err amp_net_conn_new(struct amp_net *net, int fd, const struct amp_net_source *source)
+{
+    static _Atomic uint64_t last_id;
+    struct amp_net_conn *conn = calloc(1, sizeof(*conn));
+    SSL *ssl = amp_tls_accept(net->tls, fd);
+    if (conn == NULL || ssl == NULL) {
+        ERR_clear_error();
+        SSL_free(ssl);
+        free(conn);
+        return AMP_ERR_OUT_OF_MEMORY;
+    }
+    *conn = (struct amp_net_conn){.net = net, .phase = AMP_NET_PHASE_COUNT_, .fd = fd, .ssl = ssl, .source = *source};
+    conn->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+    (void)event_assign(&conn->read_event, net->base, fd, EV_READ | EV_PERSIST, on_event, conn);
+    (void)event_assign(&conn->write_event, net->base, fd, EV_WRITE | EV_PERSIST, on_event, conn);
+    atomic_fetch_add_explicit(&net->connections, 1, memory_order_relaxed);
+    amp_net_phase_enter(conn, AMP_NET_HANDSHAKE, true);
+    watch(conn);
+    return AMP_OK;
+}

@@ -1,0 +1,143 @@
+/*
+ * One connection, and the worker's server it belongs to. Private to the room and its tests.
+ *
+ * server.c accepts and keeps time, conn.c moves bytes, request.c makes requests of them and answers of responses,
+ * phase.c knows what each connection waits for and since when.
+ */
+#ifndef AMP_NET_CONN_H
+#define AMP_NET_CONN_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+
+#include "net/answer.h"
+#include "net/net.h"
+#include "net/source.h"
+#include "net/window.h"
+
+/* What a connection waits for. Each phase has one time limit for all, so each phase's queue is ordered by itself. */
+enum amp_net_phase {
+    AMP_NET_HANDSHAKE,
+    AMP_NET_IDLE,    /* for the next request, a moment after the last: TLS keeps its buffers */
+    AMP_NET_DORMANT, /* for the next request, and nobody knows when: TLS holds no buffers either */
+    AMP_NET_HEAD,
+    AMP_NET_BODY,
+    AMP_NET_ANSWER, /* for the handler */
+    AMP_NET_WRITE,  /* for the peer to take an answer */
+    AMP_NET_LINGER, /* for the peer to close, lest what it still sends resets the connection before it read the answer */
+    AMP_NET_PHASE_COUNT_
+};
+
+struct amp_net_queue {
+    struct amp_net_conn *first, *last;
+};
+
+struct amp_net_exchange {
+    struct amp_net *net;
+    struct amp_net_conn *conn;
+    struct amp_net_exchange *next_spare;
+    struct amp_http1_head head;
+    struct amp_net_request request;
+};
+
+struct amp_net_conn {
+    struct amp_net *net;
+    struct amp_net_conn *prev, *next; /* in the queue of its phase */
+    enum amp_net_phase phase;
+    int64_t since_ms; /* when it entered the phase */
+
+    int fd; /* -1: closed, and kept only for its exchange */
+    bool driving;    /* drive is on the stack: who else ends the connection leaves the freeing to it */
+    bool closing;    /* no more is served; ends when `out` was sent */
+    bool broken;     /* ends now */
+    bool peer_ended; /* the peer has said all it will say */
+    bool reading;    /* read_event is added */
+    bool writing;    /* write_event is added */
+    bool tls_waits_to_write; /* a read needs to write first (TLS 1.3 KeyUpdate) */
+    bool answered;   /* since the last settling */
+    SSL *ssl;
+    struct event read_event, write_event;
+    size_t linger_left; /* bytes that will still be discarded */
+
+    struct amp_net_window in;  /* requests as they came; the first begins at its start */
+    struct amp_net_window out; /* answers that were not sent yet */
+
+    /* The request at the start of `in`: head, then body; a chunked body is decoded in place. */
+    size_t head_len; /* 0: not complete yet */
+    size_t scanned;  /* see amp_http1_parse_head */
+    size_t body_len; /* whole where Content-Length said so, otherwise decoded so far */
+    size_t max_body;
+    bool is_chunked;
+    struct amp_http1_chunked chunked;
+    struct amp_net_exchange *exchange; /* unanswered; until then the bytes in `in` do not move */
+
+    uint64_t id;
+    struct amp_net_source source;
+};
+
+#define AMP_NET_SPARE_EXCHANGES_MAX 64
+
+struct amp_net {
+    struct event_base *base;
+    struct amp_clock clock;
+    struct amp_tls *tls;
+    struct amp_net_limits limits;
+    struct amp_net_handler handler;
+    struct event *listen_event; /* NULL: draining */
+    struct event *sweep_event;
+    bool accept_paused;
+    int64_t now_ms;
+    struct amp_net_date date;
+    uint64_t next_request; /* counts from a random place; request ids are this, scrambled */
+
+    struct amp_net_queue queues[AMP_NET_PHASE_COUNT_];
+    struct amp_net_sources *sources;
+    struct amp_net_spares spares;
+    struct amp_net_exchange *spare_exchanges;
+    size_t spare_exchange_count;
+    size_t unanswered;
+    _Atomic size_t connections;
+    _Atomic uint64_t accepted, refused_full, refused_source;
+};
+
+/* server.c */
+uint64_t amp_net_next_request_id(struct amp_net *net);
+/* What the sweep timer does four times a second: ends what took too long. */
+void amp_net_sweep(struct amp_net *net);
+
+/* conn.c */
+/* Takes `fd`. */
+enum amp_err amp_net_conn_new(struct amp_net *net, int fd, const struct amp_net_source *source) AMP_MUST_USE;
+/* Sends what there is to send. True where nothing is left to send; false where the peer must take some first, or gone. */
+bool amp_net_conn_send(struct amp_net_conn *conn);
+/* Decides, after anything happened, what the connection waits for. It may be freed behind this call. */
+void amp_net_conn_settle(struct amp_net_conn *conn);
+/* Ends the connection now. Frees it, but for one that drives or has an unanswered exchange. */
+void amp_net_conn_close(struct amp_net_conn *conn);
+/* The same, with a farewell: for an idle one, which has nothing under way that might get lost. */
+void amp_net_conn_part(struct amp_net_conn *conn);
+/* Tells the handler of a connection that broke, and has it ended by the next settling. */
+void amp_net_conn_break(struct amp_net_conn *conn);
+/* Lets the loop come back to it although nothing may arrive. */
+void amp_net_conn_wake(struct amp_net_conn *conn);
+/* For one that is idle: has TLS give its buffers back. */
+void amp_net_conn_rest(struct amp_net_conn *conn);
+
+/* request.c */
+/* Hands over every whole request, one at a time, until one is not answered at once or much is to be sent. */
+#define AMP_NET_SEND_AT ((size_t)64 * 1024)
+void amp_net_conn_serve(struct amp_net_conn *conn);
+/* Answers for the handler with what it says of `err`, and closes behind it. */
+void amp_net_conn_refuse(struct amp_net_conn *conn, enum amp_err err);
+void amp_net_exchanges_fini(struct amp_net *net);
+
+/* phase.c */
+/* Where it is in that phase already, its time goes on, unless `anew`. */
+void amp_net_phase_enter(struct amp_net_conn *conn, enum amp_net_phase phase, bool anew);
+void amp_net_phase_leave(struct amp_net_conn *conn);
+/* The connection longest in `phase` where its time is over; NULL where none is. */
+struct amp_net_conn *amp_net_phase_overdue(const struct amp_net *net, enum amp_net_phase phase);
+
+#endif

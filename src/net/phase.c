@@ -1,0 +1,76 @@
+#include "net/conn.h"
+
+enum {
+    REST_AFTER_MS = 1000, /* a busy peer comes back sooner, and its buffers are still there */
+    LINGER_MS = 2000,
+};
+
+static int64_t limit_ms(const struct amp_net *net, enum amp_net_phase phase)
+{
+    const struct amp_net_limits *limits = &net->limits;
+    switch (phase) {
+    case AMP_NET_HANDSHAKE:
+        return limits->handshake_ms;
+    case AMP_NET_IDLE:
+        return limits->idle_ms < REST_AFTER_MS ? limits->idle_ms : REST_AFTER_MS;
+    case AMP_NET_DORMANT:
+        return limits->idle_ms;
+    case AMP_NET_HEAD:
+        return limits->head_ms;
+    case AMP_NET_BODY:
+        return limits->body_ms;
+    case AMP_NET_ANSWER:
+        return limits->request_ms;
+    case AMP_NET_WRITE:
+        return limits->write_ms;
+    case AMP_NET_LINGER:
+        return LINGER_MS;
+    case AMP_NET_PHASE_COUNT_:
+        break;
+    }
+    return 0;
+}
+
+void amp_net_phase_leave(struct amp_net_conn *conn)
+{
+    struct amp_net_queue *queue = &conn->net->queues[conn->phase];
+    if (conn->prev != NULL)
+        conn->prev->next = conn->next;
+    else
+        queue->first = conn->next;
+    if (conn->next != NULL)
+        conn->next->prev = conn->prev;
+    else
+        queue->last = conn->prev;
+}
+
+static void append(struct amp_net_conn *conn)
+{
+    struct amp_net_queue *queue = &conn->net->queues[conn->phase];
+    conn->next = NULL;
+    conn->prev = queue->last;
+    if (conn->prev != NULL)
+        conn->prev->next = conn;
+    else
+        queue->first = conn;
+    queue->last = conn;
+}
+
+void amp_net_phase_enter(struct amp_net_conn *conn, enum amp_net_phase phase, bool anew)
+{
+    int64_t now = conn->net->now_ms;
+    if (conn->phase == phase && (!anew || conn->since_ms == now))
+        return;
+    if (conn->phase != AMP_NET_PHASE_COUNT_)
+        amp_net_phase_leave(conn);
+    conn->phase = phase;
+    if (phase != AMP_NET_DORMANT) /* which goes on where idling was */
+        conn->since_ms = now;
+    append(conn);
+}
+
+struct amp_net_conn *amp_net_phase_overdue(const struct amp_net *net, enum amp_net_phase phase)
+{
+    struct amp_net_conn *conn = net->queues[phase].first;
+    return conn != NULL && net->now_ms - conn->since_ms >= limit_ms(net, phase) ? conn : NULL;
+}

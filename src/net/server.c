@@ -1,0 +1,258 @@
+/* A worker's server: accepts connections and keeps their time. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "crypto/crypto.h"
+#include "net/conn.h"
+
+enum {
+    ACCEPTS_PER_TURN = 32,
+    SWEEP_MS = 250,
+};
+
+/* Counting, then scrambling by a bijection: no id comes twice, and none tells how many there were. */
+uint64_t amp_net_next_request_id(struct amp_net *net)
+{
+    uint64_t id;
+    do {
+        id = net->next_request += 0x9e3779b97f4a7c15u;
+        id = (id ^ id >> 30) * 0xbf58476d1ce4e5b9u;
+        id = (id ^ id >> 27) * 0x94d049bb133111ebu;
+        id ^= id >> 31;
+    } while (id == 0);
+    return id;
+}
+
+static enum amp_err admit(struct amp_net *net, int fd, const struct sockaddr_storage *address)
+{
+    if (atomic_load_explicit(&net->connections, memory_order_relaxed) >= net->limits.max_connections) {
+        atomic_fetch_add_explicit(&net->refused_full, 1, memory_order_relaxed);
+        return AMP_ERR_OVERLOADED;
+    }
+    struct amp_net_source source;
+    amp_net_source_of(&source, address);
+    enum amp_err err = amp_net_sources_take(net->sources, &source.key, net->limits.max_connections_per_source);
+    if (err != AMP_OK) {
+        atomic_fetch_add_explicit(&net->refused_source, 1, memory_order_relaxed);
+        return err;
+    }
+    err = amp_net_conn_new(net, fd, &source);
+    if (err != AMP_OK)
+        amp_net_sources_give(net->sources, &source.key);
+    else
+        atomic_fetch_add_explicit(&net->accepted, 1, memory_order_relaxed);
+    return err;
+}
+
+/* Out of descriptors or memory: waiting connections stay in the backlog until a sweep tries again. */
+static void pause_accepting(struct amp_net *net, int errnum)
+{
+    amp_log_errno(AMP_LOG_WARN, "accepting connections pauses", errnum);
+    (void)event_del(net->listen_event);
+    net->accept_paused = true;
+}
+
+/* False where there is nothing more to accept now. A connection that died in the backlog is no reason to stop. */
+static bool accept_one(struct amp_net *net, int listen_fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+    int fd = accept4(listen_fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        if (admit(net, fd, &address) != AMP_OK)
+            (void)close(fd);
+        return true;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        pause_accepting(net, errno);
+        return false;
+    }
+    return errno != EAGAIN && errno != EBADF && errno != EINVAL;
+}
+
+static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
+{
+    struct amp_net *net = arg;
+    net->now_ms = amp_clock_mono_ms(&net->clock);
+    for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(net, listen_fd); i++)
+        continue;
+}
+
+/* With `err`, from outside any event of the connection. */
+static void refuse_now(struct amp_net_conn *conn, enum amp_err err)
+{
+    amp_net_conn_refuse(conn, err);
+    (void)amp_net_conn_send(conn);
+    amp_net_conn_settle(conn);
+}
+
+/* The peer does not take its answer: a reset frees what the kernel still holds of it. */
+static void abandon(struct amp_net_conn *conn)
+{
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    amp_net_conn_break(conn);
+    amp_net_conn_close(conn);
+}
+
+static void end_phase(struct amp_net_conn *conn)
+{
+    switch (conn->phase) {
+    case AMP_NET_HANDSHAKE:
+        amp_net_conn_break(conn);
+        amp_net_conn_close(conn);
+        return;
+    case AMP_NET_IDLE:
+        amp_net_conn_rest(conn);
+        return;
+    case AMP_NET_DORMANT:
+        amp_net_conn_part(conn);
+        return;
+    case AMP_NET_HEAD:
+    case AMP_NET_BODY:
+        refuse_now(conn, AMP_ERR_REQUEST_TIMEOUT);
+        return;
+    case AMP_NET_ANSWER:
+        refuse_now(conn, AMP_ERR_OVERLOADED);
+        return;
+    case AMP_NET_WRITE:
+        abandon(conn);
+        return;
+    case AMP_NET_LINGER:
+        amp_net_conn_close(conn);
+        return;
+    case AMP_NET_PHASE_COUNT_:
+        break;
+    }
+    amp_fatal("a connection is in no phase");
+}
+
+void amp_net_sweep(struct amp_net *net)
+{
+    net->now_ms = amp_clock_mono_ms(&net->clock);
+    amp_net_date_set(&net->date, amp_clock_unix_ms(&net->clock));
+    for (enum amp_net_phase phase = 0; phase < AMP_NET_PHASE_COUNT_; phase++) {
+        for (struct amp_net_conn *conn; (conn = amp_net_phase_overdue(net, phase)) != NULL;)
+            end_phase(conn);
+    }
+    if (net->accept_paused && net->listen_event != NULL) {
+        net->accept_paused = false;
+        (void)event_add(net->listen_event, NULL);
+    }
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    amp_net_sweep(arg);
+}
+
+static enum amp_err start_events(struct amp_net *net, int listen_fd)
+{
+    static const struct timeval sweep_period = {.tv_usec = SWEEP_MS * 1000};
+    net->listen_event = event_new(net->base, listen_fd, EV_READ | EV_PERSIST, on_accept, net);
+    if (net->listen_event == NULL) {
+        (void)close(listen_fd);
+        return AMP_ERR_OUT_OF_MEMORY;
+    }
+    net->sweep_event = event_new(net->base, -1, EV_PERSIST, on_sweep, net);
+    if (net->sweep_event == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    if (event_add(net->listen_event, NULL) != 0 || event_add(net->sweep_event, &sweep_period) != 0)
+        return AMP_ERR_IO;
+    return AMP_OK;
+}
+
+enum amp_err amp_net_new(struct amp_net **out, struct event_base *base, struct amp_clock clock, int listen_fd,
+                         struct amp_tls *tls, const struct amp_net_limits *limits,
+                         const struct amp_net_handler *handler)
+{
+    static const int on = 1;
+    struct amp_net *net = calloc(1, sizeof(*net));
+    if (net == NULL) {
+        (void)close(listen_fd);
+        return AMP_ERR_OUT_OF_MEMORY;
+    }
+    *net = (struct amp_net){.base = base, .clock = clock, .tls = amp_tls_ref(tls), .limits = *limits,
+                            .handler = *handler, .date = {.unix_s = -1}};
+    enum amp_err err = start_events(net, listen_fd);
+    if (err == AMP_OK)
+        err = amp_random(&net->next_request, sizeof(net->next_request));
+    if (err == AMP_OK)
+        err = amp_net_sources_new(&net->sources);
+    if (err != AMP_OK) {
+        amp_net_free(net);
+        return err;
+    }
+    (void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* accepted sockets inherit it */
+    amp_net_sweep(net);
+    *out = net;
+    return AMP_OK;
+}
+
+void amp_net_reload(struct amp_net *net, struct amp_tls *tls, const struct amp_net_limits *limits)
+{
+    struct amp_tls *old = net->tls;
+    net->tls = amp_tls_ref(tls);
+    net->limits = *limits;
+    amp_tls_unref(old);
+}
+
+static void stop_listening(struct amp_net *net)
+{
+    if (net->listen_event == NULL)
+        return;
+    int listen_fd = event_get_fd(net->listen_event);
+    event_free(net->listen_event);
+    net->listen_event = NULL;
+    (void)close(listen_fd);
+}
+
+/* Those that have something under way see at its end that nobody listens any more. */
+void amp_net_drain(struct amp_net *net)
+{
+    static const enum amp_net_phase resting[] = {AMP_NET_IDLE, AMP_NET_DORMANT};
+    stop_listening(net);
+    for (size_t i = 0; i < sizeof(resting) / sizeof(resting[0]); i++) {
+        for (struct amp_net_conn *conn = net->queues[resting[i]].first, *next; conn != NULL; conn = next) {
+            next = conn->next;
+            if (!conn->driving)
+                amp_net_conn_part(conn);
+        }
+    }
+}
+
+size_t amp_net_connections(const struct amp_net *net)
+{
+    return atomic_load_explicit(&net->connections, memory_order_relaxed);
+}
+
+struct amp_net_counts amp_net_counts(const struct amp_net *net)
+{
+    return (struct amp_net_counts){
+        .accepted = atomic_load_explicit(&net->accepted, memory_order_relaxed),
+        .refused_full = atomic_load_explicit(&net->refused_full, memory_order_relaxed),
+        .refused_source = atomic_load_explicit(&net->refused_source, memory_order_relaxed),
+    };
+}
+
+void amp_net_free(struct amp_net *net)
+{
+    if (net == NULL)
+        return;
+    for (enum amp_net_phase phase = 0; phase < AMP_NET_PHASE_COUNT_; phase++) {
+        while (net->queues[phase].first != NULL)
+            amp_net_conn_close(net->queues[phase].first);
+    }
+    amp_net_exchanges_fini(net);
+    amp_net_spares_fini(&net->spares);
+    stop_listening(net);
+    if (net->sweep_event != NULL)
+        event_free(net->sweep_event);
+    amp_net_sources_free(net->sources);
+    amp_tls_unref(net->tls);
+    free(net);
+}
