@@ -1,6 +1,6 @@
 /*
- * What was answered to an Idempotency-Key: keyed hash of (principal, route, key) -> keyed hash of the body and a small
- * sealed answer. Any thread. Holds no key and no plaintext: the caller hashes and seals.
+ * What was answered to an Idempotency-Key: keyed hash of (principal, route, key) -> keyed hash of the body
+ * and a small sealed answer. Any thread. Holds no key and no plaintext: the caller hashes and seals.
  */
 #ifndef AMP_STORE_IDEMPOTENCY_H
 #define AMP_STORE_IDEMPOTENCY_H
@@ -13,26 +13,44 @@
 #define AMP_IDEMPOTENCY_HASH_LEN 16
 
 struct amp_idempotency;
-enum amp_err amp_idempotency_new(struct amp_idempotency **out, struct amp_clock clock, struct amp_budget *budget)
-    AMP_MUST_USE;
+enum amp_err amp_idempotency_new(struct amp_idempotency **out, struct amp_clock clock,
+                                 struct amp_budget *budget) AMP_MUST_USE;
+/* Wipes all. NULL does nothing. */
 void amp_idempotency_free(struct amp_idempotency *table);
+/*
+ * `dropped` is told, under no lock, of each finished answer (as given to finish) just before it is wiped, so
+ * that the caller can release the key that sealed it. Set it before the first use.
+ */
+void amp_idempotency_on_drop(struct amp_idempotency *table,
+                             void (*dropped)(void *ctx, struct amp_slice answer), void *ctx);
 
 enum amp_idempotency_state {
     AMP_IDEMPOTENCY_NEW,      /* the caller owns the key now: finish or cancel it */
-    AMP_IDEMPOTENCY_REPEATED, /* *answer is what was finished before */
+    AMP_IDEMPOTENCY_REPEATED, /* *answer (cleared first) is what was finished before */
 };
 /*
- * AMP_ERR_IDEMPOTENCY_MISMATCH: same key, other body. AMP_ERR_IDEMPOTENCY_IN_FLIGHT: owned by another request now.
- * AMP_ERR_VAULT_FULL at the budget. An owner that neither finishes nor cancels loses the key after 60 s.
+ * AMP_ERR_IDEMPOTENCY_MISMATCH: same key, other body. AMP_ERR_IDEMPOTENCY_IN_FLIGHT: owned by another request
+ * now. AMP_ERR_VAULT_FULL at the budget, AMP_ERR_OUT_OF_MEMORY. An owner that neither finishes nor cancels
+ * loses the key after 60 s.
  */
 enum amp_err amp_idempotency_begin(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN],
-                                   const uint8_t body[AMP_IDEMPOTENCY_HASH_LEN], enum amp_idempotency_state *state,
+                                   const uint8_t body[AMP_IDEMPOTENCY_HASH_LEN],
+                                   enum amp_idempotency_state *state,
                                    struct amp_secret_buf *answer) AMP_MUST_USE;
-/* Stores the answer (copied) for `ttl_ms`. AMP_ERR_VAULT_FULL at the budget, and the key is free again. */
-enum amp_err amp_idempotency_finish(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN],
-                                    struct amp_slice answer, int64_t ttl_ms) AMP_MUST_USE;
+/*
+ * Stores the answer (copied) for `ttl_ms`, 1 ms to a year. On any error the key is free again:
+ * AMP_ERR_VAULT_FULL at the budget, AMP_ERR_OUT_OF_MEMORY, AMP_ERR_INVALID where the key is not owned (any
+ * more) or the ttl is out of range.
+ */
+enum amp_err amp_idempotency_finish(struct amp_idempotency *table,
+                                    const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN], struct amp_slice answer,
+                                    int64_t ttl_ms) AMP_MUST_USE;
+/* Gives the key up; nothing happens where it is not owned. */
 void amp_idempotency_cancel(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN]);
-/* Wipes at most `limit` entries whose time has come; true where more are due. */
+/*
+ * Wipes entries whose time has come, touching at most `limit`; true where more may be due. Call several times
+ * a second.
+ */
 bool amp_idempotency_sweep(struct amp_idempotency *table, size_t limit);
 size_t amp_idempotency_count(const struct amp_idempotency *table);
 

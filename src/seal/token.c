@@ -1,0 +1,91 @@
+#include "base/text.h"
+#include "seal/seal.h"
+
+#define PREFIX_LEN 4
+
+_Static_assert(AMP_TOKEN_TEXT_LEN == PREFIX_LEN + AMP_BASE64URL_LEN(AMP_TOKEN_LEN),
+               "a token's text is its prefix and "
+               "its bytes");
+
+struct amp_token_keys {
+    struct amp_key256 hash;
+};
+
+enum amp_err amp_token_keys_new(struct amp_token_keys **out)
+{
+    *out = NULL;
+    struct amp_token_keys *keys = amp_secret_alloc(sizeof *keys);
+    if (keys == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    enum amp_err err = amp_random(keys->hash.bytes, sizeof keys->hash.bytes);
+    if (err != AMP_OK) {
+        amp_secret_free(keys);
+        return err;
+    }
+    *out = keys;
+    return AMP_OK;
+}
+
+void amp_token_keys_free(struct amp_token_keys *keys)
+{
+    amp_secret_free(keys);
+}
+
+static enum amp_err mac(const struct amp_token_keys *keys, const struct amp_slice *parts, size_t count,
+                        uint8_t out[AMP_SHA256_LEN])
+{
+    return amp_hmac_sha256(out, amp_slice(keys->hash.bytes, sizeof keys->hash.bytes), parts, count);
+}
+
+enum amp_err amp_token_new(uint8_t token[AMP_TOKEN_LEN])
+{
+    return amp_random(token, AMP_TOKEN_LEN);
+}
+
+/*
+ * What is hashed begins with 0, as no label does: a token that a stranger makes up is never another thing's
+ * hash.
+ */
+enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t token[AMP_TOKEN_LEN],
+                            uint8_t index[16], uint8_t reference[16])
+{
+    const struct amp_slice parts[] = {AMP_SLICE_LIT("\0"), amp_slice(token, AMP_TOKEN_LEN)};
+    uint8_t whole[AMP_SHA256_LEN];
+    enum amp_err err = mac(keys, parts, 2, whole);
+    if (err == AMP_OK) {
+        memcpy(index, whole, 16);
+        memcpy(reference, whole + 16, 16);
+    }
+    amp_wipe(whole, sizeof whole);
+    return err;
+}
+
+enum amp_err amp_token_keys_mac(const struct amp_token_keys *keys, const char *label,
+                                const struct amp_slice *parts, size_t count, uint8_t out[AMP_SHA256_LEN])
+{
+    if (count > AMP_TOKEN_MAC_PARTS || label[0] == '\0')
+        return AMP_ERR_INVALID;
+    uint64_t lengths[AMP_TOKEN_MAC_PARTS]; /* never leave this process, so in its own byte order */
+    struct amp_slice hashed[1 + 2 * AMP_TOKEN_MAC_PARTS] = {amp_slice(label, strlen(label) + 1)};
+    for (size_t i = 0; i < count; i++) {
+        lengths[i] = parts[i].len;
+        hashed[1 + 2 * i] = amp_slice(&lengths[i], sizeof lengths[i]);
+        hashed[2 + 2 * i] = parts[i];
+    }
+    return mac(keys, hashed, 1 + 2 * count, out);
+}
+
+void amp_token_format(char out[AMP_TOKEN_TEXT_LEN], const char prefix[5], const uint8_t token[AMP_TOKEN_LEN])
+{
+    memcpy(out, prefix, PREFIX_LEN);
+    amp_base64url_encode(out + PREFIX_LEN, token, AMP_TOKEN_LEN);
+}
+
+enum amp_err amp_token_parse(uint8_t token[AMP_TOKEN_LEN], const char prefix[5], struct amp_slice text)
+{
+    if (text.len != AMP_TOKEN_TEXT_LEN ||
+        !amp_slice_equal(amp_slice(text.ptr, PREFIX_LEN), amp_slice(prefix, PREFIX_LEN)))
+        return AMP_ERR_INVALID;
+    return amp_base64url_decode(token, AMP_TOKEN_LEN,
+                                amp_slice(text.ptr + PREFIX_LEN, text.len - PREFIX_LEN));
+}

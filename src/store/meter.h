@@ -1,0 +1,26 @@
+/*
+ * Counted memory: what the allocator really hands out (its usable size, not what was asked for) is taken from
+ * a budget that stores share, and added to the store's own count. Any thread.
+ */
+#ifndef AMP_STORE_METER_H
+#define AMP_STORE_METER_H
+
+#include "base/err.h"
+#include "base/size.h"
+
+struct amp_meter {
+    struct amp_budget *budget; /* borrowed */
+    _Atomic size_t bytes;
+};
+
+void amp_meter_init(struct amp_meter *meter, struct amp_budget *budget);
+size_t amp_meter_bytes(const struct amp_meter *meter);
+
+/* Zeroed, 16-byte aligned. AMP_ERR_VAULT_FULL at the cap, AMP_ERR_OUT_OF_MEMORY; *out is NULL then. */
+enum amp_err amp_meter_alloc(struct amp_meter *meter, size_t size, void **out) AMP_MUST_USE;
+/* The same, but it may pass the cap: for the little that is needed to empty a full store. */
+enum amp_err amp_meter_alloc_beyond(struct amp_meter *meter, size_t size, void **out) AMP_MUST_USE;
+/* Wipes the first `wipe` bytes, then frees. NULL does nothing. */
+void amp_meter_free(struct amp_meter *meter, void *ptr, size_t wipe);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * Hierarchical timing wheel of intrusive nodes: insert, cancel and expire in O(1). No clock and no lock of
+ * its own. A node is handed out at the first tick that begins at or after its time: never early, at most
+ * AMP_WHEEL_TICK_MS late.
+ */
+#ifndef AMP_STORE_WHEEL_H
+#define AMP_STORE_WHEEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define AMP_WHEEL_TICK_MS 64
+#define AMP_WHEEL_LEVELS                                                                                     \
+    3 /* 4 s, 4 min, 4.6 h; what is due later waits in the last slot and is looked at again */
+#define AMP_WHEEL_SLOTS 64
+
+struct amp_wheel_node {
+    struct amp_wheel_node *next;
+    struct amp_wheel_node **link; /* what points here */
+    int64_t due_ms;
+};
+
+struct amp_wheel {
+    int64_t tick; /* being worked on: all earlier ones are empty */
+    size_t count;
+    uint64_t filled[AMP_WHEEL_LEVELS]; /* a bit per slot: clear means empty, set means perhaps not */
+    struct amp_wheel_node *slots[AMP_WHEEL_LEVELS][AMP_WHEEL_SLOTS];
+};
+
+void amp_wheel_init(struct amp_wheel *wheel, int64_t now_ms);
+/* The node stays where it is in memory until taken or cancelled. `due_ms` >= 0; may be past. */
+void amp_wheel_insert(struct amp_wheel *wheel, struct amp_wheel_node *node, int64_t due_ms);
+/* Takes out a node that is in this wheel. */
+void amp_wheel_cancel(struct amp_wheel *wheel, struct amp_wheel_node *node);
+/*
+ * Takes out and returns one node that is due, in no order within a tick; NULL where none is left or *work is
+ * spent. Every node touched costs one of *work, so *work == 0 means that more may be due.
+ */
+struct amp_wheel_node *amp_wheel_take(struct amp_wheel *wheel, int64_t now_ms, size_t *work);
+
+#endif
