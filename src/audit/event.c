@@ -3,7 +3,8 @@
 enum { ALARM = 1 << 0, TOKEN = 1 << 1, UNVERIFIED = 1 << 2, FLAGS = 0x7 };
 enum { FIXED_LEN = 2 + 8 + 1 + 1 + 2 + 1 + 16 + 8 + 8 };
 
-_Static_assert(FIXED_LEN + 3 + AMP_EVENT_WHO_MAX + AMP_EVENT_SOURCE_MAX + AMP_EVENT_QUEUE_MAX <=
+_Static_assert(FIXED_LEN + 4 + AMP_EVENT_WHO_MAX + AMP_EVENT_SOURCE_MAX + AMP_EVENT_QUEUE_MAX +
+                       AMP_EVENT_SUBJECT_MAX <=
                    AMP_EVENT_PACKED_MAX,
                "the longest event must fit");
 
@@ -72,6 +73,7 @@ void amp_event_pack(struct amp_out *out, const struct amp_event *event)
     put_text(&packed, event->who, AMP_EVENT_WHO_MAX);
     put_text(&packed, event->source, AMP_EVENT_SOURCE_MAX);
     put_text(&packed, event->queue, AMP_EVENT_QUEUE_MAX);
+    put_text(&packed, event->subject, AMP_EVENT_SUBJECT_MAX);
     storage[0] = (uint8_t)(packed.len >> 8);
     storage[1] = (uint8_t)packed.len;
     amp_out_slice(out, amp_out_done(&packed));
@@ -130,9 +132,8 @@ enum amp_err amp_event_unpack(struct amp_event *event, struct amp_slice packed, 
     const uint8_t *end = packed.ptr + len;
     if (!take_fixed(&read, &at) || !take_text(&read.who, &at, end, AMP_EVENT_WHO_MAX) ||
         !take_text(&read.source, &at, end, AMP_EVENT_SOURCE_MAX) ||
-        !take_text(&read.queue, &at, end, AMP_EVENT_QUEUE_MAX))
-        return AMP_ERR_INVALID;
-    if (at != end)
+        !take_text(&read.queue, &at, end, AMP_EVENT_QUEUE_MAX) ||
+        !take_text(&read.subject, &at, end, AMP_EVENT_SUBJECT_MAX) || at != end)
         return AMP_ERR_INVALID;
     *event = read;
     *used = len;
@@ -169,6 +170,8 @@ void amp_event_write_json(struct amp_out *out, const struct amp_event *event, co
         write_text(out, ",\"source\":\"", event->source);
     if (event->queue.len != 0)
         write_text(out, ",\"queue\":\"", event->queue);
+    if (event->subject.len != 0)
+        write_text(out, ",\"subject\":\"", event->subject);
     if (event->has_token) {
         amp_out_str(out, ",\"token\":\"");
         amp_out_hex(out, event->token_reference, sizeof(event->token_reference));

@@ -56,6 +56,7 @@ const char *amp_outcome_name(enum amp_outcome outcome);
 #define AMP_EVENT_WHO_MAX 20    /* access key id, or a role's or "uid:1000" name */
 #define AMP_EVENT_SOURCE_MAX 56 /* "[2001:db8::1]:12345", "local" */
 #define AMP_EVENT_QUEUE_MAX 80
+#define AMP_EVENT_SUBJECT_MAX 20
 
 struct amp_event {
     int64_t unix_ms;
@@ -71,6 +72,7 @@ struct amp_event {
     bool who_unverified;         /* `who` is what an unverified request claimed */
     struct amp_slice source;
     struct amp_slice queue;
+    struct amp_slice subject; /* what else was acted on: an access key id, a role */
 };
 
 /* Packed length at most this. */
@@ -82,7 +84,7 @@ struct amp_event {
  */
 void amp_event_pack(struct amp_out *out, const struct amp_event *event);
 /* Slices borrow from `packed`. Reads one event from its front; *used counts its bytes. AMP_ERR_INVALID for any other
- * form; `who`, `source` and `queue` are checked to be printable ASCII without quote or backslash. */
+ * form; the texts are checked to be printable ASCII without quote or backslash. */
 enum amp_err amp_event_unpack(struct amp_event *event, struct amp_slice packed, size_t *used) AMP_MUST_USE;
 /* The members of the log's JSON line for it, without braces, from "time" to the last; at most AMP_EVENT_JSON_MAX. */
 #define AMP_EVENT_JSON_MAX 640

@@ -26,7 +26,7 @@ const char *amp_role_name(enum amp_role role);
     X(VIOLATION, "FKL", "S", 1, 1, 0) /* u8 role that broke the table */                                               \
     X(KEK, "S", "K", 32, 32, 0)       /* the ephemeral KEK, first of all messages */                                   \
     /* front asks keeper */                                                                                            \
-    X(DAY_KEY_GET, "F", "K", 32, 120, 0)      /* u64 ask; bytes key id, date (YYYYMMDD), region, service */            \
+    X(DAY_KEY_GET, "F", "K", 42, 120, 0)      /* u64 ask, 20 bytes key id, 8 bytes date; bytes region, service */      \
     X(DAY_KEY, "K", "F", 12, 8192, 0)         /* u64 ask, u32 error [, 32 bytes key, bytes packed principal] */        \
     X(PRINCIPAL_CHANGED, "K", "F", 20, 20, 0) /* key id: forget what is cached of it */                                \
     X(EPOCH_GET, "F", "K", 0, 0, 0)                                                                                    \
@@ -91,6 +91,8 @@ enum amp_err amp_link_new(struct amp_link **out, const struct amp_link_config *c
 void amp_link_free(struct amp_link *link);
 /* Sends or queues (at most 4 MiB: AMP_ERR_TOO_LARGE). `fd`: passed along and left open, or -1. AMP_ERR_IO once closed. */
 enum amp_err amp_link_send(struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd) AMP_MUST_USE;
+/* Stops reading, or goes on: what the peer sends waits with the peer. Its end goes unnoticed meanwhile. */
+void amp_link_pause(struct amp_link *link, bool paused);
 /* Nothing queued. */
 bool amp_link_idle(const struct amp_link *link);
 /* Creates a non-blocking, close-on-exec pair with room for large packets. */

@@ -38,6 +38,7 @@ struct amp_link {
     struct packet *first;
     struct packet **last;
     size_t queued_bytes;
+    bool paused;
     unsigned busy; /* callbacks under way */
     bool freed;
 };
@@ -134,7 +135,7 @@ static bool deliver(struct amp_link *link, size_t len, int flags, int fd, size_t
     return link->config.message(link->config.ctx, link, type, amp_slice(link->buffer + 1, len - 1), fd);
 }
 
-enum received { RECEIVED_ONE, RECEIVED_NONE, RECEIVED_END };
+enum received { RECEIVED_ONE, RECEIVED_NONE, RECEIVED_END /* closed, or paused */ };
 
 static enum received receive(struct amp_link *link)
 {
@@ -158,7 +159,7 @@ static enum received receive(struct amp_link *link)
     amp_wipe(link->buffer, (size_t)n);
     if (!good && link->fd >= 0)
         cut(link, true);
-    return link->fd >= 0 ? RECEIVED_ONE : RECEIVED_END;
+    return link->fd >= 0 && !link->paused ? RECEIVED_ONE : RECEIVED_END;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
@@ -257,6 +258,15 @@ enum amp_err amp_link_send(struct amp_link *link, enum amp_ipc_type type, struct
     struct iovec parts[2] = {{&type_byte, 1}, {(void *)(uintptr_t)payload.ptr, payload.len}};
     enum amp_err err = transmit(link, parts, 2, fd);
     return err == AMP_ERR_AGAIN ? enqueue(link, type_byte, payload, fd) : err;
+}
+
+void amp_link_pause(struct amp_link *link, bool paused)
+{
+    if (link->fd < 0 || link->paused == paused)
+        return;
+    link->paused = paused;
+    if ((paused ? event_del(link->readable) : event_add(link->readable, NULL)) != 0)
+        amp_fatal("a link could not be taken off or put on its loop");
 }
 
 bool amp_link_idle(const struct amp_link *link)

@@ -1,0 +1,296 @@
+#include "audit/tail.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "audit/chain.h"
+#include "base/text.h"
+#include "crypto/crypto.h"
+
+enum { NUMBER_DIGITS = 6, DATE_LEN = 16, BLOCK = 65536, TORN_KEPT_MAX = 1 << 20 };
+
+static const char prefix[] = "events-";
+static const char suffix[] = ".jsonl";
+
+void amp_log_file_name(char out[AMP_LOG_NAME_MAX], const char *before, int64_t start_s, uint32_t number,
+                       const char *after)
+{
+    struct amp_out name = amp_out(out, AMP_LOG_NAME_MAX - 1);
+    char date[DATE_LEN];
+    amp_date_format_basic(date, start_s);
+    amp_out_str(&name, before);
+    amp_out_bytes(&name, date, sizeof(date));
+    amp_out_byte(&name, '-');
+    for (uint32_t limit = 100000; limit > 1 && number < limit; limit /= 10)
+        amp_out_byte(&name, '0');
+    amp_out_u64(&name, number);
+    amp_out_str(&name, after);
+    out[name.len] = '\0';
+}
+
+/* Start and number from a name that amp_log_file_name made. */
+static bool parse_name(const char *name, int64_t *start_s, uint32_t *number)
+{
+    char again[AMP_LOG_NAME_MAX];
+    size_t len = strlen(name);
+    const size_t fixed = sizeof(prefix) - 1 + DATE_LEN + 1 + sizeof(suffix) - 1;
+    uint64_t value = 0;
+    if (len < fixed + NUMBER_DIGITS || len >= sizeof(again))
+        return false;
+    const char *digits = name + sizeof(prefix) - 1 + DATE_LEN + 1;
+    for (size_t i = 0; i < len - fixed; i++) {
+        if (digits[i] < '0' || digits[i] > '9' || value > UINT32_MAX / 10)
+            return false;
+        value = value * 10 + (uint64_t)(digits[i] - '0');
+    }
+    if (value == 0 || value > UINT32_MAX ||
+        amp_date_parse_basic(start_s, amp_slice(name + sizeof(prefix) - 1, DATE_LEN)) != AMP_OK)
+        return false;
+    *number = (uint32_t)value;
+    amp_log_file_name(again, prefix, *start_s, *number, suffix);
+    return strcmp(again, name) == 0;
+}
+
+/* The file with the highest number below `limit`; *number is 0 where there is none. */
+static enum amp_err newest_below(int dir_fd, uint64_t limit, int64_t *start_s, uint32_t *number)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return AMP_ERR_IO;
+    }
+    *number = 0;
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        int64_t start = 0;
+        uint32_t here = 0;
+        if (parse_name(entry->d_name, &start, &here) && here < limit && here > *number) {
+            *start_s = start;
+            *number = here;
+        }
+    }
+    closedir(dir);
+    return AMP_OK;
+}
+
+static enum amp_err read_at(int fd, uint8_t *to, size_t len, uint64_t offset)
+{
+    while (len != 0) {
+        ssize_t n = pread(fd, to, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return AMP_ERR_IO;
+        to += n;
+        len -= (size_t)n;
+        offset += (size_t)n;
+    }
+    return AMP_OK;
+}
+
+/* Where the last complete line ends: one behind the last newline; 0 where there is none. */
+static enum amp_err find_line_end(int fd, uint64_t size, uint8_t *block, uint64_t *end)
+{
+    for (uint64_t at = size; at != 0;) {
+        size_t len = at < BLOCK ? (size_t)at : BLOCK;
+        enum amp_err err = read_at(fd, block, len, at - len);
+        if (err != AMP_OK)
+            return err;
+        const uint8_t *newline = memrchr(block, '\n', len);
+        at -= len;
+        if (newline != NULL) {
+            *end = at + (uint64_t)(newline - block) + 1;
+            return AMP_OK;
+        }
+    }
+    *end = 0;
+    return AMP_OK;
+}
+
+static bool is_hex(const uint8_t *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (!(text[i] >= '0' && text[i] <= '9') && !(text[i] >= 'a' && text[i] <= 'f'))
+            return false;
+    }
+    return true;
+}
+
+/* Cuts `text` off the end of `line`. */
+static bool strip_end(struct amp_slice *line, const char *text)
+{
+    size_t len = strlen(text);
+    if (line->len < len || !amp_slice_is(amp_slice(line->ptr + line->len - len, len), text))
+        return false;
+    line->len -= len;
+    return true;
+}
+
+static bool strip_hex(struct amp_slice *line, size_t len)
+{
+    if (line->len < len || !is_hex(line->ptr + line->len - len, len))
+        return false;
+    line->len -= len;
+    return true;
+}
+
+static bool strip_number(struct amp_slice *line, uint64_t *value, uint64_t max)
+{
+    size_t digits = 0;
+    while (digits < line->len && digits < 20 && line->ptr[line->len - 1 - digits] >= '0' &&
+           line->ptr[line->len - 1 - digits] <= '9')
+        digits++;
+    line->len -= digits;
+    return amp_u64_parse(value, amp_slice(line->ptr + line->len, digits), max) == AMP_OK;
+}
+
+/* seq and epoch of a line of ours. */
+static bool parse_line(struct amp_slice line, uint64_t *seq, uint64_t *epoch)
+{
+    static const char begin[] = "{\"v\":1,\"seq\":";
+    const size_t begin_len = sizeof(begin) - 1;
+    if (!strip_end(&line, "\"}") || !strip_hex(&line, 64) || !strip_end(&line, ",\"mac\":\"") ||
+        !strip_number(&line, epoch, UINT32_MAX) || !strip_end(&line, "\",\"epoch\":") || !strip_hex(&line, 64) ||
+        !strip_end(&line, ",\"prev\":\""))
+        return false;
+    if (line.len <= begin_len || !amp_slice_is(amp_slice(line.ptr, begin_len), begin))
+        return false;
+    const uint8_t *comma = memchr(line.ptr + begin_len, ',', line.len - begin_len);
+    if (comma == NULL)
+        return false;
+    struct amp_slice digits = amp_slice(line.ptr + begin_len, (size_t)(comma - line.ptr) - begin_len);
+    return amp_u64_parse(seq, digits, UINT64_MAX - 1) == AMP_OK && *seq != 0;
+}
+
+/* Reads the complete line that ends at `line_end`. */
+static enum amp_err read_last_line(struct amp_log_end *end, int fd, uint64_t line_end, uint8_t *block)
+{
+    uint64_t epoch;
+    size_t len = line_end < BLOCK ? (size_t)line_end : BLOCK;
+    if (len == 0)
+        return AMP_ERR_INVALID;
+    enum amp_err err = read_at(fd, block, len, line_end - len);
+    if (err != AMP_OK)
+        return err;
+    len--; /* its newline */
+    const uint8_t *before = memrchr(block, '\n', len);
+    const uint8_t *start = before != NULL ? before + 1 : block;
+    struct amp_slice line = amp_slice(start, len - (size_t)(start - block));
+    if (line.len > AMP_CHAIN_LINE_MAX || !parse_line(line, &end->seq, &epoch))
+        return AMP_ERR_INVALID;
+    end->epoch = (uint32_t)epoch;
+    return amp_sha256(end->hash, &line, 1);
+}
+
+static enum amp_err write_torn(int dir_fd, int fd, uint64_t from, uint64_t size, const char *name, uint8_t *block)
+{
+    enum amp_err err = AMP_OK;
+    int to = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (to < 0)
+        return AMP_ERR_IO;
+    if (size - from > TORN_KEPT_MAX)
+        size = from + TORN_KEPT_MAX;
+    while (err == AMP_OK && from < size) {
+        size_t len = size - from < BLOCK ? (size_t)(size - from) : BLOCK;
+        err = read_at(fd, block, len, from);
+        if (err == AMP_OK && write(to, block, len) != (ssize_t)len)
+            err = AMP_ERR_IO;
+        from += len;
+    }
+    if (err == AMP_OK && fsync(to) != 0)
+        err = AMP_ERR_IO;
+    close(to);
+    return err;
+}
+
+/* Sets aside what stands behind the last complete line and cuts it off. */
+static enum amp_err cut_torn(struct amp_log_end *end, int dir_fd, uint64_t line_end, int64_t now_s, uint8_t *block)
+{
+    if (line_end < end->size_bytes) {
+        char name[AMP_LOG_NAME_MAX];
+        amp_log_file_name(name, "torn-", now_s, end->file_number, ".part");
+        enum amp_err err = write_torn(dir_fd, end->fd, line_end, end->size_bytes, name, block);
+        if (err != AMP_OK)
+            return err;
+        if (ftruncate(end->fd, (off_t)line_end) != 0)
+            return AMP_ERR_IO;
+        end->torn_bytes = end->size_bytes - line_end;
+        end->size_bytes = line_end;
+    }
+    /* What an earlier life wrote counts as durable from here on. */
+    return fsync(end->fd) == 0 && fsync(dir_fd) == 0 ? AMP_OK : AMP_ERR_IO;
+}
+
+static enum amp_err open_file(int dir_fd, int64_t start_s, uint32_t number, int flags, int *fd, uint64_t *size)
+{
+    char name[AMP_LOG_NAME_MAX];
+    struct stat about;
+    amp_log_file_name(name, prefix, start_s, number, suffix);
+    *fd = openat(dir_fd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (*fd < 0 || fstat(*fd, &about) != 0 || !S_ISREG(about.st_mode))
+        return AMP_ERR_IO;
+    *size = (uint64_t)about.st_size;
+    return AMP_OK;
+}
+
+/* The newest file has no line yet: the last one stands in a file before it, where every line is complete. */
+static enum amp_err look_further_back(struct amp_log_end *end, int dir_fd, uint8_t *block)
+{
+    uint32_t number = end->file_number;
+    for (;;) {
+        int64_t start_s = 0;
+        uint64_t size = 0;
+        uint64_t line_end = 0;
+        int fd = -1;
+        enum amp_err err = newest_below(dir_fd, number, &start_s, &number);
+        if (err != AMP_OK || number == 0)
+            return err;
+        err = open_file(dir_fd, start_s, number, O_RDONLY, &fd, &size);
+        if (err == AMP_OK)
+            err = find_line_end(fd, size, block, &line_end);
+        if (err == AMP_OK && line_end != size)
+            err = AMP_ERR_INVALID;
+        if (err == AMP_OK && size != 0)
+            err = read_last_line(end, fd, line_end, block);
+        if (fd >= 0)
+            close(fd);
+        if (err != AMP_OK || size != 0)
+            return err;
+    }
+}
+
+static enum amp_err find_end(struct amp_log_end *end, int dir_fd, int64_t now_s, uint8_t *block)
+{
+    uint64_t line_end = 0;
+    enum amp_err err = newest_below(dir_fd, UINT64_MAX, &end->file_start_s, &end->file_number);
+    if (err != AMP_OK || end->file_number == 0)
+        return err;
+    err = open_file(dir_fd, end->file_start_s, end->file_number, O_RDWR, &end->fd, &end->size_bytes);
+    if (err == AMP_OK)
+        err = find_line_end(end->fd, end->size_bytes, block, &line_end);
+    if (err == AMP_OK)
+        err = cut_torn(end, dir_fd, line_end, now_s, block);
+    if (err != AMP_OK)
+        return err;
+    return line_end != 0 ? read_last_line(end, end->fd, line_end, block) : look_further_back(end, dir_fd, block);
+}
+
+enum amp_err amp_log_find_end(struct amp_log_end *end, int dir_fd, int64_t now_s)
+{
+    *end = (struct amp_log_end){.fd = -1};
+    uint8_t *block = malloc(BLOCK);
+    if (block == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    enum amp_err err = find_end(end, dir_fd, now_s, block);
+    free(block);
+    if (err != AMP_OK && end->fd >= 0) {
+        close(end->fd);
+        end->fd = -1;
+    }
+    return err;
+}

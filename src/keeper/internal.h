@@ -1,0 +1,49 @@
+/* What the keeper's files share. */
+#ifndef AMP_KEEPER_INTERNAL_H
+#define AMP_KEEPER_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "ipc/recorder.h"
+#include "ipc/role.h"
+#include "keys/keyring.h"
+
+struct amp_keeper;
+
+/* Somebody who asks: a worker of front, the scribe for its key, or an admin client. */
+struct amp_asker {
+    TAILQ_ENTRY(amp_asker) next;
+    struct amp_keeper *keeper;
+    struct amp_link *link;
+    enum amp_role role;
+    uint8_t index;
+    char who[AMP_EVENT_WHO_MAX + 1]; /* for the record: "uid:0" */
+};
+
+TAILQ_HEAD(amp_askers, amp_asker);
+
+struct amp_keeper {
+    const struct amp_role_env *env;
+    struct event_base *base;
+    struct amp_clock clock;
+    struct amp_link *control;
+    struct amp_recorder *recorder;
+    struct amp_key_provider provider;
+    struct amp_keyring *keyring; /* NULL until the KEK is there */
+    struct amp_askers askers;
+    size_t admin_count;
+    bool draining;
+    int status;
+};
+
+/* Records an act; `who` asked for it, `subject` it was done to. AMP_ERR_AUDIT_UNAVAILABLE where it cannot be. */
+enum amp_err amp_keeper_record(struct amp_keeper *keeper, enum amp_act act, enum amp_err code, const char *who,
+                               struct amp_slice subject) AMP_MUST_USE;
+
+/* Each answers one request; false where it is malformed. */
+bool amp_keeper_day_key(struct amp_asker *asker, struct amp_slice payload);
+bool amp_keeper_epoch(struct amp_asker *asker);
+bool amp_keeper_log_key(struct amp_asker *asker);
+bool amp_keeper_admin(struct amp_asker *asker, enum amp_ipc_type type, struct amp_slice payload);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * The keyring: every principal and its secret, in the keeper's memory and, sealed under the KEK, in the file `keyring`
+ * of the state directory. Each change is durable when its function returns; one that could not be written is undone.
+ *
+ * File: "AMPKRING" | u32 version 1 | u16 length, wrapped DEK | nonce (12) | AES-256-GCM ciphertext and tag, with all
+ * before it as AAD. Inside: u32 highest epoch id reserved | u32 count | count times { u16 length, packed principal,
+ * 32 bytes secret }, in order of key ids. The DEK is new each time the file is written.
+ */
+#ifndef AMP_KEYS_KEYRING_H
+#define AMP_KEYS_KEYRING_H
+
+#include "base/clock.h"
+#include "keys/principal.h"
+#include "keys/provider.h"
+
+#define AMP_KEYRING_FILE "keyring"
+#define AMP_KEYRING_MAX 10000
+#define AMP_KEYRING_BYTES_MAX (4 << 20) /* of the file's inside: 10,000 principals of some 400 bytes */
+#define AMP_KEYRING_SECRET_TEXT_LEN 43 /* 32 random bytes in base64url: this text is the secret that signs */
+#define AMP_KEYRING_OVERLAP_MAX_MS (INT64_C(366) * 24 * 3600 * 1000)
+
+struct amp_keyring;
+struct amp_keyring_config {
+    int dir_fd; /* of the state directory, borrowed */
+    struct amp_clock clock;
+    const struct amp_key_provider *provider; /* borrowed */
+};
+
+/*
+ * Reads the file, or makes an empty one where there is none. AMP_ERR_NOT_AUTHENTIC where it does not verify under this
+ * KEK, AMP_ERR_INVALID for another form or version: the keeper must not go on.
+ */
+enum amp_err amp_keyring_open(struct amp_keyring **out, const struct amp_keyring_config *config) AMP_MUST_USE;
+void amp_keyring_free(struct amp_keyring *keyring);
+
+/* A secret as it is shown once and as SigV4 takes it. Wipe after use. */
+struct amp_keyring_secret {
+    char text[AMP_KEYRING_SECRET_TEXT_LEN];
+};
+
+/*
+ * A new key for `wanted`, of which key id, state and times are set here. AMP_ERR_INVALID (a malformed field),
+ * KEYRING_FULL, IO, CRYPTO.
+ */
+enum amp_err amp_keyring_create(struct amp_keyring *keyring, struct amp_principal *wanted,
+                                struct amp_keyring_secret *secret) AMP_MUST_USE;
+/*
+ * A new key with the name, grants and limits of an active one, which expires `overlap_ms` from now.
+ * AMP_ERR_NO_SUCH_PRINCIPAL, KEY_DISABLED (not active), INVALID (overlap out of bounds), and as create.
+ */
+enum amp_err amp_keyring_rotate(struct amp_keyring *keyring, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN],
+                                uint64_t overlap_ms, struct amp_principal *fresh,
+                                struct amp_keyring_secret *secret) AMP_MUST_USE;
+/* For good. AMP_ERR_NO_SUCH_PRINCIPAL; disabling twice is AMP_OK. */
+enum amp_err amp_keyring_disable(struct amp_keyring *keyring,
+                                 const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]) AMP_MUST_USE;
+
+size_t amp_keyring_count(const struct amp_keyring *keyring);
+/* The principal at `index` below the count, in order of key ids. */
+enum amp_err amp_keyring_at(const struct amp_keyring *keyring, size_t index, struct amp_principal *out) AMP_MUST_USE;
+/*
+ * Principal and secret of a key that may sign now. AMP_ERR_UNKNOWN_KEY, AMP_ERR_KEY_DISABLED (disabled, or expiring
+ * and past).
+ */
+enum amp_err amp_keyring_find(const struct amp_keyring *keyring, struct amp_slice key_id, struct amp_principal *out,
+                              struct amp_keyring_secret *secret) AMP_MUST_USE;
+
+/* An id for an epoch key: greater than every one this keyring ever gave, across restarts. */
+enum amp_err amp_keyring_next_epoch(struct amp_keyring *keyring, uint32_t *id) AMP_MUST_USE;
+
+#endif

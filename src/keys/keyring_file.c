@@ -1,0 +1,178 @@
+#include "keys/keyring_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "crypto/crypto.h"
+#include "keys/keyring.h"
+
+#define TEMPORARY AMP_KEYRING_FILE ".new"
+
+enum {
+    MAGIC_LEN = 8,
+    PREFIX_LEN = MAGIC_LEN + 4 + 2,
+    HEADER_MAX = PREFIX_LEN + AMP_WRAPPED_MAX + AMP_GCM_NONCE_LEN,
+    VERSION = 1,
+    FILE_MAX = HEADER_MAX + AMP_KEYRING_BYTES_MAX + AMP_GCM_TAG_LEN,
+};
+
+static const uint8_t magic[MAGIC_LEN] = {'A', 'M', 'P', 'K', 'R', 'I', 'N', 'G'};
+
+static enum amp_err read_whole(int fd, struct amp_secret_buf *file)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0)
+        return AMP_ERR_IO;
+    if (!S_ISREG(about.st_mode) || about.st_size > FILE_MAX)
+        return AMP_ERR_INVALID;
+    size_t size = (size_t)about.st_size;
+    enum amp_err err = amp_secret_buf_reserve(file, size + 1);
+    while (err == AMP_OK && file->len < size) {
+        ssize_t n = read(fd, file->ptr + file->len, size - file->len);
+        if (n > 0)
+            file->len += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            err = AMP_ERR_IO;
+    }
+    return err;
+}
+
+/* Where things lie in a file that was read; AMP_ERR_INVALID for another form. */
+struct parts {
+    struct amp_slice wrapped;
+    const uint8_t *nonce;
+    struct amp_slice header; /* the AAD */
+    struct amp_slice sealed;
+};
+
+static enum amp_err split(struct parts *parts, struct amp_slice file)
+{
+    const uint8_t *at = file.ptr;
+    if (file.len < PREFIX_LEN || memcmp(at, magic, MAGIC_LEN) != 0)
+        return AMP_ERR_INVALID;
+    uint32_t version = (uint32_t)at[8] << 24 | (uint32_t)at[9] << 16 | (uint32_t)at[10] << 8 | at[11];
+    size_t wrapped_len = (size_t)at[12] << 8 | at[13];
+    size_t header_len = PREFIX_LEN + wrapped_len + AMP_GCM_NONCE_LEN;
+    if (version != VERSION || wrapped_len > AMP_WRAPPED_MAX || file.len < header_len + AMP_GCM_TAG_LEN)
+        return AMP_ERR_INVALID;
+    *parts = (struct parts){
+        .wrapped = amp_slice(at + PREFIX_LEN, wrapped_len),
+        .nonce = at + PREFIX_LEN + wrapped_len,
+        .header = amp_slice(at, header_len),
+        .sealed = amp_slice(at + header_len, file.len - header_len),
+    };
+    return AMP_OK;
+}
+
+static enum amp_err unseal(const struct parts *parts, const struct amp_key_provider *provider,
+                           struct amp_secret_buf *plain)
+{
+    struct amp_key256 *dek = amp_secret_alloc(sizeof(*dek));
+    size_t dek_len = sizeof(dek->bytes);
+    enum amp_err err = dek != NULL ? amp_secret_buf_reserve(plain, parts->sealed.len) : AMP_ERR_OUT_OF_MEMORY;
+    if (err == AMP_OK)
+        err = provider->ops->unwrap(provider->self, parts->wrapped.ptr, parts->wrapped.len, dek->bytes, &dek_len);
+    if (err == AMP_OK && dek_len != sizeof(dek->bytes))
+        err = AMP_ERR_NOT_AUTHENTIC;
+    if (err == AMP_OK)
+        err = amp_gcm_open(plain->ptr + plain->len, dek, parts->nonce, parts->header, parts->sealed.ptr,
+                           parts->sealed.len);
+    if (err == AMP_OK)
+        plain->len += parts->sealed.len - AMP_GCM_TAG_LEN;
+    amp_secret_free(dek);
+    return err;
+}
+
+enum amp_err amp_keyring_file_read(int dir_fd, const struct amp_key_provider *provider, struct amp_secret_buf *plain)
+{
+    struct amp_secret_buf file = {0};
+    struct parts parts;
+    int fd = openat(dir_fd, AMP_KEYRING_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? AMP_ERR_NOT_FOUND : AMP_ERR_IO;
+    enum amp_err err = read_whole(fd, &file);
+    if (err == AMP_OK)
+        err = split(&parts, amp_slice(file.ptr, file.len));
+    if (err == AMP_OK)
+        err = unseal(&parts, provider, plain);
+    amp_secret_buf_free(&file);
+    close(fd);
+    return err;
+}
+
+/* Makes the header with a new DEK and seals `plain` in place. */
+static enum amp_err seal(const struct amp_key_provider *provider, struct amp_secret_buf *plain, struct amp_out *header)
+{
+    uint8_t wrapped[AMP_WRAPPED_MAX];
+    uint8_t nonce[AMP_GCM_NONCE_LEN];
+    size_t wrapped_len = 0;
+    struct amp_key256 *dek = amp_secret_alloc(sizeof(*dek));
+    enum amp_err err = dek != NULL ? amp_secret_buf_reserve(plain, AMP_GCM_TAG_LEN) : AMP_ERR_OUT_OF_MEMORY;
+    if (err == AMP_OK)
+        err = amp_random(dek->bytes, sizeof(dek->bytes));
+    if (err == AMP_OK)
+        err = amp_random(nonce, sizeof(nonce));
+    if (err == AMP_OK)
+        err = provider->ops->wrap(provider->self, dek->bytes, sizeof(dek->bytes), wrapped, &wrapped_len);
+    if (err == AMP_OK) {
+        amp_out_bytes(header, magic, MAGIC_LEN);
+        amp_out_bytes(header, (const uint8_t[4]){0, 0, 0, VERSION}, 4);
+        amp_out_bytes(header, (const uint8_t[2]){(uint8_t)(wrapped_len >> 8), (uint8_t)wrapped_len}, 2);
+        amp_out_bytes(header, wrapped, wrapped_len);
+        amp_out_bytes(header, nonce, sizeof(nonce));
+        err = amp_gcm_seal(plain->ptr, dek, nonce, amp_out_done(header), plain->ptr, plain->len);
+    }
+    if (err == AMP_OK)
+        plain->len += AMP_GCM_TAG_LEN;
+    amp_secret_free(dek);
+    return err;
+}
+
+static enum amp_err write_all(int fd, struct amp_slice bytes)
+{
+    while (bytes.len != 0) {
+        ssize_t n = write(fd, bytes.ptr, bytes.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return AMP_ERR_IO;
+        bytes = amp_slice(bytes.ptr + n, bytes.len - (size_t)n);
+    }
+    return AMP_OK;
+}
+
+static enum amp_err replace(int dir_fd, struct amp_slice header, struct amp_slice sealed)
+{
+    int fd = openat(dir_fd, TEMPORARY, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return AMP_ERR_IO;
+    enum amp_err err = write_all(fd, header);
+    if (err == AMP_OK)
+        err = write_all(fd, sealed);
+    if (err == AMP_OK && fsync(fd) != 0)
+        err = AMP_ERR_IO;
+    if (close(fd) != 0)
+        err = AMP_ERR_IO;
+    if (err == AMP_OK && renameat(dir_fd, TEMPORARY, dir_fd, AMP_KEYRING_FILE) != 0)
+        err = AMP_ERR_IO;
+    if (err != AMP_OK)
+        unlinkat(dir_fd, TEMPORARY, 0);
+    else if (fsync(dir_fd) != 0)
+        err = AMP_ERR_IO;
+    return err;
+}
+
+enum amp_err amp_keyring_file_write(int dir_fd, const struct amp_key_provider *provider, struct amp_secret_buf *plain)
+{
+    uint8_t storage[HEADER_MAX];
+    struct amp_out header = amp_out(storage, sizeof(storage));
+    enum amp_err err = seal(provider, plain, &header);
+    if (err == AMP_OK)
+        err = replace(dir_fd, amp_out_done(&header), amp_slice(plain->ptr, plain->len));
+    amp_secret_buf_clear(plain);
+    return err;
+}

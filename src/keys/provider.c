@@ -1,0 +1,120 @@
+/* Both providers wrap with AES key wrap with padding (RFC 5649) under a KEK in secret memory; they differ in its origin. */
+#include "keys/provider.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "crypto/crypto.h"
+
+static enum amp_err local_wrap(void *self, const uint8_t *key, size_t len, uint8_t *out, size_t *out_len)
+{
+    if (len == 0 || len > AMP_WRAPPED_MAX - 16)
+        return AMP_ERR_TOO_LARGE;
+    *out_len = amp_kwp_len(len);
+    return amp_kwp_wrap(out, self, key, len);
+}
+
+static enum amp_err local_unwrap(void *self, const uint8_t *wrapped, size_t wrapped_len, uint8_t *key, size_t *len)
+{
+    /* RFC 5649 section 4.1: at least two semiblocks, and whole ones. */
+    if (wrapped_len < 16 || wrapped_len % 8 != 0 || wrapped_len > AMP_WRAPPED_MAX) {
+        amp_wipe(key, *len);
+        return AMP_ERR_NOT_AUTHENTIC;
+    }
+    return amp_kwp_unwrap(key, len, self, wrapped, wrapped_len);
+}
+
+static void local_close(void *self)
+{
+    amp_secret_free(self);
+}
+
+enum amp_err amp_key_provider_ephemeral(struct amp_key_provider *out, const struct amp_key256 *kek)
+{
+    static const struct amp_key_provider_ops ops = {"ephemeral", local_wrap, local_unwrap, local_close};
+    struct amp_key256 *copy = amp_secret_alloc(sizeof(*copy));
+    if (copy == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    *copy = *kek;
+    *out = (struct amp_key_provider){&ops, copy};
+    return AMP_OK;
+}
+
+static enum amp_err write_all(int fd, const uint8_t *bytes, size_t len)
+{
+    while (len != 0) {
+        ssize_t n = write(fd, bytes, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return AMP_ERR_IO;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return fsync(fd) == 0 ? AMP_OK : AMP_ERR_IO;
+}
+
+/* A new KEK at `path`, which did not exist. What could not be written whole is taken away again. */
+static enum amp_err make_file(const char *path, struct amp_key256 *kek)
+{
+    enum amp_err err = amp_random(kek->bytes, sizeof(kek->bytes));
+    if (err != AMP_OK)
+        return err;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return AMP_ERR_IO;
+    err = write_all(fd, kek->bytes, sizeof(kek->bytes));
+    if (close(fd) != 0)
+        err = AMP_ERR_IO;
+    if (err != AMP_OK)
+        unlink(path);
+    return err;
+}
+
+/* A file of ours alone, of exactly a key's size. */
+static bool is_private(int fd)
+{
+    struct stat about;
+    return fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_uid == geteuid() &&
+           (about.st_mode & 077) == 0 && about.st_size == (off_t)sizeof(struct amp_key256);
+}
+
+static enum amp_err read_file(int fd, struct amp_key256 *kek)
+{
+    size_t got = 0;
+    while (got < sizeof(kek->bytes)) {
+        ssize_t n = read(fd, kek->bytes + got, sizeof(kek->bytes) - got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return AMP_ERR_IO;
+        got += (size_t)n;
+    }
+    return AMP_OK;
+}
+
+enum amp_err amp_key_provider_file(struct amp_key_provider *out, const char *path)
+{
+    static const struct amp_key_provider_ops ops = {"file", local_wrap, local_unwrap, local_close};
+    enum amp_err err = AMP_ERR_IO;
+    struct amp_key256 *kek = amp_secret_alloc(sizeof(*kek));
+    if (kek == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd >= 0)
+        err = is_private(fd) ? read_file(fd, kek) : AMP_ERR_INVALID;
+    else if (errno == ENOENT)
+        err = make_file(path, kek);
+    if (fd >= 0)
+        close(fd);
+    if (err != AMP_OK) {
+        amp_log_text(AMP_LOG_ERROR, "the KEK file must be 32 bytes, mode 0600, ours, and readable", "path", path);
+        amp_secret_free(kek);
+        return err;
+    }
+    *out = (struct amp_key_provider){&ops, kek};
+    return AMP_OK;
+}
