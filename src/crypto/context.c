@@ -59,4 +59,5 @@ void amp_crypto_thread_fini(void)
     EVP_CIPHER_CTX_free(mine.cipher);
     mine.digest = NULL;
     mine.cipher = NULL;
+    amp_context_drop_reserve();
 }

@@ -35,4 +35,7 @@ EVP_CIPHER_CTX *amp_context_cipher(void);
  */
 void amp_context_reset_cipher(EVP_CIPHER_CTX *ctx, bool failed);
 
+/* Wipes and frees this thread's reserve of random bytes. */
+void amp_context_drop_reserve(void);
+
 #endif
