@@ -1,0 +1,643 @@
+#include "wire_support.h"
+
+#include "crypto/crypto.h"
+#include "wire/json.h"
+
+static int start_crypto(void **state)
+{
+    return amp_crypto_init() == AMP_OK ? 0 : -1;
+}
+
+/* ---- any value ---- */
+
+struct row {
+    const char *text;
+    size_t len;
+    enum amp_err err;
+};
+#define GOOD(text)                                                                                                     \
+    {                                                                                                                  \
+        text, sizeof(text) - 1, AMP_OK                                                                                 \
+    }
+#define BAD(text, err)                                                                                                 \
+    {                                                                                                                  \
+        text, sizeof(text) - 1, AMP_ERR_##err                                                                          \
+    }
+#define NO(text)    BAD(text, MALFORMED_JSON)
+#define TWICE(text) BAD(text, JSON_DUPLICATE_KEY)
+#define DEEP16      "[[[[[[[[[[[[[[[["
+#define SHALLOW16   "]]]]]]]]]]]]]]]]"
+
+static const struct row rows[] = {
+    /* literals, and what looks like them */
+    GOOD("true"),
+    GOOD("false"),
+    GOOD("null"),
+    GOOD(" \t\r\nnull \t\r\n"),
+    NO(""),
+    NO(" "),
+    NO("True"),
+    NO("nul"),
+    NO("nullx"),
+    NO("tru"),
+    NO("NaN"),
+    NO("Infinity"),
+    NO("undefined"),
+    NO("\xef\xbb\xbfnull"),
+    NO("\xa0null"),
+    NO("null\0"),
+    NO("null null"),
+    NO("\fnull"),
+    NO("\vnull"),
+    NO("'a'"),
+    NO("/* c */ 1"),
+    NO("1 // c"),
+
+    /* numbers: RFC 8259 section 6 */
+    GOOD("0"),
+    GOOD("-0"),
+    GOOD("1"),
+    GOOD("-1"),
+    GOOD("10"),
+    GOOD("123456789012345678901234567890"),
+    GOOD("0.0"),
+    GOOD("-0.5"),
+    GOOD("1.25"),
+    GOOD("1e1"),
+    GOOD("1E1"),
+    GOOD("1e+1"),
+    GOOD("1e-1"),
+    GOOD("0e0"),
+    GOOD("1.5e400"),
+    NO("01"),
+    NO("-01"),
+    NO("00"),
+    NO("+1"),
+    NO("-"),
+    NO("--1"),
+    NO(".5"),
+    NO("1."),
+    NO("1.e1"),
+    NO("1e"),
+    NO("1e+"),
+    NO("1e1.5"),
+    NO("1e 1"),
+    NO("- 1"),
+    NO("0x1"),
+    NO("1_000"),
+    NO("1,000"),
+    NO("-.5"),
+    NO("\xef\xbc\x91"),
+
+    /* strings: RFC 8259 section 7 */
+    GOOD("\"\""),
+    GOOD("\"a\""),
+    GOOD("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""),
+    GOOD("\"\\u0001\\u001f\\u00e9\\u20ac\\uFFFF\""),
+    GOOD("\"\\ud83d\\ude00\""),
+    GOOD("\"\\uD800\\uDC00\\uDBFF\\uDFFF\""),
+    GOOD("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""),
+    GOOD("\"\x7f\""),
+    GOOD("\"12345678901234567890123456789012\""),
+    NO("\""),
+    NO("\"a"),
+    NO("\"\\\""),
+    NO("\"\\"),
+    NO("\"\\a\""),
+    NO("\"\\'\""),
+    NO("\"\\0\""),
+    NO("\"\\x41\""),
+    NO("\"\\U0041\""),
+    NO("\"\\u\""),
+    NO("\"\\u004\""),
+    NO("\"\\u004g\""),
+    NO("\"\\u+041\""),
+    NO("\"\\u 041\""),
+    NO("\"\\u0000\""),
+    NO("\"\0\""),
+    NO("\"\n\""),
+    NO("\"\t\""),
+    NO("\"1234567\x1f\""),
+    NO("\"12345678\x1f\""),
+    NO("\"\\ud83d\""),
+    NO("\"\\ude00\""),
+    NO("\"\\ude00\\ud83d\""),
+    NO("\"\\ud83d\\ud83d\""),
+    NO("\"\\ud83dx\""),
+    NO("\"\\ud83d\\n\""),
+    NO("\"\\ud83d\\u0041\""),
+    NO("\"\\ud83d\\"),
+    NO("\"\x80\""),
+    NO("\"\xc3\""),
+    NO("\"\xc3\\u00a9\""),
+    NO("\"\\u00c3\xa9\""),
+    NO("\"\xc0\xaf\""),
+    NO("\"\xe0\x80\xaf\""),
+    NO("\"\xed\xa0\x80\""),
+    NO("\"\xf4\x90\x80\x80\""),
+    NO("\"\xff\""),
+    NO("\"12345678\xff\""),
+
+    /* arrays */
+    GOOD("[]"),
+    GOOD("[ ]"),
+    GOOD("[1]"),
+    GOOD("[1,2]"),
+    GOOD(" [ 1 , \"a\" , [ ] , { } , null ] "),
+    GOOD(DEEP16 SHALLOW16),
+    BAD(DEEP16 "[]" SHALLOW16, JSON_TOO_DEEP),
+    BAD(DEEP16 "{}" SHALLOW16, JSON_TOO_DEEP),
+    NO("["),
+    NO("]"),
+    NO("[1"),
+    NO("[1,"),
+    NO("[1,]"),
+    NO("[,1]"),
+    NO("[,]"),
+    NO("[1,,2]"),
+    NO("[1 2]"),
+    NO("[1:2]"),
+    NO("[1}"),
+    NO("[]]"),
+
+    /* objects */
+    GOOD("{}"),
+    GOOD("{ }"),
+    GOOD("{\"a\":1}"),
+    GOOD("{ \"a\" : 1 , \"b\" : { \"a\" : 2 } }"),
+    GOOD("{\"\":1}"),
+    GOOD("{\"a\":1,\"A\":2,\"a \":3,\"\\u0061a\":4}"),
+    GOOD("[{\"a\":1},{\"a\":1}]"),
+    GOOD("{\"a\":{\"a\":{\"a\":1}},\"b\":{\"a\":1}}"),
+    NO("{"),
+    NO("}"),
+    NO("{\"a\""),
+    NO("{\"a\":"),
+    NO("{\"a\":1"),
+    NO("{\"a\":1,"),
+    NO("{\"a\":1,}"),
+    NO("{,}"),
+    NO("{,\"a\":1}"),
+    NO("{\"a\" 1}"),
+    NO("{\"a\"::1}"),
+    NO("{\"a\",1}"),
+    NO("{\"a\":1 \"b\":2}"),
+    NO("{\"a\":1;\"b\":2}"),
+    NO("{a:1}"),
+    NO("{1:1}"),
+    NO("{null:1}"),
+    NO("{\"a\":1]"),
+    NO("{\"a\":}"),
+    NO("{\"a\":1}}"),
+    NO("{\"a\xff\":1}"),
+    TWICE("{\"a\":1,\"a\":1}"),
+    TWICE("{\"a\":1,\"b\":2,\"a\":3}"),
+    TWICE("{\"\":1,\"\":2}"),
+    TWICE("{\"a\":1,\"\\u0061\":2}"),
+    TWICE("{\"\\u0061\":1,\"a\":2}"),
+    TWICE("{\"/\":1,\"\\/\":2}"),
+    TWICE("{\"\\n\":1,\"\\u000a\":2}"),
+    TWICE("{\"\xc3\xa9\":1,\"\\u00E9\":2}"),
+    TWICE("{\"\xf0\x9f\x98\x80\":1,\"\\uD83D\\uDE00\":2}"),
+    TWICE("{\"abcdefgh\":1,\"abcdefg\\u0068\":2}"),
+    TWICE("[[{\"a\":{\"b\":1,\"b\":2}}]]"),
+    TWICE("{\"x\":{\"a\":1},\"y\":[{\"a\":1,\"a\":1}]}"),
+};
+
+/* Reads the text as any value; on success *out is a copy's slice, which `storage` keeps. */
+static enum amp_err read_any(const char *text, size_t len, uint8_t *storage, struct amp_slice *out)
+{
+    struct amp_json json;
+    memcpy(storage, text, len);
+    amp_json_init(&json, storage, len);
+    enum amp_err err = amp_json_read_raw(&json, out);
+    return err != AMP_OK ? err : amp_json_finish(&json);
+}
+
+static void any_value_is_judged_by_the_grammar(void **state)
+{
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        uint8_t *storage = exact_copy(rows[i].text, rows[i].len);
+        struct amp_slice out;
+        assert_err(read_any(rows[i].text, rows[i].len, storage, &out), rows[i].err, rows[i].text);
+        assert_memory_equal(storage, rows[i].text, rows[i].len); /* left as written */
+        free(storage);
+    }
+}
+
+static void no_prefix_of_a_value_with_an_end_is_one(void **state)
+{
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (rows[i].err != AMP_OK || strchr("{[\"tfn", rows[i].text[0]) == NULL)
+            continue;
+        for (size_t len = 0; len < rows[i].len; len++) {
+            uint8_t *storage = exact_copy(rows[i].text, len);
+            struct amp_slice out;
+            assert_err(read_any(rows[i].text, len, storage, &out), AMP_ERR_MALFORMED_JSON, rows[i].text);
+            free(storage);
+        }
+    }
+}
+
+static void a_raw_value_is_its_exact_text(void **state)
+{
+    uint8_t text[] = "  { \"a\" : [ 1 , \"\\u0062\" ] } , 5";
+    struct amp_json json;
+    struct amp_slice out;
+    amp_json_init(&json, text, sizeof(text) - 1);
+    assert_int_equal(amp_json_read_raw(&json, &out), AMP_OK);
+    assert_slice(out, "{ \"a\" : [ 1 , \"\\u0062\" ] }");
+    assert_int_equal(amp_json_finish(&json), AMP_ERR_MALFORMED_JSON);
+}
+
+/* {"0":0,"1":0,...} with one name twice where `twice` is set: across several growths of the set of names. */
+static enum amp_err read_many_names(unsigned count, bool twice)
+{
+    size_t cap = 16 * (size_t)count + 32;
+    uint8_t *text = malloc(cap);
+    assert_non_null(text);
+    struct amp_out out = amp_out(text, cap);
+    for (unsigned i = 0; i < count; i++) {
+        amp_out_str(&out, i == 0 ? "{\"" : ",\"");
+        amp_out_u64(&out, i);
+        amp_out_str(&out, "\":0");
+    }
+    amp_out_str(&out, twice ? ",\"\\u0030\":0}" : "}");
+    assert_false(out.overflow);
+    struct amp_json json;
+    struct amp_slice raw;
+    amp_json_init(&json, text, out.len);
+    enum amp_err err = amp_json_read_raw(&json, &raw);
+    free(text);
+    return err;
+}
+
+static void duplicates_are_found_among_many_names(void **state)
+{
+    static const unsigned counts[] = {1, 2, 23, 24, 25, 26, 47, 48, 49, 100, 1000, 20000};
+    for (size_t i = 0; i < COUNT(counts); i++) {
+        assert_int_equal(read_many_names(counts[i], false), AMP_OK);
+        assert_int_equal(read_many_names(counts[i], true), AMP_ERR_JSON_DUPLICATE_KEY);
+    }
+}
+
+/* ---- strings, numbers, booleans ---- */
+
+static void strings_are_unescaped_in_place(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *value;
+    } cases[] = {
+        {"\"\"", ""},
+        {"\"plain\"", "plain"},
+        {"\"a\\nb\"", "a\nb"},
+        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t"},
+        {"\"\\u0041\\u00e9\\u20AC\"", "A\xc3\xa9\xe2\x82\xac"},
+        {"\"x\\ud83d\\ude00y\"", "x\xf0\x9f\x98\x80y"},
+        {"\"\\ud800\\udc00\\udbff\\udfff\"", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"},
+        {"\"\\u07ff\\u0800\\uffff\"", "\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf"},
+        {"\"0123456789abcdef\\t0123456789abcdef\"", "0123456789abcdef\t0123456789abcdef"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        size_t len = strlen(cases[i].text);
+        uint8_t *storage = exact_copy(cases[i].text, len);
+        struct amp_json json;
+        struct amp_slice value;
+        amp_json_init(&json, storage, len);
+        assert_err(amp_json_read_string(&json, &value), AMP_OK, cases[i].text);
+        assert_slice(value, cases[i].value);
+        assert_true(value.ptr >= storage && value.ptr + value.len <= storage + len);
+        assert_int_equal(amp_json_finish(&json), AMP_OK);
+        free(storage);
+    }
+}
+
+static void a_string_read_is_a_string_the_grammar_has(void **state)
+{
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (rows[i].text[0] != '"')
+            continue;
+        uint8_t *storage = exact_copy(rows[i].text, rows[i].len);
+        struct amp_json json;
+        struct amp_slice value;
+        amp_json_init(&json, storage, rows[i].len);
+        enum amp_err err = amp_json_read_string(&json, &value);
+        if (err == AMP_OK)
+            err = amp_json_finish(&json);
+        assert_err(err, rows[i].err, rows[i].text);
+        free(storage);
+    }
+}
+
+static enum amp_err read_i64(const char *text, int64_t *value)
+{
+    uint8_t *storage = exact_copy(text, strlen(text));
+    struct amp_json json;
+    amp_json_init(&json, storage, strlen(text));
+    enum amp_err err = amp_json_read_i64(&json, value);
+    if (err == AMP_OK)
+        err = amp_json_finish(&json);
+    free(storage);
+    return err;
+}
+
+static void whole_numbers_are_read_to_the_bounds_of_int64(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t value;
+        enum amp_err err;
+    } cases[] = {
+        {"0", 0, AMP_OK},
+        {"-0", 0, AMP_OK},
+        {"12", 12, AMP_OK},
+        {"-12", -12, AMP_OK},
+        {"9223372036854775807", INT64_MAX, AMP_OK},
+        {"-9223372036854775808", INT64_MIN, AMP_OK},
+        {"9223372036854775808", 0, AMP_ERR_WRONG_TYPE},
+        {"-9223372036854775809", 0, AMP_ERR_WRONG_TYPE},
+        {"18446744073709551616", 0, AMP_ERR_WRONG_TYPE},
+        {"99999999999999999999999999", 0, AMP_ERR_WRONG_TYPE},
+        {"1.0", 0, AMP_ERR_WRONG_TYPE},
+        {"1e3", 0, AMP_ERR_WRONG_TYPE},
+        {"\"1\"", 0, AMP_ERR_WRONG_TYPE},
+        {"null", 0, AMP_ERR_WRONG_TYPE},
+        {"01", 0, AMP_ERR_MALFORMED_JSON},
+        {"-", 0, AMP_ERR_MALFORMED_JSON},
+        {"", 0, AMP_ERR_MALFORMED_JSON},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        int64_t value = 0;
+        assert_err(read_i64(cases[i].text, &value), cases[i].err, cases[i].text);
+        if (cases[i].err == AMP_OK)
+            assert_true(value == cases[i].value);
+    }
+}
+
+static void booleans_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        bool value;
+        enum amp_err err;
+    } cases[] = {
+        {"true", true, AMP_OK},
+        {"false", false, AMP_OK},
+        {"truE", false, AMP_ERR_MALFORMED_JSON},
+        {"t", false, AMP_ERR_MALFORMED_JSON},
+        {"1", false, AMP_ERR_WRONG_TYPE},
+        {"null", false, AMP_ERR_WRONG_TYPE},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint8_t *storage = exact_copy(cases[i].text, strlen(cases[i].text));
+        struct amp_json json;
+        bool value;
+        amp_json_init(&json, storage, strlen(cases[i].text));
+        assert_err(amp_json_read_bool(&json, &value), cases[i].err, cases[i].text);
+        if (cases[i].err == AMP_OK)
+            assert_int_equal(value, cases[i].value);
+        free(storage);
+    }
+}
+
+/* ---- objects by a table ---- */
+
+struct thing {
+    struct amp_slice name;
+    int64_t size;
+    struct amp_slice rest;
+    struct thing *inner;
+};
+
+static enum amp_err read_name(struct amp_json *json, void *into)
+{
+    struct thing *thing = into;
+    return amp_json_read_string(json, &thing->name);
+}
+
+static enum amp_err read_size(struct amp_json *json, void *into)
+{
+    struct thing *thing = into;
+    enum amp_err err = amp_json_read_i64(json, &thing->size);
+    return err == AMP_OK && thing->size < 0 ? AMP_ERR_TTL_INVALID : err;
+}
+
+static enum amp_err read_rest(struct amp_json *json, void *into)
+{
+    struct thing *thing = into;
+    return amp_json_read_raw(json, &thing->rest);
+}
+
+static enum amp_err read_inner(struct amp_json *json, void *into);
+
+static const struct amp_json_member thing_members[] = {
+    {"name", read_name, true},
+    {"size", read_size, false},
+    {"rest", read_rest, false},
+    {"inner", read_inner, false},
+};
+
+static enum amp_err read_thing(struct amp_json *json, void *into)
+{
+    return amp_json_read_object(json, thing_members, COUNT(thing_members), into);
+}
+
+static enum amp_err read_inner(struct amp_json *json, void *into)
+{
+    struct thing *thing = into;
+    return thing->inner == NULL ? AMP_ERR_INTERNAL : read_thing(json, thing->inner);
+}
+
+static void an_object_is_read_by_its_table(void **state)
+{
+    static const struct {
+        const char *text;
+        enum amp_err err;
+    } cases[] = {
+        {"{\"name\":\"a\"}", AMP_OK},
+        {" { \"size\" : 3 , \"name\" : \"a\" } ", AMP_OK},
+        {"{\"n\\u0061me\":\"a\"}", AMP_OK},
+        {"{\"name\":\"a\",\"rest\":{\"x\":[1,{}]}}", AMP_OK},
+        {"{\"name\":\"a\",\"inner\":{\"name\":\"b\"}}", AMP_OK},
+        {"{}", AMP_ERR_MISSING_FIELD},
+        {"{\"size\":3}", AMP_ERR_MISSING_FIELD},
+        {"{\"name\":\"a\",\"inner\":{}}", AMP_ERR_MISSING_FIELD},
+        {"{\"name\":\"a\",\"other\":1}", AMP_ERR_UNKNOWN_FIELD},
+        {"{\"Name\":\"a\"}", AMP_ERR_UNKNOWN_FIELD},
+        {"{\"\":1}", AMP_ERR_UNKNOWN_FIELD},
+        {"{\"name\":\"a\",\"name\":\"a\"}", AMP_ERR_JSON_DUPLICATE_KEY},
+        {"{\"name\":\"a\",\"\\u006eame\":\"a\"}", AMP_ERR_JSON_DUPLICATE_KEY},
+        {"{\"name\":\"a\",\"rest\":{\"x\":1,\"x\":1}}", AMP_ERR_JSON_DUPLICATE_KEY},
+        {"{\"name\":1}", AMP_ERR_WRONG_TYPE},
+        {"{\"name\":null}", AMP_ERR_WRONG_TYPE},
+        {"{\"name\":\"a\",\"size\":\"3\"}", AMP_ERR_WRONG_TYPE},
+        {"{\"name\":\"a\",\"size\":-3}", AMP_ERR_TTL_INVALID},
+        {"[]", AMP_ERR_WRONG_TYPE},
+        {"\"a\"", AMP_ERR_WRONG_TYPE},
+        {"null", AMP_ERR_WRONG_TYPE},
+        {"", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\"", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\",}", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":}", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\" \"a\"}", AMP_ERR_MALFORMED_JSON},
+        {"{name:\"a\"}", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\"}x", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\"}{}", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\",\"rest\":[1,}", AMP_ERR_MALFORMED_JSON},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct thing inner = {0};
+        struct thing thing = {.inner = &inner};
+        uint8_t *storage = exact_copy(cases[i].text, strlen(cases[i].text));
+        struct amp_json json;
+        amp_json_init(&json, storage, strlen(cases[i].text));
+        enum amp_err err = read_thing(&json, &thing);
+        if (err == AMP_OK)
+            err = amp_json_finish(&json);
+        assert_err(err, cases[i].err, cases[i].text);
+        if (err == AMP_OK)
+            assert_slice(thing.name, "a");
+        free(storage);
+    }
+}
+
+static enum amp_err read_element(struct amp_json *json, size_t index, void *into)
+{
+    int64_t value;
+    int64_t *sum = into;
+    enum amp_err err = amp_json_read_i64(json, &value);
+    if (err != AMP_OK)
+        return err;
+    *sum = *sum * 10 + value;
+    return value == (int64_t)index ? AMP_OK : AMP_ERR_BATCH_SIZE;
+}
+
+static void an_array_is_read_element_by_element(void **state)
+{
+    static const struct {
+        const char *text;
+        enum amp_err err;
+        int64_t sum;
+    } cases[] = {
+        {"[]", AMP_OK, 0},
+        {"[0,1,2]", AMP_OK, 12},
+        {"[ 0 , 1 ] ", AMP_OK, 1},
+        {"[1]", AMP_ERR_BATCH_SIZE, 0},
+        {"{}", AMP_ERR_WRONG_TYPE, 0},
+        {"[0,]", AMP_ERR_MALFORMED_JSON, 0},
+        {"[0", AMP_ERR_MALFORMED_JSON, 0},
+        {"[,0]", AMP_ERR_MALFORMED_JSON, 0},
+        {"[\"0\"]", AMP_ERR_WRONG_TYPE, 0},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        int64_t sum = 0;
+        uint8_t *storage = exact_copy(cases[i].text, strlen(cases[i].text));
+        struct amp_json json;
+        amp_json_init(&json, storage, strlen(cases[i].text));
+        enum amp_err err = amp_json_read_array(&json, read_element, &sum);
+        if (err == AMP_OK)
+            err = amp_json_finish(&json);
+        assert_err(err, cases[i].err, cases[i].text);
+        if (err == AMP_OK)
+            assert_int_equal(sum, cases[i].sum);
+        free(storage);
+    }
+}
+
+static void tables_and_raw_values_share_one_depth(void **state)
+{
+    struct thing things[AMP_JSON_MAX_DEPTH + 2] = {0};
+    char text[1024];
+    for (size_t levels = 1; levels <= AMP_JSON_MAX_DEPTH; levels++) {
+        for (size_t raw = 0; raw <= AMP_JSON_MAX_DEPTH; raw++) {
+            struct amp_out out = amp_out(text, sizeof(text));
+            for (size_t i = 0; i < levels; i++) {
+                things[i].inner = &things[i + 1];
+                amp_out_str(&out, i + 1 < levels ? "{\"name\":\"a\",\"inner\":" : "{\"name\":\"a\",\"rest\":");
+            }
+            for (size_t i = 0; i < raw; i++)
+                amp_out_byte(&out, '[');
+            amp_out_str(&out, raw == 0 ? "1" : "");
+            for (size_t i = 0; i < raw; i++)
+                amp_out_byte(&out, ']');
+            for (size_t i = 0; i < levels; i++)
+                amp_out_byte(&out, '}');
+            struct amp_json json;
+            amp_json_init(&json, out.ptr, out.len);
+            enum amp_err expected = levels + raw > AMP_JSON_MAX_DEPTH ? AMP_ERR_JSON_TOO_DEEP : AMP_OK;
+            assert_err(read_thing(&json, &things[0]), expected, "depth");
+        }
+    }
+}
+
+static void the_first_error_sticks(void **state)
+{
+    uint8_t text[] = "1 2 \"a\" true [] {}";
+    struct amp_json json;
+    struct amp_slice value;
+    int64_t number;
+    bool flag;
+    amp_json_init(&json, text, sizeof(text) - 1);
+    assert_int_equal(amp_json_read_string(&json, &value), AMP_ERR_WRONG_TYPE);
+    size_t pos = json.pos;
+    assert_int_equal(amp_json_peek(&json), AMP_JSON_NONE);
+    assert_int_equal(amp_json_read_i64(&json, &number), AMP_ERR_WRONG_TYPE);
+    assert_int_equal(amp_json_read_string(&json, &value), AMP_ERR_WRONG_TYPE);
+    assert_int_equal(amp_json_read_bool(&json, &flag), AMP_ERR_WRONG_TYPE);
+    assert_int_equal(amp_json_read_raw(&json, &value), AMP_ERR_WRONG_TYPE);
+    assert_int_equal(amp_json_read_array(&json, read_element, &number), AMP_ERR_WRONG_TYPE);
+    assert_int_equal(amp_json_read_object(&json, thing_members, 1, &number), AMP_ERR_WRONG_TYPE);
+    assert_int_equal(amp_json_finish(&json), AMP_ERR_WRONG_TYPE);
+    assert_int_equal(json.pos, pos);
+}
+
+static void a_written_string_reads_back(void **state)
+{
+    for (unsigned c = 1; c < 0x80; c++) {
+        const uint8_t plain[] = {'x', (uint8_t)c, 'y', (uint8_t)c};
+        uint8_t text[64];
+        struct amp_out out = amp_out(text, sizeof(text));
+        struct amp_json json;
+        struct amp_slice value;
+        amp_json_write_string(&out, amp_slice(plain, sizeof(plain)));
+        assert_false(out.overflow);
+        amp_json_init(&json, text, out.len);
+        assert_int_equal(amp_json_read_string(&json, &value), AMP_OK);
+        assert_int_equal(amp_json_finish(&json), AMP_OK);
+        assert_int_equal(value.len, sizeof(plain));
+        assert_memory_equal(value.ptr, plain, sizeof(plain));
+    }
+}
+
+static void strings_are_written_with_the_escapes_they_need(void **state)
+{
+    uint8_t text[64];
+    struct amp_out out = amp_out(text, sizeof(text));
+    amp_json_write_string(&out, amp_slice_str("a\"b\\c\n\x1f/\xc3\xa9\x7f"));
+    assert_slice(amp_out_done(&out), "\"a\\\"b\\\\c\\u000a\\u001f/\xc3\xa9\x7f\"");
+    out = amp_out(text, sizeof(text));
+    amp_json_write_string(&out, amp_slice(NULL, 0));
+    assert_slice(amp_out_done(&out), "\"\"");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_value_is_judged_by_the_grammar),
+        cmocka_unit_test(no_prefix_of_a_value_with_an_end_is_one),
+        cmocka_unit_test(a_raw_value_is_its_exact_text),
+        cmocka_unit_test(duplicates_are_found_among_many_names),
+        cmocka_unit_test(strings_are_unescaped_in_place),
+        cmocka_unit_test(a_string_read_is_a_string_the_grammar_has),
+        cmocka_unit_test(whole_numbers_are_read_to_the_bounds_of_int64),
+        cmocka_unit_test(booleans_are_read),
+        cmocka_unit_test(an_object_is_read_by_its_table),
+        cmocka_unit_test(an_array_is_read_element_by_element),
+        cmocka_unit_test(tables_and_raw_values_share_one_depth),
+        cmocka_unit_test(the_first_error_sticks),
+        cmocka_unit_test(a_written_string_reads_back),
+        cmocka_unit_test(strings_are_written_with_the_escapes_they_need),
+    };
+    return cmocka_run_group_tests(tests, start_crypto, NULL);
+}
