@@ -117,8 +117,8 @@ static void print_text(const struct bench_report *report)
 {
     const struct bench_plan *plan = report->plan;
     const struct bench_result *m = report->measured;
-    printf("%s at https://%s: %zu connections, %zu threads, %s loop\n", bench_op_name(plan->op), plan->url.authority,
-           plan->connections, plan->threads, plan->rate > 0 ? "open" : "closed");
+    printf("%s at https://%s: %zu connections, %zu thread%s, %s loop\n", bench_op_name(plan->op), plan->url.authority,
+           plan->connections, plan->threads, plan->threads == 1 ? "" : "s", plan->rate > 0 ? "open" : "closed");
     if (report->fill != NULL)
         printf("  filled     %llu tokens in %.2f s: %.0f/s\n", (unsigned long long)report->fill->tokens,
                (double)report->fill->wall_ns / 1e9, per_second(report->fill, report->fill->tokens));

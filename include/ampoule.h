@@ -1,0 +1,197 @@
+/*
+ * libampoule: hands cards and other secrets to an Ampoule daemon, and takes them back, from C.
+ *
+ *     struct amp_client_config config = AMP_CLIENT_CONFIG_INIT;
+ *     config.url = "https://vault.example.com:8443";
+ *     config.key_id = key_id;
+ *     config.secret = secret;
+ *
+ *     struct amp_client *client = NULL;
+ *     struct amp_client_reply *reply = NULL;
+ *     if (amp_client_new(&client, &config) == AMP_CLIENT_OK &&
+ *         amp_client_redeem(client, token, NULL, &reply) == AMP_CLIENT_OK)
+ *         charge(amp_client_reply_text(reply, "card.number"));
+ *     amp_client_reply_free(reply);
+ *     amp_client_free(client);
+ *
+ * Memory. Whatever may hold card data, a token or a secret lives in a pool of the library's own: locked against swap
+ * where the system allows it, left out of core dumps and forks, wiped when freed. The library changes nothing else of
+ * the process: no limits, no signal handlers, no allocator. What you pass in is copied and stays yours to wipe
+ * (amp_client_wipe).
+ *
+ * Threads. A handle and the replies it gave are used by one thread at a time; different handles are independent. Do
+ * not use a handle in a child of fork.
+ *
+ * Network. TLS 1.2 or 1.3 with AEAD suites; the server's certificate and name are always verified. A handle keeps one
+ * connection and opens it anew where the server closed it. Every request is signed (AWS Signature Version 4), carries
+ * a random nonce, and blocks until its answer or its timeout (looking up a name may block longer).
+ *
+ * Repeating. Where the answer is lost on the way, the library sends the request a second time only if that does no
+ * harm: it reads only, or it has an Idempotency-Key. tokenize, tokenize_batch and claim make up such a key where you
+ * give none. Give your own, kept with your order, to be safe across a crash of your process as well.
+ */
+#ifndef AMPOULE_H
+#define AMPOULE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define AMP_CLIENT_API __attribute__((visibility("default")))
+#define AMP_CLIENT_MUST_USE __attribute__((warn_unused_result))
+#else
+#define AMP_CLIENT_API
+#define AMP_CLIENT_MUST_USE
+#endif
+
+enum amp_client_status {
+    AMP_CLIENT_OK = 0,
+    AMP_CLIENT_REFUSED,     /* the server answered, and said no: see amp_client_error_get */
+    AMP_CLIENT_USAGE,       /* an argument is missing or malformed; nothing was sent */
+    AMP_CLIENT_UNREACHABLE, /* no connection, or it broke: a request that was under way may have been carried out */
+    AMP_CLIENT_TLS,         /* the certificate or the handshake failed; nothing was sent */
+    AMP_CLIENT_TIMEOUT,     /* no answer in time: the request may have been carried out */
+    AMP_CLIENT_PROTOCOL,    /* the answer is not well-formed: the request may have been carried out */
+    AMP_CLIENT_MEMORY       /* no memory left; nothing was sent */
+};
+
+/* "ok", "refused", ... Static storage. */
+AMP_CLIENT_API const char *amp_client_status_name(enum amp_client_status status);
+
+struct amp_client;
+struct amp_client_reply;
+
+/* Start from AMP_CLIENT_CONFIG_INIT. Texts are copied by amp_client_new. */
+struct amp_client_config {
+    size_t size;          /* sizeof(struct amp_client_config): lets the library know the caller's version */
+    const char *url;      /* https://HOST[:PORT] */
+    const char *ca_file;  /* PEM certificates that alone are trusted; NULL: the system's */
+    const char *key_id;   /* access key id */
+    const char *secret;   /* its secret */
+    const char *region;   /* of the signature; NULL: us-east-1. The daemon accepts any */
+    uint32_t connect_timeout_ms; /* for connecting and the TLS handshake; 0: 5000 */
+    uint32_t timeout_ms;         /* for a whole call; 0: 30000 */
+};
+#define AMP_CLIENT_CONFIG_INIT { sizeof(struct amp_client_config), NULL, NULL, NULL, NULL, NULL, 0, 0 }
+
+/* Connects to nothing yet. *out is NULL where it fails: USAGE (malformed or missing url, key id or secret; CA file that
+ * cannot be used), MEMORY. */
+AMP_CLIENT_API enum amp_client_status amp_client_new(struct amp_client **out, const struct amp_client_config *config)
+    AMP_CLIENT_MUST_USE;
+/* Closes the connection, wipes the key. NULL does nothing. Replies live on. */
+AMP_CLIENT_API void amp_client_free(struct amp_client *client);
+
+/* Why the last call on a handle did not give AMP_CLIENT_OK. Texts are never NULL and never repeat what was sent. */
+struct amp_client_error {
+    enum amp_client_status status;
+    int http_status;          /* of the answer; 0 where there was none */
+    const char *code;         /* stable word for programs: "token_gone", "connection_refused" ... */
+    const char *message;      /* one sentence for people */
+    const char *reason;       /* of token_gone and claim_gone: "used", "expired", "revoked"; else "" */
+    const char *request_id;   /* finds the request in the server's log; "" where it has none */
+    uint32_t retry_after_s;   /* the server asks to wait that long; 0 where it does not */
+};
+/* Borrowed: valid until the next call on the handle. */
+AMP_CLIENT_API const struct amp_client_error *amp_client_error_get(const struct amp_client *client);
+
+/* ---- replies ---- */
+
+/* The whole body: JSON in UTF-8, NUL-terminated, *len without it (len may be NULL). Empty where the answer has no body.
+ * Borrowed until the reply is freed. */
+AMP_CLIENT_API const char *amp_client_reply_json(const struct amp_client_reply *reply, size_t *len);
+/*
+ * One member by its path: "token", "card.number", "results.0.token". Strings come unescaped, numbers, true and false as
+ * written, objects and arrays as their JSON; NULL where there is no such member or it is null. Borrowed until the reply
+ * is freed.
+ */
+AMP_CLIENT_API const char *amp_client_reply_text(struct amp_client_reply *reply, const char *path);
+AMP_CLIENT_API int amp_client_reply_http_status(const struct amp_client_reply *reply);
+/* Wipes and frees. NULL does nothing. */
+AMP_CLIENT_API void amp_client_reply_free(struct amp_client_reply *reply);
+
+/* Overwrites `len` bytes for good; no compiler drops it. For your own copies of card data. */
+AMP_CLIENT_API void amp_client_wipe(void *ptr, size_t len);
+
+/* ---- calls ----
+ * Each leaves *reply NULL unless it returns AMP_CLIENT_OK; the caller frees it. `reply` may be NULL where the answer is
+ * not wanted. Tokens and claims are texts as the server gave them.
+ */
+
+struct amp_client_card {
+    const char *number; /* 12 to 19 digits, nothing else */
+    int exp_month;      /* 1 to 12 */
+    int exp_year;       /* four digits */
+    const char *cvc;    /* NULL: none */
+    const char *name;   /* UTF-8; NULL: none */
+};
+
+/* What a token is to stand for: exactly one of `card` and `data`. Start from AMP_CLIENT_CONTENT_INIT. */
+struct amp_client_content {
+    size_t size;                        /* sizeof(struct amp_client_content) */
+    const struct amp_client_card *card;
+    const char *data;                   /* any JSON value */
+    const char *queue;                  /* NULL: the server's default */
+    const char *metadata;               /* a JSON object; NULL: none. Not secret: it goes into the queue's messages */
+    uint64_t ttl_ms;                    /* 0: the server's default */
+};
+#define AMP_CLIENT_CONTENT_INIT { sizeof(struct amp_client_content), NULL, NULL, NULL, NULL, 0 }
+
+/* Reply: token, expires_at, queue, card.brand, card.bin, card.last4, card.exp_month, card.exp_year. `idempotency_key`:
+ * 1 to 255 visible ASCII characters, or NULL for one of the library's. */
+AMP_CLIENT_API enum amp_client_status amp_client_tokenize(struct amp_client *client,
+                                                          const struct amp_client_content *content,
+                                                          const char *idempotency_key,
+                                                          struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
+/* At most 100. Reply: results.N.token or results.N.error.code, in order. `contents` is an array of `count` structs. */
+AMP_CLIENT_API enum amp_client_status amp_client_tokenize_batch(struct amp_client *client,
+                                                                const struct amp_client_content *contents, size_t count,
+                                                                const char *idempotency_key,
+                                                                struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
+/* Looks without consuming. Reply: the masked card, expires_at, state. */
+AMP_CLIENT_API enum amp_client_status amp_client_inspect(struct amp_client *client, const char *token,
+                                                         struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
+/* Takes the token for `lease_ms` (0: the server's default). Reply: claim, lease_expires_at, card.* or data, metadata. */
+AMP_CLIENT_API enum amp_client_status amp_client_claim(struct amp_client *client, const char *token, uint64_t lease_ms,
+                                                       const char *idempotency_key,
+                                                       struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
+/* Ends a claim: the content is destroyed. */
+AMP_CLIENT_API enum amp_client_status amp_client_commit(struct amp_client *client, const char *claim)
+    AMP_CLIENT_MUST_USE;
+/* Ends a claim: the token is free again. */
+AMP_CLIENT_API enum amp_client_status amp_client_abort(struct amp_client *client, const char *claim)
+    AMP_CLIENT_MUST_USE;
+/*
+ * Claim and commit in one: the card comes once. Not repeated by the library unless a key is given; where an answer may
+ * be lost on the way, claim, and commit once you have it.
+ */
+AMP_CLIENT_API enum amp_client_status amp_client_redeem(struct amp_client *client, const char *token,
+                                                        const char *idempotency_key,
+                                                        struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
+/* Destroys a token that nobody has claimed. */
+AMP_CLIENT_API enum amp_client_status amp_client_revoke(struct amp_client *client, const char *token)
+    AMP_CLIENT_MUST_USE;
+
+/* Any other request, signed the same way. Start from AMP_CLIENT_REQUEST_INIT. */
+struct amp_client_request {
+    size_t size;                 /* sizeof(struct amp_client_request) */
+    const char *method;          /* NULL: GET without a body, POST with one. HEAD is not supported */
+    const char *target;          /* path and query, beginning with "/" */
+    const char *content_type;    /* NULL: application/json */
+    const void *body;            /* copied to secret memory */
+    size_t body_len;
+    const char *idempotency_key; /* NULL: none; with one, a lost answer is asked for again */
+};
+#define AMP_CLIENT_REQUEST_INIT { sizeof(struct amp_client_request), NULL, NULL, NULL, NULL, 0, NULL }
+AMP_CLIENT_API enum amp_client_status amp_client_call(struct amp_client *client,
+                                                      const struct amp_client_request *request,
+                                                      struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
