@@ -21,7 +21,7 @@ static inline uint8_t *exact_copy(const void *bytes, size_t len)
 
 static inline void assert_slice(struct amp_slice s, const char *expected)
 {
-    if (s.len != strlen(expected) || memcmp(s.ptr == NULL ? (const uint8_t *)"" : s.ptr, expected, s.len) != 0)
+    if (!amp_slice_is(s, expected))
         fail_msg("expected \"%s\", got \"%.*s\"", expected, (int)s.len, s.ptr == NULL ? "" : (const char *)s.ptr);
 }
 
