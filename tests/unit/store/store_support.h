@@ -40,8 +40,8 @@ static inline int start_rooms(void **state)
 
 static inline int end_rooms(void **state)
 {
-    int left = amp_secret_used() != 0;
     amp_crypto_thread_fini();
+    int left = amp_secret_used() != 0;
     amp_secret_fini();
     return left;
 }

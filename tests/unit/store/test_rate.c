@@ -103,7 +103,7 @@ static void a_bucket_follows_its_limits(void **state)
 
 static void idle_full_buckets_make_room(void **state)
 {
-    char name[8];
+    char name[16];
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof name, "p%d", i);
         assert_int_equal(take(name, 1, 2, 1), AMP_OK);
