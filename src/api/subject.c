@@ -19,7 +19,7 @@ enum amp_err amp_read_count(struct amp_json *json, int64_t max, enum amp_err oth
     bool number = amp_json_peek(json) == AMP_JSON_NUMBER;
     enum amp_err err = amp_json_read_i64(json, out);
     if (err == AMP_ERR_WRONG_TYPE && number)
-        return otherwise;
+        return json->err = otherwise; /* what sticks is what was meant */
     if (err != AMP_OK)
         return err;
     return *out >= 1 && *out <= max ? AMP_OK : otherwise;

@@ -1,0 +1,284 @@
+#include "fixture.h"
+
+#include <string.h>
+
+struct fixture fx;
+struct answer answer;
+
+/* What the generator of this thread keeps for itself. */
+static size_t used_by_random;
+
+int fixture_group_setup(void **state)
+{
+    uint8_t any[16];
+    if (amp_secret_init(16u << 20, false) != AMP_OK || amp_crypto_init() != AMP_OK ||
+        amp_random(any, sizeof any) != AMP_OK)
+        return -1;
+    used_by_random = amp_secret_used();
+    return 0;
+}
+
+int fixture_group_teardown(void **state)
+{
+    amp_crypto_thread_fini();
+    amp_secret_fini();
+    return 0;
+}
+
+static void copy_text(char *to, struct amp_slice text)
+{
+    if (text.len != 0)
+        memcpy(to, text.ptr, text.len);
+    to[text.len] = '\0';
+}
+
+static enum amp_err on_record(void *ctx, const struct amp_event *event, bool want_durable, uint64_t *number)
+{
+    if (fx.record_fails_after == 0)
+        return AMP_ERR_AUDIT_UNAVAILABLE;
+    if (fx.record_fails_after > 0)
+        fx.record_fails_after--;
+    assert_true(fx.event_count < EVENTS_MAX);
+    struct recorded *recorded = &fx.events[fx.event_count++];
+    recorded->event = *event;
+    recorded->want_durable = want_durable;
+    copy_text(recorded->queue, event->queue);
+    copy_text(recorded->who, event->who);
+    copy_text(recorded->source, event->source);
+    *number = fx.event_count;
+    return AMP_OK;
+}
+
+static void on_readiness(void *ctx, struct amp_api_readiness *out)
+{
+    *out = fx.readiness;
+}
+
+static void on_dropped(void *ctx, uint32_t epoch)
+{
+    amp_epochs_release(fx.epochs, epoch);
+}
+
+static struct amp_principal principal(const char *id, const char *name, uint32_t permissions, const char *queue)
+{
+    struct amp_principal who = {.name_len = (uint8_t)strlen(name), .grant_count = permissions != 0};
+    memcpy(who.key_id, id, sizeof who.key_id);
+    memcpy(who.name, name, strlen(name));
+    who.grants[0].permissions = permissions;
+    who.grants[0].queue_len = (uint8_t)strlen(queue);
+    memcpy(who.grants[0].queue, queue, strlen(queue));
+    return who;
+}
+
+static void make_stores(void)
+{
+    struct amp_clock clock = amp_clock_fake(&fx.hands);
+    struct amp_epochs_config epochs = {clock, 600000, 1 << 20, UINT64_C(1) << 36};
+    struct amp_vault_config vault = {
+        .clock = clock, .budget = &fx.budget, .max_tombstones = 100000, .tombstone_ms = 600000, .dropped = on_dropped};
+    struct amp_key256 dek = {{7}};
+    amp_budget_init(&fx.budget, 64u << 20);
+    assert_int_equal(amp_epochs_new(&fx.epochs, &epochs), AMP_OK);
+    assert_int_equal(amp_epochs_add(fx.epochs, 1, &dek), AMP_OK);
+    assert_int_equal(amp_token_keys_new(&fx.token_keys), AMP_OK);
+    assert_int_equal(amp_vault_new(&fx.vault, &vault), AMP_OK);
+    assert_int_equal(amp_idempotency_new(&fx.idempotency, clock, &fx.budget), AMP_OK);
+}
+
+int fixture_setup(void **state)
+{
+    fx = (struct fixture){
+        .hands = {.unix_ms = NOW_MS, .mono_ms = 1000},
+        .shop = principal("AMPKAAAAAAAAAAAAAAAA", "shop", AMP_MAY_ALL, "*"),
+        .gateway =
+            principal("AMPKBBBBBBBBBBBBBBBB", "gateway", AMP_MAY_CLAIM | AMP_MAY_INSPECT | AMP_MAY_REVOKE, "payments"),
+        .nobody = principal("AMPKCCCCCCCCCCCCCCCC", "nobody", 0, ""),
+        .record_fails_after = -1,
+        .content_type = "application/json",
+    };
+    fx.who = &fx.shop;
+    make_stores();
+    fx.config = (struct amp_api_config){
+        .clock = amp_clock_fake(&fx.hands),
+        .vault = fx.vault,
+        .epochs = fx.epochs,
+        .token_keys = fx.token_keys,
+        .idempotency = fx.idempotency,
+        .ttl_ms = 10000,
+        .ttl_max_ms = 900000,
+        .record = on_record,
+        .readiness = on_readiness,
+    };
+    return amp_api_new(&fx.api, &fx.config) == AMP_OK ? 0 : -1;
+}
+
+static void forget_answer(void)
+{
+    amp_api_response_fini(&answer.response);
+    json_decref(answer.json);
+    free(answer.text);
+    answer = (struct answer){.json = NULL};
+}
+
+int fixture_teardown(void **state)
+{
+    forget_answer();
+    amp_api_free(fx.api);
+    amp_idempotency_free(fx.idempotency);
+    amp_vault_free(fx.vault);
+    amp_token_keys_free(fx.token_keys);
+    amp_epochs_free(fx.epochs);
+    assert_int_equal(amp_secret_used(), used_by_random); /* no plaintext buffer outlives what it was for */
+    return 0;
+}
+
+static void add_field(struct amp_http1_head *head, const char *name, const char *value)
+{
+    if (value != NULL)
+        head->fields[head->field_count++] = (struct amp_http1_field){amp_slice_str(name), amp_slice_str(value)};
+}
+
+static void read_answer(const char *path)
+{
+    struct amp_api_response *response = &answer.response;
+    json_decref(answer.json);
+    free(answer.text);
+    answer.json = NULL;
+    answer.text = calloc(1, response->body.len + 1);
+    assert_non_null(answer.text);
+    if (response->body.len != 0)
+        memcpy(answer.text, response->body.ptr, response->body.len);
+    assert_int_equal(response->body.len == 0, response->content_type == NULL);
+    if (response->content_type != NULL) {
+        answer.json = json_loadb(answer.text, response->body.len, JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(answer.json);
+    }
+    if (response->err == AMP_OK)
+        return;
+    if (!code_is_listed(path, response->err))
+        fail_msg("%s answers %s, which its list does not have", path, amp_err_code(response->err));
+    assert_int_equal(response->status, amp_err_status(response->err));
+    if (response->content_type == NULL) { /* no memory for words */
+        assert_int_equal(response->err, AMP_ERR_OUT_OF_MEMORY);
+        return;
+    }
+    assert_string_equal(response->content_type, "application/problem+json");
+    assert_string_equal(code(), amp_err_code(response->err));
+    assert_int_equal(json_integer_value(json_object_get(answer.json, "status")), response->status);
+    assert_string_equal(member("request_id"), "00000000deadbeef");
+}
+
+static const char *settled_path;
+
+static int serve(enum amp_method method, const char *path, const char *text, size_t len)
+{
+    const struct amp_route *route;
+    const char *allow;
+    struct amp_http1_head head = {.method = method, .path = amp_slice_str(path)};
+    add_field(&head, "Content-Type", fx.content_type);
+    add_field(&head, "idempotency-key", fx.key);
+    assert_int_equal(amp_api_route(method, amp_slice_str(path), &route, &allow), AMP_OK);
+    /* As long as it is and no longer, so that a sanitizer sees a byte read behind it. */
+    uint8_t *copy = malloc(len != 0 ? len : 1);
+    assert_non_null(copy);
+    memcpy(copy, text, len);
+    struct amp_api_request request = {
+        .route = route,
+        .head = &head,
+        .who = route->open ? NULL : fx.who,
+        .body = copy,
+        .body_len = len,
+        .event = {.unix_ms = fx.hands.unix_ms,
+                  .act = route->act,
+                  .request_id = 0xdeadbeef,
+                  .who = amp_slice(fx.who->key_id, sizeof fx.who->key_id),
+                  .source = AMP_SLICE_LIT("192.0.2.1:4711")},
+    };
+    amp_api_response_fini(&answer.response);
+    amp_api_serve(fx.api, &request, &answer.response);
+    free(copy);
+    settled_path = path;
+    read_answer(path);
+    return answer.response.status;
+}
+
+int post_bytes(const char *path, const char *json, size_t len)
+{
+    return serve(AMP_METHOD_POST, path, json, len);
+}
+
+int post_unsettled(const char *path, const char *json)
+{
+    return serve(AMP_METHOD_POST, path, json, strlen(json));
+}
+
+void settle(bool durable)
+{
+    /* As front does: the answer is moved, and what the request brought is gone. */
+    struct amp_api_response moved = answer.response;
+    answer.response = (struct amp_api_response){0};
+    amp_api_settle(fx.api, &moved, durable);
+    answer.response = moved;
+    assert_true(moved.gate == 0);
+    read_answer(settled_path);
+}
+
+int post(const char *path, const char *json)
+{
+    post_unsettled(path, json);
+    if (answer.response.gate != 0)
+        settle(true);
+    return answer.response.status;
+}
+
+int get(const char *path)
+{
+    return serve(AMP_METHOD_GET, path, "", 0);
+}
+
+const char *code(void)
+{
+    return member("code");
+}
+
+const char *member(const char *name)
+{
+    const char *text = json_string_value(json_object_get(answer.json, name));
+    if (text == NULL)
+        fail_msg("no \"%s\" in %s", name, answer.text);
+    return text;
+}
+
+const struct recorded *last_event(void)
+{
+    assert_true(fx.event_count > 0);
+    return &fx.events[fx.event_count - 1];
+}
+
+char *keep(const char *text)
+{
+    static char kept[16][4096];
+    static size_t next;
+    char *to = kept[next++ % 16];
+    (void)snprintf(to, sizeof kept[0], "%s", text);
+    return to;
+}
+
+char *new_token(void)
+{
+    const struct amp_principal *who = fx.who;
+    const char *key = fx.key;
+    fx.who = &fx.shop;
+    fx.key = NULL;
+    assert_int_equal(post("/v1/tokens", ORDER), 201);
+    fx.who = who;
+    fx.key = key;
+    return keep(member("token"));
+}
+
+char *body(const char *name, const char *value)
+{
+    char text[4096];
+    (void)snprintf(text, sizeof text, "{\"%s\":\"%s\"}", name, value);
+    return keep(text);
+}

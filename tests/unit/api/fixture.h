@@ -1,0 +1,85 @@
+/* The native API over a real vault, real sealing and a clock that stands still; what it records is kept to look at. */
+#ifndef AMP_TESTS_API_FIXTURE_H
+#define AMP_TESTS_API_FIXTURE_H
+
+#include "../support.h"
+
+#include <jansson.h>
+
+#include "api/api.h"
+
+#define NOW_MS     INT64_C(1770000000123) /* 2026-02-02T02:40:00.123Z */
+#define NUMBER     "4111111111111111"
+#define CARD       "{\"number\":\"" NUMBER "\",\"exp_month\":12,\"exp_year\":2030,\"cvc\":\"123\",\"name\":\"J DOE\"}"
+#define MASKED     "{\"brand\":\"visa\",\"bin\":\"411111\",\"last4\":\"1111\",\"exp_month\":12,\"exp_year\":2030}"
+#define ORDER      "{\"card\":" CARD ",\"queue\":\"payments\",\"ttl_ms\":10000,\"metadata\":{\"order\":\"42\"}}"
+#define NO_SUCH    "tok_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define EVENTS_MAX 512
+
+struct recorded {
+    struct amp_event event;
+    bool want_durable;
+    char queue[AMP_EVENT_QUEUE_MAX + 1];
+    char who[AMP_EVENT_WHO_MAX + 1];
+    char source[AMP_EVENT_SOURCE_MAX + 1];
+};
+
+struct fixture {
+    struct amp_clock_fake hands;
+    struct amp_budget budget;
+    struct amp_epochs *epochs;
+    struct amp_token_keys *token_keys;
+    struct amp_vault *vault;
+    struct amp_idempotency *idempotency;
+    struct amp_api_config config; /* what api was made with */
+    struct amp_api *api;
+    struct amp_principal shop;    /* may do everything */
+    struct amp_principal gateway; /* may claim, inspect and revoke on payments */
+    struct amp_principal nobody;  /* may do nothing */
+    struct amp_api_readiness readiness;
+    struct recorded events[EVENTS_MAX];
+    size_t event_count;
+    long record_fails_after; /* so many more events are taken; -1: all */
+    /* the next requests' headers; NULL: not sent */
+    const char *key;
+    const char *content_type;
+    const struct amp_principal *who;
+};
+extern struct fixture fx;
+
+int fixture_group_setup(void **state);
+int fixture_group_teardown(void **state);
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+
+/* One answer, parsed; NULL json where there is no body. It replaces the one before. */
+struct answer {
+    struct amp_api_response response;
+    json_t *json;
+    char *text; /* the body with a NUL */
+};
+extern struct answer answer;
+
+/* Serves one request and settles it as durable. Every answer is held against the document's list of codes. */
+int post(const char *path, const char *json);
+int get(const char *path);
+/* The same, but leaves a gated answer unsettled. */
+int post_unsettled(const char *path, const char *json);
+int post_bytes(const char *path, const char *json, size_t len);
+void settle(bool durable);
+
+const char *code(void);               /* of the answer's problem document */
+const char *member(const char *name); /* a string of the answer; fails the test where there is none */
+const struct recorded *last_event(void);
+/* New tokens: the answer's, and one made from ORDER; NUL-terminated, valid until 16 more were asked for. */
+char *keep(const char *text);
+char *new_token(void);
+/* {"name":"value"} */
+char *body(const char *name, const char *value);
+
+/* May `path` answer `err`, by the list that docs/openapi.json is held against? NULL path: what precedes routing. */
+bool code_is_listed(const char *path, enum amp_err err);
+/* The same for an item of a batch. */
+bool item_code_is_listed(enum amp_err err);
+
+#endif
