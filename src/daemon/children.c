@@ -1,0 +1,262 @@
+/*
+ * The lives of the roles. Whenever one starts, new links are made between it and every peer that runs; the peer takes
+ * a new link for a role and index as the end of the old one.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/log.h"
+#include "daemon/role.h"
+#include "daemon/supervisor.h"
+
+enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000, QUICK_MS = 10000, QUICK_DEATHS_MAX = 10, NEVER_SERVED_MAX = 4 };
+
+/* Which roles are linked, and by how many links; 0: one for each worker of front. */
+static const struct {
+    size_t a;
+    size_t b;
+    uint32_t count;
+} pairs[] = {
+    {AMP_CHILD_FRONT, AMP_CHILD_KEEPER, 0},
+    {AMP_CHILD_FRONT, AMP_CHILD_SCRIBE, 0},
+    {AMP_CHILD_KEEPER, AMP_CHILD_SCRIBE, 2}, /* 0 for the keeper's records, 1 for the log's key */
+};
+
+void amp_child_send(struct amp_child *child, enum amp_ipc_type type, struct amp_slice payload, int fd)
+{
+    if (child->control != NULL && amp_link_send(child->control, type, payload, fd) != AMP_OK)
+        amp_log_text(AMP_LOG_WARN, "a role could not be told something", "role", amp_role_name(child->role));
+}
+
+static void send_link(struct amp_child *child, enum amp_role peer, uint32_t index, int fd)
+{
+    const uint8_t payload[2] = {(uint8_t)peer, (uint8_t)index};
+    amp_child_send(child, AMP_IPC_LINK, amp_slice(payload, sizeof(payload)), fd);
+}
+
+static void link_pair(struct amp_child *a, struct amp_child *b, uint32_t count)
+{
+    for (uint32_t index = 0; index < count; index++) {
+        int fds[2];
+        if (amp_link_pair(fds) != AMP_OK) {
+            amp_log_errno(AMP_LOG_ERROR, "a link between roles cannot be made", errno);
+            return;
+        }
+        send_link(a, b->role, index, fds[0]);
+        send_link(b, a->role, index, fds[1]);
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+
+static void link_own_recorder(struct amp_supervisor *supervisor)
+{
+    int fds[2];
+    if (amp_link_pair(fds) != AMP_OK) {
+        amp_log_errno(AMP_LOG_ERROR, "a link between roles cannot be made", errno);
+        return;
+    }
+    send_link(&supervisor->children[AMP_CHILD_SCRIBE], AMP_ROLE_SUPERVISOR, 0, fds[1]);
+    close(fds[1]);
+    amp_recorder_attach(supervisor->recorder, AMP_ROLE_SUPERVISOR, fds[0]);
+}
+
+static void link_to_peers(struct amp_child *child)
+{
+    struct amp_supervisor *supervisor = child->supervisor;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        struct amp_child *a = &supervisor->children[pairs[i].a];
+        struct amp_child *b = &supervisor->children[pairs[i].b];
+        if ((child == a || child == b) && a->pid != 0 && b->pid != 0)
+            link_pair(a, b, pairs[i].count != 0 ? pairs[i].count : supervisor->config.workers);
+    }
+    if (child->role == AMP_ROLE_SCRIBE)
+        link_own_recorder(supervisor);
+}
+
+static void punish(struct amp_supervisor *supervisor, enum amp_role role, const char *witness)
+{
+    amp_supervisor_record(supervisor, AMP_ACT_ROLE_VIOLATION, AMP_OUTCOME_REFUSED, AMP_ERR_INVALID, witness,
+                          amp_role_name(role));
+    for (size_t i = 0; i < AMP_CHILDREN; i++) {
+        struct amp_child *child = &supervisor->children[i];
+        if (child->role != role || child->pid == 0)
+            continue;
+        amp_log_text(AMP_LOG_ERROR, "a role broke the table of messages and is killed", "role", amp_role_name(role));
+        kill(child->pid, SIGKILL);
+    }
+}
+
+static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
+{
+    struct amp_child *child = ctx;
+    if (type == AMP_IPC_READY) {
+        child->ready = true;
+        amp_supervisor_child_ready(child);
+        return true;
+    }
+    if (type != AMP_IPC_VIOLATION || payload.ptr[0] >= AMP_ROLE_COUNT_)
+        return false;
+    punish(child->supervisor, (enum amp_role)payload.ptr[0], amp_role_name(child->role));
+    return true;
+}
+
+static void on_closed(void *ctx, struct amp_link *link, bool violation)
+{
+    struct amp_child *child = ctx;
+    amp_link_free(child->control);
+    child->control = NULL;
+    if (violation)
+        punish(child->supervisor, child->role, "supervisor");
+    /* Otherwise the process has ended, or is about to: reaping tells. */
+}
+
+static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role role, struct amp_role_fds *fds,
+                               int control[2])
+{
+    *fds = (struct amp_role_fds){.control = -1, .config = -1, .state = -1, .tls = {-1, -1, -1}};
+    if (amp_link_pair(control) != AMP_OK)
+        return AMP_ERR_IO;
+    fds->control = control[1];
+    fds->config = amp_memfd_sealed("ampoule-config", amp_slice(supervisor->text, supervisor->text_len));
+    if (fds->config < 0)
+        return AMP_ERR_IO;
+    if (role == AMP_ROLE_KEEPER)
+        fds->state = supervisor->state.dir_fd;
+    if (role == AMP_ROLE_SCRIBE)
+        fds->state = supervisor->state.audit_fd;
+    if (role != AMP_ROLE_FRONT)
+        return AMP_OK;
+    fds->listen = &supervisor->listen;
+    return amp_tls_files_open(fds->tls, &supervisor->config);
+}
+
+static enum amp_err spawn(struct amp_child *child, int *control_fd)
+{
+    struct amp_role_fds fds;
+    int control[2] = {-1, -1};
+    enum amp_err err = gather_fds(child->supervisor, child->role, &fds, control);
+    if (err == AMP_OK)
+        err = amp_role_spawn(child->role, &fds, &child->pid);
+    if (fds.config >= 0)
+        close(fds.config);
+    amp_tls_files_close(fds.tls);
+    if (control[1] >= 0)
+        close(control[1]);
+    if (err == AMP_OK) {
+        *control_fd = control[0];
+        return AMP_OK;
+    }
+    child->pid = 0;
+    if (control[0] >= 0)
+        close(control[0]);
+    return err;
+}
+
+enum amp_err amp_child_start(struct amp_child *child)
+{
+    struct amp_supervisor *supervisor = child->supervisor;
+    int control_fd = -1;
+    const struct amp_link_config config = {.base = supervisor->base,
+                                           .self = AMP_ROLE_SUPERVISOR,
+                                           .peer = child->role,
+                                           .ctx = child,
+                                           .message = on_message,
+                                           .closed = on_closed};
+    child->ready = child->draining = false;
+    child->started_mono_ms = amp_clock_mono_ms(&supervisor->clock);
+    enum amp_err err = spawn(child, &control_fd);
+    if (err != AMP_OK)
+        return err;
+    err = amp_link_new(&child->control, &config, control_fd);
+    if (err != AMP_OK) {
+        kill(child->pid, SIGKILL);
+        return err;
+    }
+    if (child->role == AMP_ROLE_KEEPER && supervisor->kek != NULL)
+        amp_child_send(child, AMP_IPC_KEK, amp_slice(supervisor->kek->bytes, sizeof(supervisor->kek->bytes)), -1);
+    link_to_peers(child);
+    amp_supervisor_record(supervisor, AMP_ACT_ROLE_START, AMP_OUTCOME_SUCCESS, AMP_OK, "supervisor",
+                          amp_role_name(child->role));
+    return AMP_OK;
+}
+
+static void restart_later(struct amp_child *child);
+
+static void on_restart(evutil_socket_t fd, short what, void *ctx)
+{
+    struct amp_child *child = ctx;
+    if (amp_child_start(child) != AMP_OK && child->pid == 0)
+        restart_later(child);
+}
+
+/* Soon at first, then ever more patiently; in the end not at all. */
+static void restart_later(struct amp_child *child)
+{
+    struct amp_supervisor *supervisor = child->supervisor;
+    bool quick = amp_clock_mono_ms(&supervisor->clock) - child->started_mono_ms < QUICK_MS;
+    child->quick_deaths = quick ? child->quick_deaths + 1 : 1;
+    if (child->quick_deaths >= (supervisor->served ? QUICK_DEATHS_MAX : NEVER_SERVED_MAX)) {
+        amp_log_text(AMP_LOG_ERROR, "a role cannot be kept alive: giving up", "role", amp_role_name(child->role));
+        amp_supervisor_stop(supervisor, 1);
+        return;
+    }
+    long delay_ms = BACKOFF_FIRST_MS << (child->quick_deaths - 1);
+    if (delay_ms > BACKOFF_MAX_MS)
+        delay_ms = BACKOFF_MAX_MS;
+    const struct timeval delay = {delay_ms / 1000, delay_ms % 1000 * 1000};
+    if (child->restart == NULL)
+        child->restart = evtimer_new(supervisor->base, on_restart, child);
+    if (child->restart == NULL || evtimer_add(child->restart, &delay) != 0)
+        amp_supervisor_stop(supervisor, 1);
+}
+
+static void note_death(struct amp_child *child, int wait_status)
+{
+    const char *name = amp_role_name(child->role);
+    if (WIFSIGNALED(wait_status))
+        amp_log_num(AMP_LOG_ERROR, "a role died by a signal", name, WTERMSIG(wait_status));
+    else
+        amp_log_num(AMP_LOG_ERROR, "a role ended unasked", name, WEXITSTATUS(wait_status));
+    amp_supervisor_record(child->supervisor, AMP_ACT_ROLE_DIED, AMP_OUTCOME_FAILURE, AMP_ERR_INTERNAL, "supervisor", name);
+}
+
+void amp_children_reap(struct amp_supervisor *supervisor)
+{
+    for (size_t i = 0; i < AMP_CHILDREN; i++) {
+        struct amp_child *child = &supervisor->children[i];
+        int wait_status;
+        if (child->pid == 0 || waitpid(child->pid, &wait_status, WNOHANG) != child->pid)
+            continue;
+        bool asked = child->draining && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+        child->pid = 0;
+        amp_link_free(child->control);
+        child->control = NULL;
+        if (!asked)
+            note_death(child, wait_status);
+        amp_supervisor_child_ended(child, asked);
+        if (!child->draining && supervisor->stage < AMP_STAGE_DRAIN_SCRIBE)
+            restart_later(child);
+    }
+}
+
+void amp_children_kill(struct amp_supervisor *supervisor)
+{
+    for (size_t i = 0; i < AMP_CHILDREN; i++) {
+        struct amp_child *child = &supervisor->children[i];
+        if (child->restart != NULL)
+            event_free(child->restart);
+        child->restart = NULL;
+        amp_link_free(child->control);
+        child->control = NULL;
+        if (child->pid == 0)
+            continue;
+        kill(child->pid, SIGKILL);
+        waitpid(child->pid, NULL, 0);
+        child->pid = 0;
+    }
+}

@@ -1,0 +1,415 @@
+/*
+ * libcyaml reads the shape (sections, keys, a list of addresses), with every value as text; this file gives each value
+ * its meaning by one table, so that every mistake is told in the same words and with the setting's full name.
+ */
+#include "daemon/config.h"
+
+#include <cyaml/cyaml.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+enum kind { KIND_BOOL, KIND_COUNT, KIND_DURATION, KIND_BYTES, KIND_PATH, KIND_LEVEL, KIND_PROVIDER };
+
+enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+
+/* X(key, kind, field of struct amp_config, least, most, default) */
+#define TOP_SETTINGS(X)                                                                                                \
+    X(dev, BOOL, dev, 0, 0, "false")                                                                                   \
+    X(workers, COUNT, workers, 1, AMP_CONFIG_WORKERS_MAX, NULL)                                                        \
+    X(state, PATH, state, 0, 0, NULL)
+#define LISTEN_SETTINGS(X)                                                                                             \
+    X(cert, PATH, listen.cert, 0, 0, NULL)                                                                             \
+    X(key, PATH, listen.key, 0, 0, NULL)                                                                               \
+    X(client_ca, PATH, listen.client_ca, 0, 0, NULL)                                                                   \
+    X(backlog, COUNT, listen.backlog, 1, 65535, "4096")
+#define LOG_SETTINGS(X) X(level, LEVEL, log_level, 0, 0, "info")
+#define AUTH_SETTINGS(X)                                                                                               \
+    X(clock_skew, DURATION, auth.clock_skew_ms, SECOND, 15 * MINUTE, "300s")                                           \
+    X(replay_max, COUNT, auth.replay_max, 1000, 100000000, "6000000")
+#define VAULT_SETTINGS(X)                                                                                              \
+    X(ttl, DURATION, vault.ttl_ms, 1, 15 * MINUTE, "10s")                                                              \
+    X(ttl_max, DURATION, vault.ttl_max_ms, 1, 15 * MINUTE, "15m")                                                      \
+    X(memory_max, BYTES, vault.memory_max, 1 * MIB, INT64_MAX, "256MiB")
+#define MASK_SETTINGS(X) X(bin8, BOOL, mask.bin8, 0, 0, "false")
+#define KEYS_SETTINGS(X)                                                                                               \
+    X(provider, PROVIDER, keys.provider, 0, 0, "ephemeral")                                                            \
+    X(file, PATH, keys.file, 0, 0, NULL)
+#define LIMITS_SETTINGS(X)                                                                                             \
+    X(handshake, DURATION, limits.handshake_ms, 100, HOUR, "10s")                                                      \
+    X(header, DURATION, limits.header_ms, 100, HOUR, "10s")                                                            \
+    X(body, DURATION, limits.body_ms, 100, HOUR, "30s")                                                                \
+    X(request, DURATION, limits.request_ms, 100, HOUR, "60s")                                                          \
+    X(idle, DURATION, limits.idle_ms, 100, HOUR, "75s")                                                                \
+    X(max_connections, COUNT, limits.max_connections, 1, 1000000, "10000")                                             \
+    X(max_connections_per_source, COUNT, limits.max_connections_per_source, 1, 1000000, "10000")
+
+#define RAW(key, kind, field, least, most, fallback) char *key;
+struct raw_listen {
+    char **addresses;
+    unsigned addresses_count;
+    LISTEN_SETTINGS(RAW)
+};
+struct raw_log {
+    LOG_SETTINGS(RAW)
+};
+struct raw_auth {
+    AUTH_SETTINGS(RAW)
+};
+struct raw_vault {
+    VAULT_SETTINGS(RAW)
+};
+struct raw_mask {
+    MASK_SETTINGS(RAW)
+};
+struct raw_keys {
+    KEYS_SETTINGS(RAW)
+};
+struct raw_limits {
+    LIMITS_SETTINGS(RAW)
+};
+struct raw {
+    struct raw_listen listen;
+    struct raw_log log;
+    struct raw_auth auth;
+    struct raw_vault vault;
+    struct raw_mask mask;
+    struct raw_keys keys;
+    struct raw_limits limits;
+    TOP_SETTINGS(RAW)
+};
+#undef RAW
+
+#define FIELD_OF(type, name) CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, name, 0, 1023),
+#define FIELDS(section, SETTINGS, EXTRA)                                                                               \
+    static const cyaml_schema_field_t section##_fields[] = {EXTRA SETTINGS(FIELD_##section) CYAML_FIELD_END}
+#define FIELD_listen(key, ...) FIELD_OF(struct raw_listen, key)
+#define FIELD_log(key, ...) FIELD_OF(struct raw_log, key)
+#define FIELD_auth(key, ...) FIELD_OF(struct raw_auth, key)
+#define FIELD_vault(key, ...) FIELD_OF(struct raw_vault, key)
+#define FIELD_mask(key, ...) FIELD_OF(struct raw_mask, key)
+#define FIELD_keys(key, ...) FIELD_OF(struct raw_keys, key)
+#define FIELD_limits(key, ...) FIELD_OF(struct raw_limits, key)
+#define FIELD_top(key, ...) FIELD_OF(struct raw, key)
+#define SECTION(name) CYAML_FIELD_MAPPING(#name, CYAML_FLAG_OPTIONAL, struct raw, name, name##_fields),
+#define SECTIONS SECTION(listen) SECTION(log) SECTION(auth) SECTION(vault) SECTION(mask) SECTION(keys) SECTION(limits)
+#define NOTHING
+#define ADDRESSES                                                                                                      \
+    CYAML_FIELD_SEQUENCE("addresses", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_listen, addresses,          \
+                         &address_schema, 1, AMP_CONFIG_ADDRESSES_MAX),
+
+static const cyaml_schema_value_t address_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, 255)};
+FIELDS(listen, LISTEN_SETTINGS, ADDRESSES);
+FIELDS(log, LOG_SETTINGS, NOTHING);
+FIELDS(auth, AUTH_SETTINGS, NOTHING);
+FIELDS(vault, VAULT_SETTINGS, NOTHING);
+FIELDS(mask, MASK_SETTINGS, NOTHING);
+FIELDS(keys, KEYS_SETTINGS, NOTHING);
+FIELDS(limits, LIMITS_SETTINGS, NOTHING);
+FIELDS(top, TOP_SETTINGS, SECTIONS);
+static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw, top_fields)};
+
+struct setting {
+    const char *name;
+    enum kind kind;
+    size_t raw;    /* offset of its text in struct raw */
+    size_t target; /* offset of its value in struct amp_config */
+    int64_t least;
+    int64_t most;
+    const char *fallback; /* NULL: absent is told by the value's being empty or 0 */
+};
+
+#define SETTING_OF(prefix, path, key, kind, field, least, most, fallback)                                              \
+    {prefix #key, KIND_##kind, offsetof(struct raw, path), offsetof(struct amp_config, field), least, most, fallback},
+#define SETTING_top(key, ...) SETTING_OF("", key, key, __VA_ARGS__)
+#define SETTING_listen(key, ...) SETTING_OF("listen.", listen.key, key, __VA_ARGS__)
+#define SETTING_log(key, ...) SETTING_OF("log.", log.key, key, __VA_ARGS__)
+#define SETTING_auth(key, ...) SETTING_OF("auth.", auth.key, key, __VA_ARGS__)
+#define SETTING_vault(key, ...) SETTING_OF("vault.", vault.key, key, __VA_ARGS__)
+#define SETTING_mask(key, ...) SETTING_OF("mask.", mask.key, key, __VA_ARGS__)
+#define SETTING_keys(key, ...) SETTING_OF("keys.", keys.key, key, __VA_ARGS__)
+#define SETTING_limits(key, ...) SETTING_OF("limits.", limits.key, key, __VA_ARGS__)
+
+static const struct setting settings[] = {
+    TOP_SETTINGS(SETTING_top) LISTEN_SETTINGS(SETTING_listen) LOG_SETTINGS(SETTING_log) AUTH_SETTINGS(SETTING_auth)
+        VAULT_SETTINGS(SETTING_vault) MASK_SETTINGS(SETTING_mask) KEYS_SETTINGS(SETTING_keys)
+            LIMITS_SETTINGS(SETTING_limits)};
+
+struct reading {
+    const struct amp_config_critic *critic;
+    bool bad;
+};
+
+static void complain(struct reading *reading, const char *name, const char *value, const char *why)
+{
+    char text[AMP_CONFIG_PATH_MAX + 256];
+    reading->bad = true;
+    if (reading->critic == NULL || reading->critic->complain == NULL)
+        return;
+    if (value != NULL)
+        snprintf(text, sizeof(text), "%s: \"%s\" %s", name, value, why);
+    else
+        snprintf(text, sizeof(text), "%s %s", name, why);
+    reading->critic->complain(reading->critic->ctx, text);
+}
+
+/* What libcyaml says on its way out of a mistake: what, and in which line and column. */
+static void on_cyaml(cyaml_log_t level, void *ctx, const char *format, va_list args)
+{
+    char text[512];
+    struct reading *reading = ctx;
+    if (reading->critic == NULL || reading->critic->complain == NULL)
+        return;
+    int len = vsnprintf(text, sizeof(text), format, args);
+    if (len <= 0)
+        return;
+    size_t end = (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
+    while (end != 0 && text[end - 1] == '\n')
+        text[--end] = '\0';
+    const char *said = strncmp(text, "Load: ", 6) == 0 ? text + 6 : text;
+    if (strstr(said, "Backtrace") == NULL)
+        reading->critic->complain(reading->critic->ctx, said);
+}
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static const struct unit durations[] = {{"ms", 1}, {"s", SECOND}, {"m", MINUTE}, {"h", HOUR}, {NULL, 0}};
+static const struct unit bytes[] = {
+    {"", 1}, {"KiB", KIB}, {"MiB", MIB}, {"GiB", UINT64_C(1) << 30}, {"TiB", UINT64_C(1) << 40}, {NULL, 0}};
+static const struct unit counts[] = {{"", 1}, {NULL, 0}};
+
+/* Digits and a unit of the table. */
+static bool parse_quantity(const char *text, const struct unit *units, int64_t *out)
+{
+    size_t digits = strspn(text, "0123456789");
+    uint64_t number;
+    uint64_t product;
+    while (units->name != NULL && strcmp(text + digits, units->name) != 0)
+        units++;
+    if (units->name == NULL || amp_u64_parse(&number, amp_slice(text, digits), INT64_MAX) != AMP_OK ||
+        __builtin_mul_overflow(number, units->factor, &product) || product > INT64_MAX)
+        return false;
+    *out = (int64_t)product;
+    return true;
+}
+
+static bool parse_word(const char *text, const char *const *words, int64_t *out)
+{
+    for (int64_t i = 0; words[i] != NULL; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The value as a number; words by their place in their list. */
+static bool parse_value(enum kind kind, const char *text, int64_t *out, const char **expected)
+{
+    static const char *const booleans[] = {"false", "true", NULL};
+    static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+    static const char *const providers[] = {"ephemeral", "file", NULL};
+    switch (kind) {
+    case KIND_BOOL:
+        *expected = "is not true or false";
+        return parse_word(text, booleans, out);
+    case KIND_COUNT:
+        *expected = "is not a whole number";
+        return parse_quantity(text, counts, out);
+    case KIND_DURATION:
+        *expected = "is not a duration such as 500ms, 30s or 10m";
+        return parse_quantity(text, durations, out);
+    case KIND_BYTES:
+        *expected = "is not a size such as 64MiB or 2GiB";
+        return parse_quantity(text, bytes, out);
+    case KIND_LEVEL:
+        *expected = "is not error, warn, info or debug";
+        return parse_word(text, levels, out);
+    case KIND_PROVIDER:
+        *expected = "is not ephemeral or file";
+        return parse_word(text, providers, out);
+    case KIND_PATH:
+        break;
+    }
+    return false;
+}
+
+static void store(const struct setting *setting, struct amp_config *config, int64_t value)
+{
+    uint8_t *target = (uint8_t *)config + setting->target;
+    switch (setting->kind) {
+    case KIND_BOOL:
+        *(bool *)target = value != 0;
+        break;
+    case KIND_COUNT:
+        *(uint32_t *)(void *)target = (uint32_t)value;
+        break;
+    case KIND_DURATION:
+        *(int64_t *)(void *)target = value;
+        break;
+    case KIND_BYTES:
+        *(uint64_t *)(void *)target = (uint64_t)value;
+        break;
+    case KIND_LEVEL:
+        *(enum amp_log_level *)(void *)target = (enum amp_log_level)value;
+        break;
+    case KIND_PROVIDER:
+        *(enum amp_config_provider *)(void *)target = (enum amp_config_provider)value;
+        break;
+    case KIND_PATH:
+        break;
+    }
+}
+
+static void take_path(struct reading *reading, const struct setting *setting, const char *text, char *target)
+{
+    if (text[0] != '/')
+        complain(reading, setting->name, text, "is not an absolute path");
+    memcpy(target, text, strlen(text) + 1); /* the schema holds it below AMP_CONFIG_PATH_MAX */
+}
+
+static void take(struct reading *reading, const struct setting *setting, const struct raw *raw,
+                 struct amp_config *config)
+{
+    const char *text = *(char *const *)(const void *)((const uint8_t *)raw + setting->raw);
+    const char *expected = NULL;
+    int64_t value = 0;
+    if (text == NULL)
+        text = setting->fallback;
+    if (text == NULL)
+        return;
+    if (setting->kind == KIND_PATH) {
+        take_path(reading, setting, text, (char *)config + setting->target);
+        return;
+    }
+    if (!parse_value(setting->kind, text, &value, &expected))
+        complain(reading, setting->name, text, expected);
+    else if (setting->most != 0 && (value < setting->least || value > setting->most))
+        complain(reading, setting->name, text, "is out of bounds");
+    else
+        store(setting, config, value);
+}
+
+static void take_addresses(struct reading *reading, const struct raw_listen *listen, struct amp_config *config)
+{
+    for (unsigned i = 0; i < listen->addresses_count; i++) {
+        struct amp_config_address address;
+        if (amp_config_address_parse(&address, listen->addresses[i]) != AMP_OK)
+            complain(reading, "listen.addresses", listen->addresses[i],
+                     "is not a numeric address with port such as 127.0.0.1:8443 or [::1]:8443");
+        else if (amp_config_address_port(&address) == 0)
+            complain(reading, "listen.addresses", listen->addresses[i], "has no port");
+        else if (config->dev && !amp_config_address_is_loopback(&address))
+            complain(reading, "listen.addresses", listen->addresses[i], "is not loopback: development mode has nothing else");
+        else
+            amp_config_address_format(config->listen.address[config->listen.address_count++], &address);
+    }
+}
+
+/* What one setting asks of another. */
+static void check_whole(struct reading *reading, struct amp_config *config)
+{
+    if (config->workers == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        config->workers = cores < 1 ? 1 : cores > AMP_CONFIG_WORKERS_MAX ? AMP_CONFIG_WORKERS_MAX : (uint32_t)cores;
+    }
+    if (config->state[0] == '\0')
+        complain(reading, "state", NULL, "is missing: the directory for keyring, event log and admin socket");
+    if (config->listen.address_count == 0)
+        complain(reading, "listen.addresses", NULL, "is missing, such as [\"0.0.0.0:8443\"]");
+    if (config->listen.cert[0] == '\0')
+        complain(reading, "listen.cert", NULL, "is missing: the file of the TLS certificate chain (PEM)");
+    if (config->listen.key[0] == '\0')
+        complain(reading, "listen.key", NULL, "is missing: the file of the TLS private key (PEM)");
+    if (config->vault.ttl_ms > config->vault.ttl_max_ms)
+        complain(reading, "vault.ttl", NULL, "is longer than vault.ttl_max");
+    bool wants_file = config->keys.provider == AMP_CONFIG_PROVIDER_FILE;
+    if (wants_file && config->keys.file[0] == '\0')
+        complain(reading, "keys.file", NULL, "is missing: keys.provider file needs it");
+    if (!wants_file && config->keys.file[0] != '\0')
+        complain(reading, "keys.file", NULL, "is set, but keys.provider is not file");
+}
+
+enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text, const struct amp_config_critic *critic)
+{
+    struct reading reading = {.critic = critic};
+    struct raw *raw = NULL;
+    const cyaml_config_t how = {.log_fn = on_cyaml,
+                                .log_ctx = &reading,
+                                .mem_fn = cyaml_mem,
+                                .log_level = CYAML_LOG_ERROR,
+                                .flags = CYAML_CFG_NO_ALIAS};
+    *out = (struct amp_config){0};
+    cyaml_err_t err = cyaml_load_data(text.ptr, text.len, &how, &schema, (cyaml_data_t **)&raw, NULL);
+    if (err != CYAML_OK || raw == NULL) {
+        complain(&reading, "configuration", NULL, err != CYAML_OK ? cyaml_strerror(err) : "is empty");
+        return AMP_ERR_INVALID;
+    }
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        take(&reading, &settings[i], raw, out);
+    take_addresses(&reading, &raw->listen, out);
+    check_whole(&reading, out);
+    cyaml_free(&how, &schema, raw, 0);
+    return reading.bad ? AMP_ERR_INVALID : AMP_OK;
+}
+
+enum amp_err amp_config_load(int fd, uint8_t *text, size_t *len)
+{
+    *len = 0;
+    for (;;) {
+        uint8_t beyond;
+        bool full = *len == AMP_CONFIG_TEXT_MAX;
+        ssize_t n = pread(fd, full ? &beyond : text + *len, full ? 1 : AMP_CONFIG_TEXT_MAX - *len, (off_t)*len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n == 0 ? AMP_OK : AMP_ERR_IO;
+        if (full)
+            return AMP_ERR_TOO_LARGE;
+        *len += (size_t)n;
+    }
+}
+
+enum amp_err amp_config_read(struct amp_config *out, int fd)
+{
+    static uint8_t text[AMP_CONFIG_TEXT_MAX];
+    size_t len;
+    enum amp_err err = amp_config_load(fd, text, &len);
+    return err == AMP_OK ? amp_config_parse(out, amp_slice(text, len), NULL) : err;
+}
+
+static void write_quoted(struct amp_out *out, const char *key, const char *text, const char *more)
+{
+    amp_out_str(out, key);
+    amp_out_str(out, ": '");
+    for (; *text != '\0'; text++) {
+        amp_out_byte(out, (uint8_t)*text);
+        if (*text == '\'') /* YAML doubles it */
+            amp_out_byte(out, '\'');
+    }
+    amp_out_str(out, more);
+    amp_out_str(out, "'\n");
+}
+
+void amp_config_write_dev(struct amp_out *out, const char *state, const char *address, uint32_t workers)
+{
+    amp_out_str(out, "dev: true\n");
+    if (workers != 0) {
+        amp_out_str(out, "workers: ");
+        amp_out_u64(out, workers);
+        amp_out_byte(out, '\n');
+    }
+    write_quoted(out, "state", state, "");
+    amp_out_str(out, "listen:\n  addresses: ['");
+    amp_out_str(out, address);
+    amp_out_str(out, "']\n");
+    write_quoted(out, "  cert", state, "/tls.crt");
+    write_quoted(out, "  key", state, "/tls.key");
+}

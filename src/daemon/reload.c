@@ -1,0 +1,106 @@
+/* SIGHUP: the configuration and the files of TLS are read again. What is not good changes nothing. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/config.h"
+#include "daemon/supervisor.h"
+
+static void on_complaint(void *ctx, const char *text)
+{
+    amp_log_text(AMP_LOG_ERROR, "the configuration was not taken over", "reason", text);
+}
+
+/* What only a restart can change must be as it was. */
+static bool is_compatible(const struct amp_config *now, const struct amp_config *next)
+{
+    bool same = now->workers == next->workers && strcmp(now->state, next->state) == 0 &&
+                now->listen.backlog == next->listen.backlog && now->dev == next->dev &&
+                now->listen.address_count == next->listen.address_count &&
+                now->keys.provider == next->keys.provider && strcmp(now->keys.file, next->keys.file) == 0;
+    for (uint32_t i = 0; same && i < now->listen.address_count; i++)
+        same = strcmp(now->listen.address[i], next->listen.address[i]) == 0;
+    if (!same)
+        on_complaint(NULL, "workers, state, keys, listen.addresses and listen.backlog change by a restart alone");
+    return same;
+}
+
+static enum amp_err read_file(const char *path, uint8_t *text, size_t *len)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        amp_log_errno(AMP_LOG_ERROR, "the configuration cannot be read", errno);
+        return AMP_ERR_IO;
+    }
+    enum amp_err err = amp_config_load(fd, text, len);
+    close(fd);
+    return err;
+}
+
+/* In development mode the text is as it was: the files of TLS may have changed. */
+static enum amp_err read_again(struct amp_supervisor *supervisor)
+{
+    static uint8_t text[AMP_CONFIG_TEXT_MAX];
+    static struct amp_config next;
+    static const struct amp_config_critic critic = {on_complaint, NULL};
+    size_t len;
+    if (supervisor->options->dev)
+        return AMP_OK;
+    enum amp_err err = read_file(supervisor->options->config, text, &len);
+    if (err == AMP_OK)
+        err = amp_config_parse(&next, amp_slice(text, len), &critic);
+    if (err == AMP_OK && !is_compatible(&supervisor->config, &next))
+        err = AMP_ERR_INVALID;
+    if (err != AMP_OK)
+        return err;
+    int fds[AMP_TLS_FILE_COUNT_];
+    err = amp_tls_files_open(fds, &next); /* is everything there? */
+    if (err != AMP_OK)
+        return err;
+    amp_tls_files_close(fds);
+    supervisor->config = next;
+    memcpy(supervisor->text, text, len);
+    supervisor->text_len = len;
+    return AMP_OK;
+}
+
+static enum amp_err send_tls_files(struct amp_supervisor *supervisor)
+{
+    int fds[AMP_TLS_FILE_COUNT_];
+    enum amp_err err = amp_tls_files_open(fds, &supervisor->config);
+    if (err != AMP_OK)
+        return err;
+    for (uint8_t file = 0; file < AMP_TLS_FILE_COUNT_; file++) {
+        if (fds[file] >= 0)
+            amp_child_send(&supervisor->children[AMP_CHILD_FRONT], AMP_IPC_TLS_FILE, amp_slice(&file, 1), fds[file]);
+    }
+    amp_tls_files_close(fds);
+    return AMP_OK;
+}
+
+static enum amp_err tell_roles(struct amp_supervisor *supervisor)
+{
+    enum amp_err err = send_tls_files(supervisor);
+    for (size_t i = 0; err == AMP_OK && i < AMP_CHILDREN; i++) {
+        int fd = amp_memfd_sealed("ampoule-config", amp_slice(supervisor->text, supervisor->text_len));
+        if (fd < 0)
+            return AMP_ERR_IO;
+        amp_child_send(&supervisor->children[i], AMP_IPC_RELOAD, amp_slice(NULL, 0), fd);
+        close(fd);
+    }
+    return err;
+}
+
+void amp_supervisor_reload(struct amp_supervisor *supervisor)
+{
+    enum amp_err err = read_again(supervisor);
+    if (err == AMP_OK)
+        err = tell_roles(supervisor);
+    if (err == AMP_OK) {
+        amp_log_init("supervisor", supervisor->config.log_level);
+        amp_log(AMP_LOG_INFO, "the configuration was read again");
+    }
+    amp_supervisor_record(supervisor, AMP_ACT_CONFIG_RELOAD, err == AMP_OK ? AMP_OUTCOME_SUCCESS : AMP_OUTCOME_REFUSED,
+                          err, "supervisor", "");
+}

@@ -1,0 +1,228 @@
+/*
+ * A role finds its descriptors at fixed numbers: 3 control link, 4 configuration, 5 state directory, 6 to 8 the files
+ * of TLS, from 9 on the listening sockets. What it is not given is closed. Arguments and environment hold no secret.
+ */
+#include "daemon/role.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "crypto/crypto.h"
+#include "daemon/config.h"
+#include "front/front.h"
+#include "keeper/keeper.h"
+#include "scribe/scribe.h"
+
+enum { FD_CONTROL = 3, FD_CONFIG = 4, FD_STATE = 5, FD_TLS = 6, FD_LISTEN = FD_TLS + AMP_TLS_FILE_COUNT_ };
+enum { POOL_MIB = 1 << 20 };
+
+static const struct role {
+    enum amp_role role;
+    const char *name;
+    const char *title;
+    const char *comm; /* at most 15 characters */
+    int (*main)(const struct amp_role_env *env);
+    size_t pool_bytes; /* of secret memory, at most; front's vault comes on top */
+} roles[] = {
+    {AMP_ROLE_FRONT, "front", "ampouled: front", "ampoule-front", amp_front_main, (size_t)256 * POOL_MIB},
+    {AMP_ROLE_KEEPER, "keeper", "ampouled: keeper", "ampoule-keeper", amp_keeper_main, (size_t)24 * POOL_MIB},
+    {AMP_ROLE_SCRIBE, "scribe", "ampouled: scribe", "ampoule-scribe", amp_scribe_main, (size_t)8 * POOL_MIB},
+};
+
+static const struct role *find_role(enum amp_role role)
+{
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        if (roles[i].role == role)
+            return &roles[i];
+    }
+    amp_fatal("no such role");
+}
+
+bool amp_role_parse(const char *name, enum amp_role *role)
+{
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        if (strcmp(roles[i].name, name) == 0) {
+            *role = roles[i].role;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In the child: puts each source at its number, by way of numbers that none of them has. */
+static bool place_fds(const int *sources, size_t count)
+{
+    int high[FD_LISTEN + AMP_CONFIG_WORKERS_MAX * AMP_CONFIG_ADDRESSES_MAX];
+    int above = FD_CONTROL + (int)count;
+    for (size_t i = 0; i < count; i++) {
+        high[i] = sources[i] >= 0 ? fcntl(sources[i], F_DUPFD_CLOEXEC, above) : -1;
+        if (sources[i] >= 0 && high[i] < 0)
+            return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int number = FD_CONTROL + (int)i;
+        if (high[i] < 0)
+            close(number);
+        else if (dup2(high[i], number) < 0)
+            return false;
+    }
+    return close_range((unsigned)above, ~0u, 0) == 0;
+}
+
+/* Only what OpenSSL, the loader and the sanitizers read: nothing else that lies in the environment is passed on. */
+static char **role_environment(void)
+{
+    static char *kept[16];
+    static const char *const names[] = {"OPENSSL_CONF=",  "OPENSSL_MODULES=", "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
+                                        "UBSAN_OPTIONS=", "LSAN_OPTIONS=",    "TSAN_OPTIONS=",    "LLVM_PROFILE_FILE="};
+    size_t count = 0;
+    for (char **variable = environ; *variable != NULL && count + 1 < sizeof(kept) / sizeof(kept[0]); variable++) {
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+            if (strncmp(*variable, names[i], strlen(names[i])) == 0)
+                kept[count++] = *variable;
+        }
+    }
+    kept[count] = NULL;
+    return kept;
+}
+
+static void no_stdio(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+        _exit(1);
+    close(null);
+}
+
+static void default_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+        signal(ignored[i], SIG_IGN); /* execve keeps it */
+}
+
+static _Noreturn void become(const struct role *role, const int *sources, size_t count, int binary, pid_t parent)
+{
+    char *const arguments[] = {(char *)(uintptr_t)role->title, (char *)(uintptr_t)"--role",
+                               (char *)(uintptr_t)role->name, NULL};
+    int high_binary = FD_CONTROL + (int)count;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
+        _exit(1);
+    default_signals();
+    no_stdio();
+    umask(077);
+    /* The binary's descriptor takes the number behind the last, and closes as the new program starts. */
+    int sources_and_binary[FD_LISTEN + AMP_CONFIG_WORKERS_MAX * AMP_CONFIG_ADDRESSES_MAX];
+    memcpy(sources_and_binary, sources, count * sizeof(*sources));
+    sources_and_binary[count] = binary;
+    if (chdir("/") != 0 || !place_fds(sources_and_binary, count + 1) || fcntl(high_binary, F_SETFD, FD_CLOEXEC) != 0)
+        _exit(1);
+    execveat(high_binary, "", arguments, role_environment(), AT_EMPTY_PATH);
+    _exit(1);
+}
+
+/* This process's own program, opened once: an upgrade on disk does not mix two versions. */
+static int own_binary(void)
+{
+    static int fd = -1;
+    if (fd < 0)
+        fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    return fd;
+}
+
+enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, pid_t *pid)
+{
+    int sources[FD_LISTEN + AMP_CONFIG_WORKERS_MAX * AMP_CONFIG_ADDRESSES_MAX];
+    size_t count = 0;
+    const struct role *chosen = find_role(role);
+    int binary = own_binary();
+    if (binary < 0)
+        return AMP_ERR_IO;
+    sources[count++] = fds->control;
+    sources[count++] = fds->config;
+    sources[count++] = fds->state;
+    for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++)
+        sources[count++] = fds->tls[i];
+    for (size_t i = 0; fds->listen != NULL && i < fds->listen->count; i++)
+        sources[count++] = fds->listen->fds[i];
+    pid_t parent = getpid();
+    *pid = fork();
+    if (*pid == 0)
+        become(chosen, sources, count, binary, parent);
+    return *pid > 0 ? AMP_OK : AMP_ERR_IO;
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void close_on_exec(int fd)
+{
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* From the numbers to the environment of role.h. */
+static void find_fds(const struct role *role, struct amp_role_env *env, int *listen_fds)
+{
+    bool front = role->role == AMP_ROLE_FRONT;
+    env->control_fd = FD_CONTROL;
+    env->state_fd = !front ? FD_STATE : -1;
+    for (int i = 0; i < AMP_TLS_FILE_COUNT_; i++)
+        env->tls_fds[i] = front && is_open(FD_TLS + i) ? FD_TLS + i : -1;
+    env->listen_per_worker = front ? env->config->listen.address_count : 0;
+    env->listen_fds = listen_fds;
+    size_t count = env->listen_per_worker * env->config->workers;
+    for (size_t i = 0; i < count; i++)
+        listen_fds[i] = FD_LISTEN + (int)i;
+    for (int fd = FD_CONTROL; fd < FD_LISTEN + (int)count; fd++)
+        close_on_exec(fd);
+}
+
+static enum amp_err begin(const struct role *role, const struct amp_config *config)
+{
+    size_t pool_bytes = role->pool_bytes + (role->role == AMP_ROLE_FRONT ? config->vault.memory_max : 0);
+    enum amp_err err = amp_secret_harden_process(!config->dev);
+    if (err == AMP_OK)
+        err = amp_secret_init(pool_bytes, !config->dev);
+    if (err == AMP_OK)
+        err = amp_crypto_init();
+    if (err != AMP_OK)
+        amp_log_text(AMP_LOG_ERROR, "the role cannot start", "code", amp_err_code(err));
+    return err;
+}
+
+int amp_role_run(const char *name)
+{
+    static struct amp_config config;
+    static int listen_fds[AMP_CONFIG_WORKERS_MAX * AMP_CONFIG_ADDRESSES_MAX];
+    struct amp_role_env env = {.config = &config, .config_read = amp_config_read};
+    enum amp_role which;
+    if (!amp_role_parse(name, &which))
+        return 2;
+    const struct role *role = find_role(which);
+    amp_log_init(role->name, AMP_LOG_INFO);
+    prctl(PR_SET_NAME, role->comm, 0, 0, 0);
+    if (amp_config_read(&config, FD_CONFIG) != AMP_OK) {
+        amp_log(AMP_LOG_ERROR, "a role is started by the supervisor alone");
+        return 1;
+    }
+    close(FD_CONFIG);
+    amp_log_init(role->name, config.log_level);
+    find_fds(role, &env, listen_fds);
+    if (begin(role, &config) != AMP_OK)
+        return 1;
+    int status = role->main(&env);
+    amp_crypto_thread_fini();
+    amp_secret_fini();
+    return status;
+}

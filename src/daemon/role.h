@@ -1,0 +1,28 @@
+/* A role's process: how the supervisor starts one, and how one begins. */
+#ifndef AMP_DAEMON_ROLE_H
+#define AMP_DAEMON_ROLE_H
+
+#include <sys/types.h>
+
+#include "daemon/listen.h"
+#include "ipc/role.h"
+
+/* Descriptors of a new role; -1 where it gets none. All are borrowed: the caller closes what is his. */
+struct amp_role_fds {
+    int control;
+    int config;
+    int state;
+    int tls[AMP_TLS_FILE_COUNT_];
+    const struct amp_listen *listen; /* NULL: none */
+};
+
+/* Starts this very binary anew as `role`. It dies with the caller. AMP_ERR_IO (errno). */
+enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, pid_t *pid) AMP_MUST_USE;
+
+/* Everything such a process does, from `--role NAME` on; its exit status. */
+int amp_role_run(const char *name);
+
+/* "front", "keeper", "scribe": those that are processes of their own. False for any other. */
+bool amp_role_parse(const char *name, enum amp_role *role);
+
+#endif

@@ -1,0 +1,155 @@
+#include "daemon/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "keys/keyring.h"
+
+static enum amp_err fail(const char *what, const char *path)
+{
+    amp_log_errno(AMP_LOG_ERROR, what, errno);
+    amp_log_text(AMP_LOG_ERROR, what, "path", path);
+    return AMP_ERR_IO;
+}
+
+/* `at` or AT_FDCWD; made where it does not exist. */
+static enum amp_err open_private_dir(int at, const char *path, int *fd)
+{
+    struct stat about;
+    if (mkdirat(at, path, 0700) != 0 && errno != EEXIST)
+        return fail("a directory cannot be made", path);
+    *fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (*fd < 0 || fstat(*fd, &about) != 0)
+        return fail("a directory cannot be opened", path);
+    if (about.st_uid != geteuid() || (about.st_mode & 077) != 0) {
+        amp_log_text(AMP_LOG_ERROR, "the directory must belong to the daemon's user, mode 0700", "path", path);
+        return AMP_ERR_INVALID;
+    }
+    return AMP_OK;
+}
+
+enum amp_err amp_state_open(struct amp_state *out, const char *path)
+{
+    *out = (struct amp_state){-1, -1, -1};
+    enum amp_err err = open_private_dir(AT_FDCWD, path, &out->dir_fd);
+    if (err == AMP_OK)
+        err = open_private_dir(out->dir_fd, "audit", &out->audit_fd);
+    if (err == AMP_OK) {
+        /* A description of its own: roles hold the other one, and with it would hold the lock. */
+        out->lock_fd = openat(out->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (out->lock_fd < 0 || flock(out->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+            amp_log_text(AMP_LOG_ERROR, "another daemon uses this state directory", "path", path);
+            err = AMP_ERR_IO;
+        }
+    }
+    if (err != AMP_OK)
+        amp_state_close(out);
+    return err;
+}
+
+static void close_one(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void amp_state_close(struct amp_state *state)
+{
+    close_one(&state->audit_fd);
+    close_one(&state->dir_fd);
+    close_one(&state->lock_fd);
+}
+
+enum amp_err amp_state_discard_keyring(const struct amp_state *state)
+{
+    if (unlinkat(state->dir_fd, AMP_KEYRING_FILE, 0) == 0) {
+        amp_log(AMP_LOG_WARN, "the keyring of an earlier run was discarded: its ephemeral KEK died with that run");
+        return AMP_OK;
+    }
+    return errno == ENOENT ? AMP_OK : fail("the old keyring cannot be removed", AMP_KEYRING_FILE);
+}
+
+static enum amp_err write_all(int fd, struct amp_slice content)
+{
+    while (content.len != 0) {
+        ssize_t n = write(fd, content.ptr, content.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return AMP_ERR_IO;
+        content = amp_slice(content.ptr + n, content.len - (size_t)n);
+    }
+    return AMP_OK;
+}
+
+enum amp_err amp_state_write(const struct amp_state *state, const char *name, struct amp_slice content)
+{
+    char beside[64];
+    if (snprintf(beside, sizeof(beside), "%s.new", name) >= (int)sizeof(beside))
+        return AMP_ERR_TOO_LARGE;
+    int fd = openat(state->dir_fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fail("a file cannot be written", name);
+    enum amp_err err = write_all(fd, content);
+    if (err == AMP_OK && fsync(fd) != 0)
+        err = AMP_ERR_IO;
+    if (close(fd) != 0)
+        err = AMP_ERR_IO;
+    if (err == AMP_OK && renameat(state->dir_fd, beside, state->dir_fd, name) == 0)
+        return AMP_OK;
+    err = fail("a file cannot be written", name);
+    unlinkat(state->dir_fd, beside, 0);
+    return err;
+}
+
+static enum amp_err open_tls_file(const char *path, bool secret, int *fd)
+{
+    struct stat about;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (*fd < 0 || fstat(*fd, &about) != 0)
+        return fail("a file of TLS cannot be opened", path);
+    if (!S_ISREG(about.st_mode) || (secret && (about.st_mode & 007) != 0)) {
+        amp_log_text(AMP_LOG_ERROR, "a private key must be a plain file that others may not read", "path", path);
+        return AMP_ERR_INVALID;
+    }
+    return AMP_OK;
+}
+
+enum amp_err amp_tls_files_open(int fds[AMP_TLS_FILE_COUNT_], const struct amp_config *config)
+{
+    for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++)
+        fds[i] = -1;
+    enum amp_err err = open_tls_file(config->listen.cert, false, &fds[AMP_TLS_FILE_CERT]);
+    if (err == AMP_OK)
+        err = open_tls_file(config->listen.key, true, &fds[AMP_TLS_FILE_KEY]);
+    if (err == AMP_OK && config->listen.client_ca[0] != '\0')
+        err = open_tls_file(config->listen.client_ca, false, &fds[AMP_TLS_FILE_CLIENT_CA]);
+    if (err != AMP_OK)
+        amp_tls_files_close(fds);
+    return err;
+}
+
+void amp_tls_files_close(int fds[AMP_TLS_FILE_COUNT_])
+{
+    for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++)
+        close_one(&fds[i]);
+}
+
+int amp_memfd_sealed(const char *name, struct amp_slice text)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -1;
+    if (write_all(fd, text) == AMP_OK && lseek(fd, 0, SEEK_SET) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}

@@ -1,0 +1,31 @@
+/* Files and folders the supervisor opens for the roles. Each failure is said in the log, with the path. */
+#ifndef AMP_DAEMON_STATE_H
+#define AMP_DAEMON_STATE_H
+
+#include "base/config.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include "ipc/role.h"
+
+struct amp_state {
+    int dir_fd;
+    int audit_fd;
+    int lock_fd; /* holds the state directory for one daemon alone */
+};
+
+/* Makes and opens state directory and audit/ in it: ours, mode 0700. AMP_ERR_INVALID where somebody else may enter. */
+enum amp_err amp_state_open(struct amp_state *out, const char *path) AMP_MUST_USE;
+void amp_state_close(struct amp_state *state);
+/* An ephemeral KEK died with the daemon before: its keyring cannot be opened any more. */
+enum amp_err amp_state_discard_keyring(const struct amp_state *state) AMP_MUST_USE;
+/* Writes a file as a whole: beside it, synced, renamed. */
+enum amp_err amp_state_write(const struct amp_state *state, const char *name, struct amp_slice content) AMP_MUST_USE;
+
+/* The files of TLS, open for reading; -1 where there is none. AMP_ERR_INVALID: the key's file is open to others. */
+enum amp_err amp_tls_files_open(int fds[AMP_TLS_FILE_COUNT_], const struct amp_config *config) AMP_MUST_USE;
+void amp_tls_files_close(int fds[AMP_TLS_FILE_COUNT_]);
+
+/* A sealed memory file with this text, at offset 0; -1 where it cannot be made. */
+int amp_memfd_sealed(const char *name, struct amp_slice text);
+
+#endif

@@ -1,0 +1,254 @@
+#include "daemon/supervisor.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/log.h"
+
+/* How long each stage of ending may last. */
+static const int stage_seconds[] = {
+    [AMP_STAGE_SERVE] = 0,      [AMP_STAGE_DRAIN_FRONT] = 30,  [AMP_STAGE_DRAIN_KEEPER] = 10,
+    [AMP_STAGE_DRAIN_LOG] = 10, [AMP_STAGE_DRAIN_SCRIBE] = 10, [AMP_STAGE_END] = 0,
+};
+
+void amp_supervisor_stop(struct amp_supervisor *supervisor, int status)
+{
+    supervisor->status = status;
+    supervisor->stage = AMP_STAGE_END;
+    event_base_loopbreak(supervisor->base);
+}
+
+void amp_supervisor_record(struct amp_supervisor *supervisor, enum amp_act act, enum amp_outcome outcome,
+                           enum amp_err code, const char *who, const char *subject)
+{
+    const struct amp_event event = {
+        .unix_ms = amp_clock_unix_ms(&supervisor->clock),
+        .act = act,
+        .outcome = outcome,
+        .code = code,
+        .alarm = act == AMP_ACT_ROLE_DIED || act == AMP_ACT_ROLE_VIOLATION,
+        .who = amp_slice_str(who),
+        .source = AMP_SLICE_LIT("local"),
+        .subject = amp_slice_str(subject),
+    };
+    if (amp_recorder_add(supervisor->recorder, &event, true, NULL) != AMP_OK)
+        amp_log_text(AMP_LOG_ERROR, "an event was lost: the log does not take it", "event", amp_act_name(act));
+    amp_recorder_flush(supervisor->recorder);
+}
+
+static void drain(struct amp_child *child)
+{
+    child->draining = true;
+    if (child->restart != NULL)
+        event_del(child->restart);
+    amp_child_send(child, AMP_IPC_DRAIN, amp_slice(NULL, 0), -1);
+}
+
+static struct amp_child *draining_child(struct amp_supervisor *supervisor)
+{
+    switch (supervisor->stage) {
+    case AMP_STAGE_DRAIN_FRONT:
+        return &supervisor->children[AMP_CHILD_FRONT];
+    case AMP_STAGE_DRAIN_KEEPER:
+        return &supervisor->children[AMP_CHILD_KEEPER];
+    case AMP_STAGE_DRAIN_SCRIBE:
+        return &supervisor->children[AMP_CHILD_SCRIBE];
+    case AMP_STAGE_SERVE:
+    case AMP_STAGE_DRAIN_LOG:
+    case AMP_STAGE_END:
+        break;
+    }
+    return NULL;
+}
+
+static bool stage_is_over(struct amp_supervisor *supervisor)
+{
+    const struct amp_child *child = draining_child(supervisor);
+    if (supervisor->stage == AMP_STAGE_DRAIN_LOG)
+        return amp_recorder_idle(supervisor->recorder);
+    return child != NULL && child->pid == 0;
+}
+
+static void enter_stage(struct amp_supervisor *supervisor, enum amp_stage stage)
+{
+    const struct timeval patience = {stage_seconds[stage], 0};
+    supervisor->stage = stage;
+    struct amp_child *child = draining_child(supervisor);
+    if (child != NULL)
+        drain(child);
+    if (stage == AMP_STAGE_DRAIN_LOG)
+        amp_supervisor_record(supervisor, AMP_ACT_SERVICE_STOP, AMP_OUTCOME_SUCCESS, AMP_OK, "supervisor", "");
+    if (stage == AMP_STAGE_END)
+        event_base_loopbreak(supervisor->base);
+    else
+        evtimer_add(supervisor->stage_timer, &patience);
+}
+
+static void advance(struct amp_supervisor *supervisor)
+{
+    while (supervisor->stage != AMP_STAGE_END && stage_is_over(supervisor))
+        enter_stage(supervisor, supervisor->stage + 1);
+}
+
+static void on_stage_timeout(evutil_socket_t fd, short what, void *ctx)
+{
+    struct amp_supervisor *supervisor = ctx;
+    const struct amp_child *child = draining_child(supervisor);
+    amp_log_text(AMP_LOG_WARN, "did not finish in time", "role", amp_role_name(child != NULL ? child->role : AMP_ROLE_SCRIBE));
+    supervisor->status = 1;
+    if (child != NULL && child->pid != 0)
+        kill(child->pid, SIGKILL); /* reaping goes on from there */
+    else
+        enter_stage(supervisor, supervisor->stage + 1);
+    advance(supervisor);
+}
+
+static void on_durable(void *ctx, uint64_t number)
+{
+    advance(ctx);
+}
+
+static void on_log_violation(void *ctx)
+{
+    struct amp_supervisor *supervisor = ctx;
+    const struct amp_child *scribe = &supervisor->children[AMP_CHILD_SCRIBE];
+    amp_log(AMP_LOG_ERROR, "the scribe broke the table of messages and is killed");
+    if (scribe->pid != 0)
+        kill(scribe->pid, SIGKILL);
+    amp_supervisor_record(supervisor, AMP_ACT_ROLE_VIOLATION, AMP_OUTCOME_REFUSED, AMP_ERR_INVALID, "supervisor",
+                          amp_role_name(AMP_ROLE_SCRIBE));
+}
+
+void amp_supervisor_child_ready(struct amp_child *child)
+{
+    struct amp_supervisor *supervisor = child->supervisor;
+    amp_log_text(AMP_LOG_DEBUG, "a role is ready", "role", amp_role_name(child->role));
+    for (size_t i = 0; i < AMP_CHILDREN; i++) {
+        if (!supervisor->children[i].ready)
+            return;
+    }
+    if (!supervisor->served) {
+        amp_log_text(AMP_LOG_INFO, "serving", "address", supervisor->config.listen.address[0]);
+        if (supervisor->dev != NULL)
+            amp_dev_served(supervisor->dev);
+    }
+    supervisor->served = true;
+}
+
+void amp_supervisor_child_ended(struct amp_child *child, bool well)
+{
+    struct amp_supervisor *supervisor = child->supervisor;
+    child->ready = false;
+    if (child->draining && !well)
+        supervisor->status = 1;
+    advance(supervisor);
+}
+
+static void on_end(evutil_socket_t number, short what, void *ctx)
+{
+    struct amp_supervisor *supervisor = ctx;
+    if (supervisor->stage != AMP_STAGE_SERVE)
+        return;
+    amp_log(AMP_LOG_INFO, "ending: what is under way is finished first");
+    enter_stage(supervisor, AMP_STAGE_DRAIN_FRONT);
+    advance(supervisor);
+}
+
+static void on_reload(evutil_socket_t number, short what, void *ctx)
+{
+    struct amp_supervisor *supervisor = ctx;
+    if (supervisor->stage == AMP_STAGE_SERVE)
+        amp_supervisor_reload(supervisor);
+}
+
+static void on_child(evutil_socket_t number, short what, void *ctx)
+{
+    amp_children_reap(ctx);
+}
+
+static enum amp_err watch_signals(struct amp_supervisor *supervisor)
+{
+    static const struct {
+        int number;
+        event_callback_fn callback;
+    } watched[] = {{SIGTERM, on_end}, {SIGINT, on_end}, {SIGHUP, on_reload}, {SIGCHLD, on_child}};
+    _Static_assert(sizeof(watched) / sizeof(watched[0]) == sizeof(supervisor->signals) / sizeof(supervisor->signals[0]),
+                   "an event for each");
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
+        supervisor->signals[i] = evsignal_new(supervisor->base, watched[i].number, watched[i].callback, supervisor);
+        if (supervisor->signals[i] == NULL || evsignal_add(supervisor->signals[i], NULL) != 0)
+            return AMP_ERR_OUT_OF_MEMORY;
+    }
+    return AMP_OK;
+}
+
+static enum amp_err start_children(struct amp_supervisor *supervisor)
+{
+    static const enum amp_role roles[AMP_CHILDREN] = {AMP_ROLE_FRONT, AMP_ROLE_KEEPER, AMP_ROLE_SCRIBE};
+    static const size_t order[AMP_CHILDREN] = {AMP_CHILD_SCRIBE, AMP_CHILD_KEEPER, AMP_CHILD_FRONT};
+    for (size_t i = 0; i < AMP_CHILDREN; i++) {
+        supervisor->children[i].supervisor = supervisor;
+        supervisor->children[i].role = roles[i];
+    }
+    for (size_t i = 0; i < AMP_CHILDREN; i++) {
+        enum amp_err err = amp_child_start(&supervisor->children[order[i]]);
+        if (err != AMP_OK) {
+            amp_log_text(AMP_LOG_ERROR, "a role cannot be started", "role", amp_role_name(roles[order[i]]));
+            return err;
+        }
+    }
+    return AMP_OK;
+}
+
+static enum amp_err set_up(struct amp_supervisor *supervisor)
+{
+    supervisor->base = event_base_new();
+    if (supervisor->base == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    supervisor->stage_timer = evtimer_new(supervisor->base, on_stage_timeout, supervisor);
+    enum amp_err err = supervisor->stage_timer != NULL ? watch_signals(supervisor) : AMP_ERR_OUT_OF_MEMORY;
+    if (err == AMP_OK)
+        err = amp_recorder_new(&supervisor->recorder, supervisor->base, on_durable, supervisor);
+    if (err != AMP_OK)
+        return err;
+    amp_recorder_on_violation(supervisor->recorder, on_log_violation, supervisor);
+    amp_supervisor_record(supervisor, AMP_ACT_SERVICE_START, AMP_OUTCOME_SUCCESS, AMP_OK, "supervisor", "");
+    err = amp_admin_socket_open(supervisor);
+    if (err == AMP_OK && supervisor->config.dev)
+        err = amp_dev_new(&supervisor->dev, supervisor);
+    if (err == AMP_OK)
+        err = start_children(supervisor);
+    return err;
+}
+
+static void tear_down(struct amp_supervisor *supervisor)
+{
+    amp_dev_free(supervisor->dev);
+    amp_children_kill(supervisor);
+    amp_admin_socket_close(supervisor);
+    amp_recorder_free(supervisor->recorder);
+    for (size_t i = 0; i < sizeof(supervisor->signals) / sizeof(supervisor->signals[0]); i++) {
+        if (supervisor->signals[i] != NULL)
+            event_free(supervisor->signals[i]);
+    }
+    if (supervisor->stage_timer != NULL)
+        event_free(supervisor->stage_timer);
+    if (supervisor->base != NULL)
+        event_base_free(supervisor->base);
+}
+
+int amp_supervisor_run(struct amp_supervisor *supervisor)
+{
+    supervisor->clock = amp_clock_system();
+    supervisor->admin_fd = -1;
+    supervisor->status = 0;
+    if (set_up(supervisor) == AMP_OK)
+        event_base_dispatch(supervisor->base);
+    else
+        supervisor->status = 1;
+    tear_down(supervisor);
+    return supervisor->status;
+}

@@ -1,0 +1,99 @@
+/*
+ * The supervisor: starts the roles, links them, starts again what dies, reloads (SIGHUP) and drains (SIGTERM, SIGINT).
+ * It holds no key but the ephemeral KEK and reads nothing that a stranger sent.
+ */
+#ifndef AMP_DAEMON_SUPERVISOR_H
+#define AMP_DAEMON_SUPERVISOR_H
+
+#include "base/clock.h"
+#include "daemon/listen.h"
+#include "daemon/options.h"
+#include "daemon/state.h"
+#include "ipc/admin.h"
+#include "ipc/recorder.h"
+#include "secret/secret.h"
+
+struct event_base;
+struct event;
+
+enum { AMP_CHILD_FRONT, AMP_CHILD_KEEPER, AMP_CHILD_SCRIBE, AMP_CHILDREN };
+
+struct amp_supervisor;
+
+struct amp_child {
+    struct amp_supervisor *supervisor;
+    enum amp_role role;
+    pid_t pid; /* 0: not running */
+    struct amp_link *control;
+    bool ready;
+    bool draining;
+    int64_t started_mono_ms;
+    unsigned quick_deaths;
+    struct event *restart;
+};
+
+/* In the order of ending. A stage ends when its role has ended, or its time is over. */
+enum amp_stage { AMP_STAGE_SERVE, AMP_STAGE_DRAIN_FRONT, AMP_STAGE_DRAIN_KEEPER, AMP_STAGE_DRAIN_LOG,
+                 AMP_STAGE_DRAIN_SCRIBE, AMP_STAGE_END };
+
+struct amp_supervisor {
+    const struct amp_options *options;
+    struct amp_config config;
+    uint8_t text[AMP_CONFIG_TEXT_MAX]; /* what `config` was read from */
+    size_t text_len;
+    struct amp_state state;
+    struct amp_listen listen;
+    struct amp_key256 *kek; /* ephemeral; NULL: another provider */
+    struct amp_clock clock;
+    struct event_base *base;
+    struct amp_recorder *recorder;
+    struct amp_child children[AMP_CHILDREN];
+    struct event *signals[4];
+    struct event *stage_timer;
+    struct event *admin_event;
+    int admin_fd;
+    enum amp_stage stage;
+    bool served; /* every role was ready once */
+    struct amp_dev *dev; /* NULL: production */
+    int status;
+};
+
+/*
+ * Serves until told to end; returns the exit status. `supervisor` holds options, config, text, state, listen and kek;
+ * everything else is set up and torn down here.
+ */
+int amp_supervisor_run(struct amp_supervisor *supervisor);
+
+/* children.c: their lives. */
+enum amp_err amp_child_start(struct amp_child *child) AMP_MUST_USE;
+/* Reaps; tells amp_supervisor_child_ended of each of ours. */
+void amp_children_reap(struct amp_supervisor *supervisor);
+void amp_children_kill(struct amp_supervisor *supervisor);
+void amp_child_send(struct amp_child *child, enum amp_ipc_type type, struct amp_slice payload, int fd);
+
+/* What children.c tells supervisor.c. */
+void amp_supervisor_child_ready(struct amp_child *child);
+/* `well`: it was told to drain and ended with 0. Others are started again by children.c. */
+void amp_supervisor_child_ended(struct amp_child *child, bool well);
+void amp_supervisor_record(struct amp_supervisor *supervisor, enum amp_act act, enum amp_outcome outcome,
+                           enum amp_err code, const char *who, const char *subject);
+void amp_supervisor_stop(struct amp_supervisor *supervisor, int status);
+
+/* reload.c */
+void amp_supervisor_reload(struct amp_supervisor *supervisor);
+
+/* socket.c: state/admin.sock. */
+enum amp_err amp_admin_socket_open(struct amp_supervisor *supervisor) AMP_MUST_USE;
+void amp_admin_socket_close(struct amp_supervisor *supervisor);
+
+/* dev.c: development mode. */
+struct amp_dev;
+/* Certificate and key in the state directory, made or kept; removes dev.env. */
+enum amp_err amp_dev_prepare(const struct amp_state *state) AMP_MUST_USE;
+void amp_dev_banner(const char *url_address);
+enum amp_err amp_dev_new(struct amp_dev **out, struct amp_supervisor *supervisor) AMP_MUST_USE;
+void amp_dev_free(struct amp_dev *dev);
+/* All roles are ready: makes the first principal and writes dev.env, once. */
+void amp_dev_served(struct amp_dev *dev);
+
+#endif
