@@ -180,8 +180,7 @@ static enum amp_err check(struct amp_card *card, int64_t now_unix_ms)
 bool amp_card_well_formed(const struct amp_card *card)
 {
     return well_formed_number(card->number) && well_formed_cvc(card) && well_formed_name(card->name) &&
-           card->exp_month >= 1 && card->exp_month <= 12 && card->exp_year >= MIN_YEAR &&
-           card->exp_year <= MAX_YEAR;
+           card->exp_month >= 1 && card->exp_month <= 12 && card->exp_year >= MIN_YEAR && card->exp_year <= MAX_YEAR;
 }
 
 enum amp_err amp_card_read(struct amp_card *card, struct amp_json *json, int64_t now_unix_ms)

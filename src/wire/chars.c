@@ -1,6 +1,7 @@
 #include "wire/chars.h"
 
-#define K AMP_CHAR_TOKEN
+#define K (AMP_CHAR_TOKEN | AMP_CHAR_LOWER_TOKEN)
+#define C AMP_CHAR_TOKEN /* capitals */
 #define V AMP_CHAR_VALUE
 #define T AMP_CHAR_TARGET
 #define U AMP_CHAR_UNRESERVED
@@ -16,7 +17,7 @@ const uint8_t amp_char_classes[256] = {
     ['0' ... '9'] = K | V | T | U | D,
     [':'] = V | T,         [';'] = V | T,         ['<'] = V,             ['='] = V | T,
     ['>'] = V,             ['?'] = V | T,         ['@'] = V | T,
-    ['A' ... 'Z'] = K | V | T | U,
+    ['A' ... 'Z'] = C | V | T | U,
     ['['] = V,             ['\\'] = V,            [']'] = V,             ['^'] = K | V,
     ['_'] = K | V | T | U, ['`'] = K | V,
     ['a' ... 'z'] = K | V | T | U,

@@ -10,6 +10,7 @@ enum amp_char_class {
     AMP_CHAR_TARGET = 4,     /* of an absolute path and query, "%" included: RFC 3986 sections 3.3 and 3.4 */
     AMP_CHAR_UNRESERVED = 8, /* RFC 3986 section 2.3 */
     AMP_CHAR_DIGIT = 16,
+    AMP_CHAR_LOWER_TOKEN = 32, /* tchar but A to Z */
 };
 
 extern const uint8_t amp_char_classes[256];
@@ -28,6 +29,12 @@ static inline bool amp_char_is(uint8_t c, enum amp_char_class class)
     return (amp_char_classes[c] & class) != 0;
 }
 
+/* amp_slice_equal_nocase for names of which most differ in length. */
+static inline bool amp_name_is(struct amp_slice name, struct amp_slice wanted)
+{
+    return name.len == wanted.len && amp_slice_equal_nocase(name, wanted);
+}
+
 /* ASCII alone, whatever the locale. */
 static inline uint8_t amp_char_lower(uint8_t c)
 {
@@ -41,6 +48,23 @@ static inline int amp_char_hex(uint8_t c)
         return c - '0';
     uint8_t letter = (uint8_t)(amp_char_lower(c) - 'a');
     return letter < 6 ? letter + 10 : -1;
+}
+
+/*
+ * Eight bytes at once, for runs where a special byte is rare. Each answers "does any byte": not zero where one is below
+ * `bound` (at most 0x80), or is `c`. (x - k) borrows into the high bit of each byte below k; & ~x drops those that had
+ * it of themselves. A borrow may mark the byte above a true one too, never one where there is none.
+ */
+#define AMP_EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+static inline uint64_t amp_word_below(uint64_t word, uint8_t bound)
+{
+    return (word - AMP_EACH_BYTE(bound)) & ~word & AMP_EACH_BYTE(0x80);
+}
+
+static inline uint64_t amp_word_has(uint64_t word, uint8_t c)
+{
+    return amp_word_below(word ^ AMP_EACH_BYTE(c), 1);
 }
 
 /* The bytes up to the first `delimiter`, which is passed over with them; false where none is left. */

@@ -30,8 +30,8 @@ static void pack_part(struct amp_out *out, struct amp_slice part)
         out->overflow = true;
         return;
     }
-    const uint8_t prefix[PREFIX_LEN] = {(uint8_t)(part.len >> 24), (uint8_t)(part.len >> 16),
-                                        (uint8_t)(part.len >> 8), (uint8_t)part.len};
+    const uint8_t prefix[PREFIX_LEN] = {(uint8_t)(part.len >> 24), (uint8_t)(part.len >> 16), (uint8_t)(part.len >> 8),
+                                        (uint8_t)part.len};
     amp_out_bytes(out, prefix, sizeof(prefix));
     amp_out_slice(out, part);
 }
@@ -73,8 +73,8 @@ static bool unpack_part(struct amp_slice *rest, struct amp_slice *part)
 static bool unpack_card(struct amp_card *card, struct amp_slice *rest)
 {
     struct amp_slice expiry;
-    if (!unpack_part(rest, &card->number) || !unpack_part(rest, &card->cvc) ||
-        !unpack_part(rest, &card->name) || !unpack_part(rest, &expiry) || expiry.len != EXPIRY_LEN)
+    if (!unpack_part(rest, &card->number) || !unpack_part(rest, &card->cvc) || !unpack_part(rest, &card->name) ||
+        !unpack_part(rest, &expiry) || expiry.len != EXPIRY_LEN)
         return false;
     card->exp_month = expiry.ptr[0];
     card->exp_year = expiry.ptr[1] << 8 | expiry.ptr[2];

@@ -100,8 +100,8 @@ static enum amp_err parse_fields(struct amp_http1_head *head, struct amp_slice l
     return framing.host.ptr != NULL ? AMP_OK : AMP_ERR_MALFORMED_REQUEST;
 }
 
-enum amp_err amp_http1_parse_head(struct amp_http1_head *head, const uint8_t *bytes, size_t len,
-                                  size_t *head_len, size_t *scanned)
+enum amp_err amp_http1_parse_head(struct amp_http1_head *head, const uint8_t *bytes, size_t len, size_t *head_len,
+                                  size_t *scanned)
 {
     struct amp_slice line, fields;
     enum amp_err err = amp_http1_find_line(&line, bytes, len, MAX_REQUEST_LINE);
@@ -125,7 +125,7 @@ enum amp_err amp_http1_single(const struct amp_http1_head *head, const char *nam
     struct amp_slice wanted = amp_slice_str(name);
     *value = amp_slice(NULL, 0);
     for (size_t i = 0; i < head->field_count; i++) {
-        if (!amp_slice_equal_nocase(head->fields[i].name, wanted))
+        if (!amp_name_is(head->fields[i].name, wanted))
             continue;
         if (value->ptr != NULL)
             return AMP_ERR_MALFORMED_REQUEST;

@@ -80,9 +80,8 @@ static size_t take_data(struct amp_http1_chunked *state, const uint8_t *bytes, s
     return run;
 }
 
-enum amp_err amp_http1_chunked_feed(struct amp_http1_chunked *state, const uint8_t *bytes, size_t len,
-                                    uint8_t *out, size_t max_body, size_t *consumed, size_t *written,
-                                    bool *done)
+enum amp_err amp_http1_chunked_feed(struct amp_http1_chunked *state, const uint8_t *bytes, size_t len, uint8_t *out,
+                                    size_t max_body, size_t *consumed, size_t *written, bool *done)
 {
     enum amp_err err = AMP_OK;
     size_t at = 0;

@@ -14,8 +14,8 @@ enum amp_err amp_http1_find_line(struct amp_slice *line, const uint8_t *bytes, s
     return AMP_OK;
 }
 
-enum amp_err amp_http1_find_end(struct amp_slice *fields, const uint8_t *bytes, size_t len,
-                                struct amp_slice line, size_t *scanned)
+enum amp_err amp_http1_find_end(struct amp_slice *fields, const uint8_t *bytes, size_t len, struct amp_slice line,
+                                size_t *scanned)
 {
     size_t start = line.len + 2;
     size_t at = *scanned > start ? *scanned : start;
@@ -127,10 +127,23 @@ static const struct framing_field framing_fields[] = {
 static enum amp_err note_framing(struct amp_http1_framing *framing, const struct amp_http1_field *field)
 {
     for (size_t i = 0; i < sizeof(framing_fields) / sizeof(framing_fields[0]); i++) {
-        if (amp_slice_equal_nocase(field->name, framing_fields[i].name))
+        if (amp_name_is(field->name, framing_fields[i].name))
             return framing_fields[i].note(framing, field->value);
     }
     return AMP_OK;
+}
+
+/* Most values hold no control at all; those that do, a tab perhaps, are looked at byte by byte. */
+static bool well_formed_value(struct amp_slice value)
+{
+    struct amp_slice rest = value;
+    uint64_t word;
+    for (; rest.len >= sizeof(word); rest = amp_slice(rest.ptr + sizeof(word), rest.len - sizeof(word))) {
+        memcpy(&word, rest.ptr, sizeof(word));
+        if ((amp_word_below(word, 0x20) | amp_word_has(word, 0x7f)) != 0)
+            return amp_chars_all(value, AMP_CHAR_VALUE);
+    }
+    return amp_chars_all(rest, AMP_CHAR_VALUE);
 }
 
 /*
@@ -142,12 +155,11 @@ static bool parse_field(struct amp_http1_field *field, struct amp_slice line)
     if (!amp_slice_cut(&line, ':', &field->name))
         return false;
     field->value = amp_slice_trim(line);
-    return field->name.len != 0 && amp_chars_all(field->name, AMP_CHAR_TOKEN) &&
-           amp_chars_all(field->value, AMP_CHAR_VALUE);
+    return field->name.len != 0 && amp_chars_all(field->name, AMP_CHAR_TOKEN) && well_formed_value(field->value);
 }
 
-enum amp_err amp_http1_parse_fields(struct amp_http1_field *fields, size_t *count,
-                                    struct amp_http1_framing *framing, struct amp_slice lines)
+enum amp_err amp_http1_parse_fields(struct amp_http1_field *fields, size_t *count, struct amp_http1_framing *framing,
+                                    struct amp_slice lines)
 {
     struct amp_slice line;
     *framing = (struct amp_http1_framing){.keep_alive = true};

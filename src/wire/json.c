@@ -169,8 +169,7 @@ enum amp_err amp_json_read_object(struct amp_json *json, const struct amp_json_m
 }
 
 enum amp_err amp_json_read_array(struct amp_json *json,
-                                 enum amp_err (*read)(struct amp_json *json, size_t index, void *into),
-                                 void *into)
+                                 enum amp_err (*read)(struct amp_json *json, size_t index, void *into), void *into)
 {
     if (expect_type(json, AMP_JSON_ARRAY) != AMP_OK || amp_json_open(json) != AMP_OK)
         return json->err;

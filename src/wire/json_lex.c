@@ -29,20 +29,10 @@ void amp_json_skip_space(struct amp_json *json)
     }
 }
 
-#define EACH_BYTE(c) (0x0101010101010101U * (c))
-
-/*
- * Not zero where one of eight bytes is a control character, a quote or a backslash. (x - k) borrows into the
- * high bit of each byte below k; ~x clears it where the byte itself had it. A borrow may also mark a byte
- * above a true mark: enough for "does any", which is all that is asked.
- */
+/* Not zero where one of eight bytes is a control character, a quote or a backslash. */
 static uint64_t special_in(uint64_t word)
 {
-    uint64_t quote = word ^ EACH_BYTE('"');
-    uint64_t backslash = word ^ EACH_BYTE('\\');
-    uint64_t control = (word - EACH_BYTE(0x20)) & ~word;
-    return (control | ((quote - EACH_BYTE(1)) & ~quote) | ((backslash - EACH_BYTE(1)) & ~backslash)) &
-           EACH_BYTE(0x80);
+    return amp_word_below(word, 0x20) | amp_word_has(word, '"') | amp_word_has(word, '\\');
 }
 
 enum amp_err amp_json_take_run(struct amp_json *json, struct amp_slice *run)
@@ -62,7 +52,7 @@ enum amp_err amp_json_take_run(struct amp_json *json, struct amp_slice *run)
     json->pos = at;
     if (at < json->len && json->text[at] < 0x20)
         return amp_json_fail(json, AMP_ERR_MALFORMED_JSON);
-    if ((bits & EACH_BYTE(0x80)) != 0 && !amp_utf8_valid(*run))
+    if ((bits & AMP_EACH_BYTE(0x80)) != 0 && !amp_utf8_valid(*run))
         return amp_json_fail(json, AMP_ERR_MALFORMED_JSON);
     return AMP_OK;
 }
@@ -115,8 +105,8 @@ static bool take_code_point(struct amp_json *json, uint32_t *code)
         return false;
     if (*code < 0xd800 || *code > 0xdbff)
         return true;
-    if (!amp_json_take(json, '\\') || !amp_json_take(json, 'u') || !take_code_unit(json, &low) ||
-        low < 0xdc00 || low > 0xdfff)
+    if (!amp_json_take(json, '\\') || !amp_json_take(json, 'u') || !take_code_unit(json, &low) || low < 0xdc00 ||
+        low > 0xdfff)
         return false;
     *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
     return true;

@@ -20,8 +20,7 @@ enum amp_err amp_json_fail(struct amp_json *json, enum amp_err err);
 enum amp_err amp_json_take_run(struct amp_json *json, struct amp_slice *run) AMP_MUST_USE;
 /* Passes over the escape that begins with the backslash at the reading position; its character goes to
  * utf8[0..*len). */
-enum amp_err amp_json_take_escape(struct amp_json *json, uint8_t utf8[AMP_JSON_MAX_CHAR],
-                                  size_t *len) AMP_MUST_USE;
+enum amp_err amp_json_take_escape(struct amp_json *json, uint8_t utf8[AMP_JSON_MAX_CHAR], size_t *len) AMP_MUST_USE;
 
 /* Passes over a number (RFC 8259 section 6); *whole where it has neither fraction nor exponent. */
 enum amp_err amp_json_take_number(struct amp_json *json, struct amp_slice *text, bool *whole) AMP_MUST_USE;

@@ -59,8 +59,8 @@ static void absorb(uint64_t v[4], uint64_t word)
 void amp_json_name_start(struct amp_json_name *name, uint64_t object)
 {
     *name = (struct amp_json_name){
-        .v = {hash_key[0] ^ 0x736f6d6570736575, hash_key[1] ^ 0x646f72616e646f6d,
-              hash_key[0] ^ 0x6c7967656e657261, hash_key[1] ^ 0x7465646279746573},
+        .v = {hash_key[0] ^ 0x736f6d6570736575, hash_key[1] ^ 0x646f72616e646f6d, hash_key[0] ^ 0x6c7967656e657261,
+              hash_key[1] ^ 0x7465646279746573},
         .len = sizeof(object),
     };
     absorb(name->v, object);

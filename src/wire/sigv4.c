@@ -16,14 +16,12 @@ static bool has_prefix_nocase(struct amp_slice s, struct amp_slice prefix)
 /* What changes the meaning of a request: whoever sends it unsigned lets anybody on the way change it. */
 static bool must_be_signed(struct amp_slice name)
 {
-    return has_prefix_nocase(name, AMP_SLICE_LIT("x-amz-")) ||
-           has_prefix_nocase(name, AMP_SLICE_LIT("x-ampoule-")) ||
+    return has_prefix_nocase(name, AMP_SLICE_LIT("x-amz-")) || has_prefix_nocase(name, AMP_SLICE_LIT("x-ampoule-")) ||
            amp_slice_equal_nocase(name, AMP_SLICE_LIT("idempotency-key"));
 }
 
 /* "UNSIGNED-PAYLOAD" and "STREAMING-..." are no body's hash, so they need no words of their own. */
-static enum amp_err check_body_hash(const struct amp_http1_head *head,
-                                    const uint8_t body_sha256[AMP_SHA256_LEN])
+static enum amp_err check_body_hash(const struct amp_http1_head *head, const uint8_t body_sha256[AMP_SHA256_LEN])
 {
     struct amp_slice sent;
     if (amp_http1_single(head, "x-amz-content-sha256", &sent) != AMP_OK)
@@ -102,8 +100,8 @@ static void write_string_to_sign(struct amp_out *out, const struct amp_sigv4 *au
     amp_out_hex(out, canonical_hash, AMP_SHA256_LEN);
 }
 
-enum amp_err amp_sigv4_sign(uint8_t out[AMP_SHA256_LEN], const struct amp_key256 *day_key,
-                            const struct amp_sigv4 *auth, const uint8_t canonical_hash[AMP_SHA256_LEN])
+enum amp_err amp_sigv4_sign(uint8_t out[AMP_SHA256_LEN], const struct amp_key256 *day_key, const struct amp_sigv4 *auth,
+                            const uint8_t canonical_hash[AMP_SHA256_LEN])
 {
     uint8_t storage[MAX_STRING_TO_SIGN];
     struct amp_out text = amp_out(storage, sizeof(storage));

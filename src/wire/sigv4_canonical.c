@@ -41,8 +41,7 @@ static void write_header(struct amp_out *out, const struct amp_sigv4_names *name
 }
 
 enum amp_err amp_sigv4_canonical_request(struct amp_out *out, const struct amp_sigv4 *auth,
-                                         const struct amp_http1_head *head,
-                                         const uint8_t body_sha256[AMP_SHA256_LEN])
+                                         const struct amp_http1_head *head, const uint8_t body_sha256[AMP_SHA256_LEN])
 {
     struct amp_sigv4_names names;
     enum amp_err err = amp_sigv4_names_split(&names, auth->signed_headers);
@@ -67,8 +66,7 @@ enum amp_err amp_sigv4_canonical_request(struct amp_out *out, const struct amp_s
 }
 
 enum amp_err amp_sigv4_canonical_hash(uint8_t out[AMP_SHA256_LEN], const struct amp_sigv4 *auth,
-                                      const struct amp_http1_head *head,
-                                      const uint8_t body_sha256[AMP_SHA256_LEN])
+                                      const struct amp_http1_head *head, const uint8_t body_sha256[AMP_SHA256_LEN])
 {
     /* Written before it is read: zeroing 20 KiB first (-ftrivial-auto-var-init) would cost more than the
      * work. */

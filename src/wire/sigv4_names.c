@@ -11,20 +11,10 @@ static int compare(struct amp_slice name, struct amp_slice lower)
 {
     size_t shorter = name.len < lower.len ? name.len : lower.len;
     for (size_t i = 0; i < shorter; i++) {
-        int order = amp_char_lower(name.ptr[i]) - lower.ptr[i];
-        if (order != 0)
-            return order;
+        if (name.ptr[i] != lower.ptr[i] && amp_char_lower(name.ptr[i]) != lower.ptr[i])
+            return amp_char_lower(name.ptr[i]) - lower.ptr[i];
     }
     return (name.len > lower.len) - (name.len < lower.len);
-}
-
-static bool lower_case_name(struct amp_slice name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        if (!amp_char_is(name.ptr[i], AMP_CHAR_TOKEN) || amp_char_lower(name.ptr[i]) != name.ptr[i])
-            return false;
-    }
-    return name.len != 0;
 }
 
 enum amp_err amp_sigv4_names_split(struct amp_sigv4_names *names, struct amp_slice signed_headers)
@@ -36,7 +26,7 @@ enum amp_err amp_sigv4_names_split(struct amp_sigv4_names *names, struct amp_sli
         more = amp_slice_cut(&signed_headers, ';', &name);
         if (!more)
             name = signed_headers;
-        if (names->count == AMP_SIGV4_MAX_SIGNED || !lower_case_name(name))
+        if (names->count == AMP_SIGV4_MAX_SIGNED || name.len == 0 || !amp_chars_all(name, AMP_CHAR_LOWER_TOKEN))
             return AMP_ERR_MALFORMED_SIGNATURE;
         if (names->count != 0 && compare(name, names->names[names->count - 1]) <= 0)
             return AMP_ERR_MALFORMED_SIGNATURE;

@@ -160,8 +160,7 @@ enum amp_err amp_uri_write_query(struct amp_out *out, struct amp_slice query)
     size_t count = 0;
     while (amp_uri_next_param(&query, &name, &value)) {
         struct param param;
-        enum amp_err err =
-            count == AMP_URI_MAX_PARAMS ? AMP_ERR_URI_TOO_LONG : recode(&recoded, name, &param.name);
+        enum amp_err err = count == AMP_URI_MAX_PARAMS ? AMP_ERR_URI_TOO_LONG : recode(&recoded, name, &param.name);
         if (err == AMP_OK)
             err = recode(&recoded, value, &param.value);
         if (err != AMP_OK)

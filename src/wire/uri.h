@@ -1,8 +1,8 @@
 /*
- * Paths and queries in the canonical form of AWS Signature Version 4, and the one reading of a query that
- * goes with it.
- * "+" means itself, never a space: what is signed as %2B must not be read as something else behind the
- * signature, so whoever needs a query's values takes them from here.
+ * Paths and queries in the canonical form of AWS Signature Version 4, and the one reading of a query that goes
+ * with it. "+" means itself, never a space (RFC 3986 section 3.4; so encode botocore and the AWS SDKs): what is
+ * signed as %2B must not be read as something else behind the signature, so whoever needs a query's values
+ * takes them from here.
  */
 #ifndef AMP_WIRE_URI_H
 #define AMP_WIRE_URI_H
@@ -15,8 +15,7 @@
 
 /*
  * The next parameter of *rest, which starts as the whole query: name and value as sent, value empty where
- * there is no
- * "="; false at the end. Nothing between two "&" is no parameter.
+ * there is no "="; false at the end. Nothing between two "&" is no parameter.
  */
 bool amp_uri_next_param(struct amp_slice *rest, struct amp_slice *name, struct amp_slice *value);
 
