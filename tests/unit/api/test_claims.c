@@ -207,6 +207,10 @@ static void a_claim_is_one_principals_own(void **state)
     assert_int_equal(post("/v1/commit", body("claim", claim)), 404);
     assert_string_equal(code(), "claim_unknown");
     assert_int_equal(post("/v1/abort", body("claim", claim)), 404);
+    struct amp_principal alike = fx.shop;
+    memcpy(alike.name, "shob", 4);
+    fx.who = &alike;
+    assert_int_equal(post("/v1/commit", body("claim", claim)), 404);
     fx.who = &fx.shop;
     assert_int_equal(post("/v1/commit", body("claim", claim)), 204);
 }

@@ -1,0 +1,196 @@
+/*
+ * What a call leaves behind on the stack: nothing of card or token, whole or in part (PCI SSC FAQ 1042). Each call runs
+ * on a thread whose stack is ours to search when it is done.
+ */
+#include "fixture.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#define PAN        "4539578763621486"
+#define STACK_LEN  (1u << 20)
+#define WINDOW_LEN 8
+
+static uint8_t *stack;
+
+struct errand {
+    const char *path;
+    uint8_t *body;
+    size_t body_len;
+    int status;
+    uint8_t *told; /* the answer, in secret memory */
+    size_t told_len;
+};
+
+static void serve_errand(struct errand *errand)
+{
+    const struct amp_route *route;
+    const char *allow;
+    struct amp_api_response response;
+    struct amp_http1_head head = {.method = AMP_METHOD_POST, .field_count = 1};
+    head.fields[0] = (struct amp_http1_field){AMP_SLICE_LIT("content-type"), AMP_SLICE_LIT("application/json")};
+    if (fx.key != NULL)
+        head.fields[head.field_count++] =
+            (struct amp_http1_field){AMP_SLICE_LIT("idempotency-key"), amp_slice_str(fx.key)};
+    assert_int_equal(amp_api_route(AMP_METHOD_POST, amp_slice_str(errand->path), &route, &allow), AMP_OK);
+    struct amp_api_request request = {.route = route,
+                                      .head = &head,
+                                      .who = &fx.shop,
+                                      .body = errand->body,
+                                      .body_len = errand->body_len,
+                                      .event = {.act = route->act}};
+    amp_api_serve(fx.api, &request, &response);
+    if (response.gate != 0)
+        amp_api_settle(fx.api, &response, true);
+    errand->status = response.status;
+    errand->told_len = response.body.len;
+    errand->told = amp_secret_alloc(response.body.len + 1);
+    if (response.body.len != 0)
+        memcpy(errand->told, response.body.ptr, response.body.len);
+    amp_api_response_fini(&response);
+    amp_crypto_thread_fini();
+}
+
+static void *run_errand(void *arg)
+{
+    serve_errand(arg);
+    return NULL;
+}
+
+/* Runs one call on a stack that is clean before; `body` is taken. */
+static struct errand run(const char *path, const char *text)
+{
+    struct errand errand = {.path = path, .body_len = strlen(text)};
+    pthread_attr_t attr;
+    pthread_t thread;
+    errand.body = amp_secret_alloc(errand.body_len + 1);
+    memcpy(errand.body, text, errand.body_len);
+    memset(stack, 0, STACK_LEN);
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstack(&attr, stack, STACK_LEN), 0);
+    assert_int_equal(pthread_create(&thread, &attr, run_errand, &errand), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    (void)pthread_attr_destroy(&attr);
+    amp_secret_free(errand.body);
+    return errand;
+}
+
+static bool stack_holds(const void *secret, size_t len)
+{
+    for (size_t i = 0; i + WINDOW_LEN <= len; i++) {
+        if (memmem(stack, STACK_LEN, (const uint8_t *)secret + i, WINDOW_LEN) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void assert_no_card(void)
+{
+    assert_false(stack_holds(PAN, strlen(PAN)));
+}
+
+/* Neither its text nor its bytes: a token opens what the vault holds. */
+static void assert_no_token(const char *text)
+{
+    uint8_t bytes[AMP_TOKEN_LEN];
+    assert_int_equal(amp_token_parse(bytes, "tok_", amp_slice(text, AMP_TOKEN_TEXT_LEN)), AMP_OK);
+    assert_false(stack_holds(text + 4, AMP_TOKEN_TEXT_LEN - 4));
+    assert_false(stack_holds(bytes, sizeof bytes));
+}
+
+static void forget(struct errand *errand)
+{
+    amp_secret_free(errand->told);
+    errand->told = NULL;
+}
+
+#define PAN_CARD "{\"number\":\"" PAN "\",\"exp_month\":12,\"exp_year\":2030,\"cvc\":\"123\",\"name\":\"J DOE\"}"
+
+static void no_call_leaves_card_or_token_on_the_stack(void **state)
+{
+    static const char *const orders[] = {
+        "{\"card\":" PAN_CARD ",\"ttl_ms\":10000}",
+        "{\"data\":{\"pan\":\"" PAN "\"}}",
+        "{\"card\":" PAN_CARD ",\"ttl_ms\":0}",
+        "{\"card\":" PAN_CARD ",\"metadata\":{\"pan\":\"\\u0034539578763621486\"}}",
+    };
+    static const char *const keys[] = {NULL, "key"};
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t k = 0; k < 2; k++) {
+            char text[128] = {0};
+            fx.key = keys[k];
+            struct errand made = run("/v1/tokens", orders[i]);
+            fx.key = NULL;
+            assert_no_card();
+            if (made.status != 201) {
+                forget(&made);
+                continue;
+            }
+            (void)snprintf(text, sizeof text, "{\"token\":\"%.47s\"}", (const char *)made.told + 10);
+            assert_no_token((const char *)made.told + 10);
+            forget(&made);
+            static const char *const uses[] = {"/v1/inspect", "/v1/redeem", "/v1/redeem"};
+            for (size_t u = 0; u < 3; u++) {
+                struct errand used = run(uses[u], text);
+                assert_int_equal(used.status, u < 2 ? 200 : 410);
+                assert_no_token(text + 10);
+                assert_no_card();
+                forget(&used);
+            }
+            amp_clock_fake_advance(&fx.hands, 10000); /* so that the next one with this key is new */
+        }
+    }
+    struct errand batch = run("/v1/tokens/batch", "{\"items\":[{\"card\":" PAN_CARD "},{\"data\":\"" PAN "\"}]}");
+    assert_int_equal(batch.status, 200);
+    assert_no_card();
+    forget(&batch);
+}
+
+static void *leave_it_lying(void *arg)
+{
+    volatile char lying[64];
+    for (size_t i = 0; i < sizeof PAN; i++)
+        lying[i] = ((const char *)arg)[i];
+    return lying[0] != '\0' ? arg : NULL;
+}
+
+static void the_search_finds_what_lies_there(void **state)
+{
+    static char pan[] = PAN;
+    pthread_attr_t attr;
+    pthread_t thread;
+    memset(stack, 0, STACK_LEN);
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstack(&attr, stack, STACK_LEN), 0);
+    assert_int_equal(pthread_create(&thread, &attr, leave_it_lying, pan), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    (void)pthread_attr_destroy(&attr);
+    assert_true(stack_holds(PAN, strlen(PAN)));
+}
+
+static int group_setup(void **state)
+{
+    stack = aligned_alloc(4096, STACK_LEN);
+    return stack != NULL ? fixture_group_setup(state) : -1;
+}
+
+static int group_teardown(void **state)
+{
+    free(stack);
+    return fixture_group_teardown(state);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    print_message("skipped: a sanitizer keeps stacks of its own\n");
+    return 77;
+#endif
+    const struct CMUnitTest tests[] = {
+        T(the_search_finds_what_lies_there),
+        T(no_call_leaves_card_or_token_on_the_stack),
+    };
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
