@@ -107,7 +107,7 @@ enum amp_err amp_http1_parse_head(struct amp_http1_head *head, const uint8_t *by
     enum amp_err err = amp_http1_find_line(&line, bytes, len, MAX_REQUEST_LINE);
     if (err != AMP_OK)
         return err;
-    bool judged = *scanned > line.len; /* an earlier call saw the whole line */
+    bool judged = *scanned != 0; /* by an earlier call, which went on to look for the end */
     if (!judged && (err = parse_request_line(head, line)) != AMP_OK)
         return err;
     if ((err = amp_http1_find_end(&fields, bytes, len, line, scanned)) != AMP_OK)

@@ -23,6 +23,7 @@ static const struct row rows[] = {
     {"plus", "+1\r\nx\r\n0\r\n\r\n", NULL},
     {"minus", "-1\r\nx\r\n0\r\n\r\n", NULL},
     {"0x", "0x1\r\nx\r\n0\r\n\r\n", NULL},
+    {"no size of the last chunk", "\r\n\r\n", NULL},
     {"no size", "\r\nx\r\n0\r\n\r\n", NULL},
     {"bare LF behind the size", "1\nx\r\n0\r\n\r\n", NULL},
     {"bare CR behind the size", "1\rx\r\n0\r\n\r\n", NULL},

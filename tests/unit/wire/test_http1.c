@@ -68,6 +68,22 @@ static const struct row rows[] = {
     ROW("NUL in a value", "GET / HTTP/1.1\r\n" HOST "X: a\0b\r\n\r\n", ERR_MALFORMED_REQUEST),
     ROW("control in a value", "GET / HTTP/1.1\r\n" HOST "X: a\x01\r\n\r\n", ERR_MALFORMED_REQUEST),
     ROW("DEL in a value", "GET / HTTP/1.1\r\n" HOST "X: a\x7f\r\n\r\n", ERR_MALFORMED_REQUEST),
+    ROW("DEL in a long value",
+        "GET / HTTP/1.1\r\n" HOST "X: 0123\x7f"
+        "56789abcdef\r\n\r\n",
+        ERR_MALFORMED_REQUEST),
+    ROW("NUL in a long value",
+        "GET / HTTP/1.1\r\n" HOST "X: 0123\0"
+        "56789abcdef\r\n\r\n",
+        ERR_MALFORMED_REQUEST),
+    ROW("tab and obs-text in a long value",
+        "GET / HTTP/1.1\r\n" HOST "X: 0123\t56789\xff"
+        "bcdef\r\n\r\n",
+        OK),
+    ROW("tab and control in a long value",
+        "GET / HTTP/1.1\r\n" HOST "X: 0123\t56789\x1f"
+        "bcdef\r\n\r\n",
+        ERR_MALFORMED_REQUEST),
     ROW("NUL in a name", "GET / HTTP/1.1\r\n" HOST "X\0: a\r\n\r\n", ERR_MALFORMED_REQUEST),
     ROW("obs-fold", "GET / HTTP/1.1\r\n" HOST "X: a\r\n b\r\n\r\n", ERR_MALFORMED_REQUEST),
     ROW("obs-fold by a tab", "GET / HTTP/1.1\r\n" HOST "X: a\r\n\tb\r\n\r\n", ERR_MALFORMED_REQUEST),

@@ -137,6 +137,8 @@ static const struct row rows[] = {
     NO("\"\xf4\x90\x80\x80\""),
     NO("\"\xff\""),
     NO("\"12345678\xff\""),
+    NO("\"1234\xff"
+       "6789abcdefgh\""),
 
     /* arrays */
     GOOD("[]"),
@@ -145,6 +147,8 @@ static const struct row rows[] = {
     GOOD("[1,2]"),
     GOOD(" [ 1 , \"a\" , [ ] , { } , null ] "),
     GOOD(DEEP16 SHALLOW16),
+    GOOD("[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[]]"),
+    GOOD("[{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}]"),
     BAD(DEEP16 "[]" SHALLOW16, JSON_TOO_DEEP),
     BAD(DEEP16 "{}" SHALLOW16, JSON_TOO_DEEP),
     NO("["),
