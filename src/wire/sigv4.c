@@ -56,7 +56,7 @@ enum amp_err amp_sigv4_check_coverage(const struct amp_sigv4 *auth, const struct
 /* One step of the key's derivation. `out` may be the key's own storage. */
 static enum amp_err derive(struct amp_key256 *out, struct amp_slice key, struct amp_slice text)
 {
-    struct amp_key256 next;
+    struct amp_key256 next = {{0}};
     enum amp_err err = amp_hmac_sha256(next.bytes, key, &text, 1);
     if (err == AMP_OK)
         *out = next;
