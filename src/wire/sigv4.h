@@ -40,7 +40,10 @@ enum amp_err amp_sigv4_parse(struct amp_sigv4 *auth, const struct amp_http1_head
 enum amp_err amp_sigv4_check_coverage(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
                                       const uint8_t body_sha256[AMP_SHA256_LEN]) AMP_MUST_USE;
 
-/* SHA-256 of the canonical request, hashed piecewise: nothing is allocated, the body is seen only as its hash. */
+/*
+ * SHA-256 of the canonical request: nothing is allocated, the body is seen only as its hash. AMP_ERR_MALFORMED_SIGNATURE
+ * where a signed name is absent, AMP_ERR_URI_TOO_LONG where the query has more than AMP_URI_MAX_PARAMS parameters.
+ */
 enum amp_err amp_sigv4_canonical_hash(uint8_t out[AMP_SHA256_LEN], const struct amp_sigv4 *auth,
                                       const struct amp_http1_head *head,
                                       const uint8_t body_sha256[AMP_SHA256_LEN]) AMP_MUST_USE;
@@ -60,7 +63,7 @@ enum amp_err amp_sigv4_sign(uint8_t out[AMP_SHA256_LEN], const struct amp_key256
 
 /*
  * canonical_hash, sign and compare in constant time: AMP_OK or AMP_ERR_SIGNATURE_MISMATCH (AMP_ERR_CRYPTO where it
- * could not be checked).
+ * could not be checked, or what canonical_hash refused).
  */
 enum amp_err amp_sigv4_verify(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
                               const uint8_t body_sha256[AMP_SHA256_LEN], const struct amp_key256 *day_key) AMP_MUST_USE;
