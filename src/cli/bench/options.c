@@ -135,6 +135,8 @@ static int start(struct cli *cli, const struct given *given)
         plan.fill = default_fill(&plan);
     if (plan.ttl_ms == 0)
         plan.ttl_ms = plan.fill > 0 ? LONG_TTL_MS : DEFAULT_TTL_MS;
+    if (amp_client_runtime_start() != AMP_OK)
+        return cli_fail(cli, CLI_REFUSED, "crypto", "the cryptographic library cannot be started");
     if (plan.is_unsigned && cli->connection.url == NULL)
         return cli_usage(cli, "where is the server? Set AMPOULE_URL or give --url https://HOST:PORT");
     if (!plan.is_unsigned) {
@@ -144,8 +146,6 @@ static int start(struct cli *cli, const struct given *given)
     }
     if (amp_client_url_parse(&plan.url, cli->connection.url) != AMP_OK)
         return cli_usage(cli, "--url is https://HOST[:PORT]");
-    if (amp_client_runtime_start() != AMP_OK)
-        return cli_fail(cli, CLI_REFUSED, "crypto", "the cryptographic library cannot be started");
     if (bench_tls_new(&plan.tls, &cli->connection, plan.insecure, tls_version) != AMP_OK)
         return cli_usage(cli, "the CA file cannot be read, or holds no certificate (--ca, AMPOULE_CA)");
     const int code = bench_run(cli, &plan, given->phase_fd == UINT64_MAX ? -1 : (int)given->phase_fd, given->svg);

@@ -1,0 +1,91 @@
+#include "client/fault.h"
+
+#include "base/text.h"
+#include "client/path.h"
+
+static const char *const status_names[] = {
+    [AMP_CLIENT_OK] = "ok",
+    [AMP_CLIENT_REFUSED] = "refused",
+    [AMP_CLIENT_USAGE] = "usage",
+    [AMP_CLIENT_UNREACHABLE] = "unreachable",
+    [AMP_CLIENT_TLS] = "tls",
+    [AMP_CLIENT_TIMEOUT] = "timeout",
+    [AMP_CLIENT_PROTOCOL] = "protocol",
+    [AMP_CLIENT_MEMORY] = "out_of_memory",
+};
+
+const char *amp_client_status_name(enum amp_client_status status)
+{
+    const size_t count = sizeof status_names / sizeof status_names[0];
+    return (size_t)status < count ? status_names[status] : "unknown";
+}
+
+void amp_client_fault_clear(struct amp_client_fault *fault)
+{
+    *fault = (struct amp_client_fault){.error = {.status = AMP_CLIENT_OK}};
+    fault->error.code = fault->code;
+    fault->error.message = fault->message;
+    fault->error.reason = fault->reason;
+    fault->error.request_id = fault->request_id;
+}
+
+static void append_text(char *to, size_t cap, const char *text)
+{
+    const size_t len = strlen(to);
+    const size_t room = cap - 1 - len;
+    const size_t take = strlen(text) < room ? strlen(text) : room;
+    memcpy(to + len, text, take);
+    to[len + take] = '\0';
+}
+
+enum amp_client_status amp_client_fault_set(struct amp_client_fault *fault, enum amp_client_status status,
+                                            const char *code, const char *const *message)
+{
+    amp_client_fault_clear(fault);
+    fault->error.status = status;
+    append_text(fault->code, sizeof fault->code, code);
+    for (; *message != NULL; message++)
+        append_text(fault->message, sizeof fault->message, *message);
+    return status;
+}
+
+/* Takes a string of the problem document. What a server says may reach a terminal: visible ASCII and blanks alone. */
+static void take_text(char *to, size_t cap, struct amp_slice json, const char *path)
+{
+    struct amp_slice text;
+    if (!amp_client_path_find(json, path, &text) || text.len < 2 || text.ptr[0] != '"')
+        return;
+    size_t len = 0;
+    for (size_t i = 1; i + 1 < text.len && len + 1 < cap; i++) {
+        const uint8_t c = text.ptr[i];
+        if (c >= 0x20 && c < 0x7f && c != '\\')
+            to[len++] = (char)c;
+    }
+    to[len] = '\0';
+}
+
+enum amp_client_status amp_client_fault_refused(struct amp_client_fault *fault, int http_status, struct amp_slice body,
+                                                uint32_t retry_after_s)
+{
+    amp_client_fault_clear(fault);
+    fault->error.status = AMP_CLIENT_REFUSED;
+    fault->error.http_status = http_status;
+    fault->error.retry_after_s = retry_after_s;
+    if (amp_client_path_valid(body)) {
+        take_text(fault->code, sizeof fault->code, body, "code");
+        take_text(fault->message, sizeof fault->message, body, "detail");
+        if (fault->message[0] == '\0')
+            take_text(fault->message, sizeof fault->message, body, "title");
+        take_text(fault->reason, sizeof fault->reason, body, "reason");
+        take_text(fault->request_id, sizeof fault->request_id, body, "request_id");
+    }
+    if (fault->code[0] == '\0') {
+        append_text(fault->code, sizeof fault->code, "http_");
+        const char digits[4] = {(char)('0' + http_status / 100 % 10), (char)('0' + http_status / 10 % 10),
+                                (char)('0' + http_status % 10), '\0'};
+        append_text(fault->code, sizeof fault->code, digits);
+    }
+    if (fault->message[0] == '\0')
+        append_text(fault->message, sizeof fault->message, "The server refused the request and did not say why.");
+    return AMP_CLIENT_REFUSED;
+}
