@@ -99,7 +99,7 @@ void amp_answer_refuse(struct amp_api *api, const struct amp_event *event, enum 
     *response = (struct amp_api_response){
         .status = amp_err_status(err),
         .err = err,
-        .retry_after_s = retry_after_s != 0 ? retry_after_s : (uint32_t)amp_problem_retry_after_s(err),
+        .retry_after_s = retry_after_s != 0 ? retry_after_s : amp_problem_retry_after_s(err),
         .allow = allow,
     };
     if (amp_secret_buf_reserve(&response->body, PROBLEM_MAX) != AMP_OK)
@@ -108,7 +108,7 @@ void amp_answer_refuse(struct amp_api *api, const struct amp_event *event, enum 
     for (size_t i = 0; i < sizeof id; i++)
         id[i] = (uint8_t)(event->request_id >> (56 - 8 * i));
     amp_hex_encode(request_id, id, sizeof id);
-    amp_problem_write(&out, err, reason, amp_slice(request_id, sizeof request_id));
+    amp_problem_write(&out, err, reason, response->retry_after_s, amp_slice(request_id, sizeof request_id));
     response->body.len = out.len;
     response->content_type = "application/problem+json";
 }

@@ -11,11 +11,9 @@
 #define KEEPER_WAIT_MS 5000
 #define LOG_WAIT_MS    10000
 
-static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange,
-                  const struct amp_net_request *request);
+static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request);
 
-static void send_answer(struct amp_net_exchange *exchange, uint64_t request_id,
-                        struct amp_api_response *response)
+static void send_answer(struct amp_net_exchange *exchange, uint64_t request_id, struct amp_api_response *response)
 {
     struct amp_net_response answer = {
         .status = response->status,
@@ -41,9 +39,8 @@ static struct amp_event event_of(struct amp_worker *worker, enum amp_act act, st
     };
 }
 
-static void refuse(struct amp_worker *worker, struct amp_net_exchange *exchange,
-                   const struct amp_net_request *request, enum amp_act act, enum amp_err err,
-                   const struct amp_auth_result *auth)
+static void refuse(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request,
+                   enum amp_act act, enum amp_err err, const struct amp_auth_result *auth, const char *allow)
 {
     struct amp_api_response response;
     struct amp_event event = event_of(worker, act, request->source, request->request_id);
@@ -52,7 +49,7 @@ static void refuse(struct amp_worker *worker, struct amp_net_exchange *exchange,
         event.who = auth->claimed_id;
         event.who_unverified = true;
     }
-    amp_api_refuse(worker->api, &event, err, NULL, auth->retry_after_s, &response);
+    amp_api_refuse(worker->api, &event, err, allow, auth->retry_after_s, &response);
     send_answer(exchange, request->request_id, &response);
 }
 
@@ -80,7 +77,7 @@ static void park_for_keeper(struct amp_worker *worker, struct amp_net_exchange *
     struct waiting *waiting = malloc(sizeof *waiting);
 
     if (waiting == NULL) {
-        refuse(worker, exchange, request, act, AMP_ERR_OUT_OF_MEMORY, &(struct amp_auth_result){0});
+        refuse(worker, exchange, request, act, AMP_ERR_OUT_OF_MEMORY, &(struct amp_auth_result){0}, NULL);
         return;
     }
     *waiting = (struct waiting){
@@ -93,9 +90,8 @@ static void park_for_keeper(struct amp_worker *worker, struct amp_net_exchange *
 }
 
 /* A verified request, or one to an open endpoint: act and answer. */
-static void act(struct amp_worker *worker, struct amp_net_exchange *exchange,
-                const struct amp_net_request *request, const struct amp_route *route,
-                const struct amp_principal *who)
+static void act(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request,
+                const struct amp_route *route, const struct amp_principal *who)
 {
     struct amp_api_response response;
     struct amp_api_request call = {
@@ -117,8 +113,7 @@ static void act(struct amp_worker *worker, struct amp_net_exchange *exchange,
         send_answer(exchange, request->request_id, &response);
 }
 
-static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange,
-                  const struct amp_net_request *request)
+static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request)
 {
     const struct amp_route *route = NULL;
     const char *allow = NULL;
@@ -126,7 +121,7 @@ static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange,
     enum amp_err err = amp_api_route(request->head->method, request->head->path, &route, &allow);
 
     if (err != AMP_OK) {
-        refuse(worker, exchange, request, AMP_ACT_REQUEST, err, &result);
+        refuse(worker, exchange, request, AMP_ACT_REQUEST, err, &result, allow);
         return;
     }
     if (route->open) {
@@ -134,7 +129,7 @@ static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange,
         return;
     }
     if (!amp_recorder_ready(worker->recorder)) {
-        refuse(worker, exchange, request, route->act, AMP_ERR_AUDIT_UNAVAILABLE, &result);
+        refuse(worker, exchange, request, route->act, AMP_ERR_AUDIT_UNAVAILABLE, &result, NULL);
         return;
     }
     err = amp_auth_check(worker->auth,
@@ -148,7 +143,7 @@ static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange,
     else if (err == AMP_ERR_AGAIN)
         park_for_keeper(worker, exchange, request, route->act, result.ask);
     else
-        refuse(worker, exchange, request, route->act, err, &result);
+        refuse(worker, exchange, request, route->act, err, &result, NULL);
 }
 
 static enum amp_err on_head(void *ctx, const struct amp_http1_head *head, size_t *max_body)
@@ -187,8 +182,7 @@ static void on_refused(void *ctx, enum amp_err err, struct amp_slice source, uin
 
 struct amp_net_handler amp_front_handler(struct amp_worker *worker)
 {
-    return (struct amp_net_handler){
-        .ctx = worker, .head = on_head, .request = on_request, .refused = on_refused};
+    return (struct amp_net_handler){.ctx = worker, .head = on_head, .request = on_request, .refused = on_refused};
 }
 
 void amp_front_answered(struct amp_worker *worker, uint64_t ask)
@@ -239,11 +233,10 @@ void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms, bool all)
         STAILQ_REMOVE_HEAD(&worker->gated, next);
         release(worker, gated, false);
     }
-    while ((waiting = STAILQ_FIRST(&worker->waiting)) != NULL &&
-           (all || waiting->until_mono_ms <= now_mono_ms)) {
+    while ((waiting = STAILQ_FIRST(&worker->waiting)) != NULL && (all || waiting->until_mono_ms <= now_mono_ms)) {
         STAILQ_REMOVE_HEAD(&worker->waiting, next);
         refuse(worker, waiting->exchange, &waiting->request, AMP_ACT_REQUEST, AMP_ERR_KEEPER_UNAVAILABLE,
-               &(struct amp_auth_result){0});
+               &(struct amp_auth_result){0}, NULL);
         free(waiting);
     }
 }

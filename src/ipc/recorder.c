@@ -11,7 +11,8 @@
 
 #include "base/log.h"
 
-enum { WAITING_MAX = 4 << 20, WAITING_FIRST = 64 << 10, HEADER_LEN = 8 + 1 };
+/* A request that was let in may record up to a batch of events: work is refused while there is room for those yet. */
+enum { WAITING_MAX = 4 << 20, WAITING_READY = WAITING_MAX - (256 << 10), WAITING_FIRST = 64 << 10, HEADER_LEN = 8 + 1 };
 
 struct amp_recorder {
     struct event_base *base;
@@ -77,7 +78,8 @@ void amp_recorder_on_violation(struct amp_recorder *recorder, void (*violated)(v
 
 bool amp_recorder_ready(const struct amp_recorder *recorder)
 {
-    return recorder->link != NULL && recorder->answered && recorder->writable;
+    return recorder->link != NULL && recorder->answered && recorder->writable &&
+           recorder->end - recorder->start < WAITING_READY;
 }
 
 bool amp_recorder_idle(const struct amp_recorder *recorder)

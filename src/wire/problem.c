@@ -8,7 +8,7 @@ static enum amp_err public_error(enum amp_err err)
     return amp_err_status(err) == 500 ? AMP_ERR_INTERNAL : err;
 }
 
-int amp_problem_retry_after_s(enum amp_err err)
+uint32_t amp_problem_retry_after_s(enum amp_err err)
 {
     int status = amp_err_status(err);
     return status == 429 || status == 503 ? 1 : 0;
@@ -23,11 +23,11 @@ static void write_title(struct amp_out *out, const char *code)
         amp_out_byte(out, *c == '_' ? ' ' : (uint8_t)*c);
 }
 
-void amp_problem_write(struct amp_out *out, enum amp_err err, const char *reason, struct amp_slice request_id)
+void amp_problem_write(struct amp_out *out, enum amp_err err, const char *reason, uint32_t retry_after_s,
+                       struct amp_slice request_id)
 {
     enum amp_err shown = public_error(err);
     const char *code = amp_err_code(shown);
-    int retry_after_s = amp_problem_retry_after_s(shown);
     amp_out_str(out, "{\"type\":\"urn:ampoule:problem:");
     amp_out_str(out, code);
     amp_out_str(out, "\",\"title\":\"");
@@ -46,7 +46,7 @@ void amp_problem_write(struct amp_out *out, enum amp_err err, const char *reason
     }
     if (retry_after_s != 0) {
         amp_out_str(out, ",\"retry_after\":");
-        amp_out_i64(out, retry_after_s);
+        amp_out_u64(out, retry_after_s);
     }
     amp_out_byte(out, '}');
 }

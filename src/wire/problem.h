@@ -5,11 +5,12 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-/* `reason`: why a thing is gone ("used", "expired", "revoked"), or NULL. `request_id`: 16 hex characters. Nothing of the
- * request is ever repeated. */
-void amp_problem_write(struct amp_out *out, enum amp_err err, const char *reason, struct amp_slice request_id);
+/* `reason`: why a thing is gone ("used", "expired", "revoked"), or NULL. `request_id`: 16 hex characters. Nothing of
+ * the request is ever repeated. */
+void amp_problem_write(struct amp_out *out, enum amp_err err, const char *reason, uint32_t retry_after_s,
+                       struct amp_slice request_id);
 
 /* What Retry-After and `retry_after` say, in seconds; 0 where the error is not one of waiting. */
-int amp_problem_retry_after_s(enum amp_err err);
+uint32_t amp_problem_retry_after_s(enum amp_err err);
 
 #endif

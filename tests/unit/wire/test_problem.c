@@ -9,7 +9,7 @@
 static struct amp_slice write_problem(enum amp_err err, const char *reason, uint8_t *text, size_t cap)
 {
     struct amp_out out = amp_out(text, cap);
-    amp_problem_write(&out, err, reason, amp_slice_str(ID));
+    amp_problem_write(&out, err, reason, amp_problem_retry_after_s(err), amp_slice_str(ID));
     assert_false(out.overflow);
     return amp_out_done(&out);
 }
