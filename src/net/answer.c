@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 
-#define HEAD_MAX 512 /* of all but what the response brings along */
+#define HEAD_MAX           512 /* of all but what the response brings along */
 #define LITERAL(out, text) amp_out_bytes(out, text, sizeof(text) - 1)
 
 static const struct {

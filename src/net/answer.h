@@ -8,7 +8,7 @@
 
 /* The Date field (RFC 9110 section 6.6.1), written anew only when the second has changed. */
 struct amp_net_date {
-    int64_t unix_s; /* -1 at first */
+    int64_t unix_s;                   /* -1 at first */
     char field[AMP_NET_DATE_LEN + 1]; /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 };
 void amp_net_date_set(struct amp_net_date *date, int64_t unix_ms);

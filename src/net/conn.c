@@ -90,8 +90,8 @@ static bool make_room(struct amp_net_conn *conn)
         return true;
     if (conn->exchange != NULL)
         return false;
-    enum amp_err err = in->buf.ptr == NULL ? amp_net_window_open(&conn->net->spares, in)
-                                           : amp_net_window_reserve(in, 1);
+    enum amp_err err =
+        in->buf.ptr == NULL ? amp_net_window_open(&conn->net->spares, in) : amp_net_window_reserve(in, 1);
     if (err != AMP_OK)
         amp_net_conn_refuse(conn, err);
     return err == AMP_OK;
@@ -157,7 +157,7 @@ static void converse(struct amp_net_conn *conn)
         if (conn->closing || conn->broken || (reads > 0 && SSL_has_pending(conn->ssl) == 0))
             break;
         if (reads == READS_PER_TURN) {
-            amp_net_conn_wake(conn);
+            conn->resumes = true;
             break;
         }
         if (!receive(conn))
@@ -197,11 +197,6 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     drive(arg);
 }
 
-void amp_net_conn_wake(struct amp_net_conn *conn)
-{
-    event_active(&conn->read_event, EV_READ, 1);
-}
-
 static void want(struct event *event, bool *added, bool wanted)
 {
     if (*added == wanted)
@@ -220,6 +215,17 @@ static void watch(struct amp_net_conn *conn)
     bool full = conn->exchange != NULL && amp_net_window_room(&conn->in) == 0;
     want(&conn->read_event, &conn->reading, conn->phase == AMP_NET_LINGER || !(unsent || full));
     want(&conn->write_event, &conn->writing, unsent || conn->tls_waits_to_write);
+}
+
+/*
+ * Behind watch, and never for an event that is not added: libevent does not add what is active. Where reading has
+ * stopped, what starts it again comes back to everything else as well.
+ */
+static void resume(struct amp_net_conn *conn)
+{
+    if (conn->resumes && conn->reading)
+        event_active(&conn->read_event, EV_READ, 1);
+    conn->resumes = false;
 }
 
 static void say_farewell(struct amp_net_conn *conn)
@@ -282,6 +288,20 @@ static void settle_windows(struct amp_net_conn *conn)
         amp_net_window_tighten(spares, &conn->in);
 }
 
+void amp_net_conn_rest(struct amp_net_conn *conn)
+{
+    (void)SSL_free_buffers(conn->ssl);
+    amp_net_phase_enter(conn, AMP_NET_DORMANT, false);
+}
+
+/* The longest idle make room for those that are busy. */
+static void rest_beyond_max(struct amp_net *net)
+{
+    struct amp_net_queue *idle = &net->queues[AMP_NET_IDLE];
+    if (idle->count > AMP_NET_IDLE_MAX)
+        amp_net_conn_rest(idle->first);
+}
+
 void amp_net_conn_settle(struct amp_net_conn *conn)
 {
     if (conn->broken) {
@@ -301,13 +321,9 @@ void amp_net_conn_settle(struct amp_net_conn *conn)
         amp_net_phase_enter(conn, next, conn->answered);
         conn->answered = false;
         watch(conn);
+        resume(conn);
+        rest_beyond_max(conn->net);
     }
-}
-
-void amp_net_conn_rest(struct amp_net_conn *conn)
-{
-    (void)SSL_free_buffers(conn->ssl);
-    amp_net_phase_enter(conn, AMP_NET_DORMANT, false);
 }
 
 static void disconnect(struct amp_net_conn *conn)

@@ -26,12 +26,13 @@ enum amp_net_phase {
     AMP_NET_BODY,
     AMP_NET_ANSWER, /* for the handler */
     AMP_NET_WRITE,  /* for the peer to take an answer */
-    AMP_NET_LINGER, /* for the peer to close, lest what it still sends resets the connection before it read the answer */
+    AMP_NET_LINGER, /* for the peer to close: what it still sends would reset the connection under our last answer */
     AMP_NET_PHASE_COUNT_
 };
 
 struct amp_net_queue {
     struct amp_net_conn *first, *last;
+    size_t count;
 };
 
 struct amp_net_exchange {
@@ -48,15 +49,16 @@ struct amp_net_conn {
     enum amp_net_phase phase;
     int64_t since_ms; /* when it entered the phase */
 
-    int fd; /* -1: closed, and kept only for its exchange */
-    bool driving;    /* drive is on the stack: who else ends the connection leaves the freeing to it */
-    bool closing;    /* no more is served; ends when `out` was sent */
-    bool broken;     /* ends now */
-    bool peer_ended; /* the peer has said all it will say */
-    bool reading;    /* read_event is added */
-    bool writing;    /* write_event is added */
+    int fd;                  /* -1: closed, and kept only for its exchange */
+    bool driving;            /* drive is on the stack: who else ends the connection leaves the freeing to it */
+    bool closing;            /* no more is served; ends when `out` was sent */
+    bool broken;             /* ends now */
+    bool peer_ended;         /* the peer has said all it will say */
+    bool reading;            /* read_event is added */
+    bool writing;            /* write_event is added */
     bool tls_waits_to_write; /* a read needs to write first (TLS 1.3 KeyUpdate) */
-    bool answered;   /* since the last settling */
+    bool answered;           /* since the last settling */
+    bool resumes;            /* the loop shall come back to it although nothing may arrive */
     SSL *ssl;
     struct event read_event, write_event;
     size_t linger_left; /* bytes that will still be discarded */
@@ -78,6 +80,7 @@ struct amp_net_conn {
 };
 
 #define AMP_NET_SPARE_EXCHANGES_MAX 64
+#define AMP_NET_IDLE_MAX            256 /* TLS's buffers take 33 KiB a connection: more would be a way to eat memory */
 
 struct amp_net {
     struct event_base *base;
@@ -110,7 +113,8 @@ void amp_net_sweep(struct amp_net *net);
 /* conn.c */
 /* Takes `fd`. */
 enum amp_err amp_net_conn_new(struct amp_net *net, int fd, const struct amp_net_source *source) AMP_MUST_USE;
-/* Sends what there is to send. True where nothing is left to send; false where the peer must take some first, or gone. */
+/* Sends what there is to send. True where nothing is left to send; false where the peer must take some first, or gone.
+ */
 bool amp_net_conn_send(struct amp_net_conn *conn);
 /* Decides, after anything happened, what the connection waits for. It may be freed behind this call. */
 void amp_net_conn_settle(struct amp_net_conn *conn);
@@ -120,8 +124,6 @@ void amp_net_conn_close(struct amp_net_conn *conn);
 void amp_net_conn_part(struct amp_net_conn *conn);
 /* Tells the handler of a connection that broke, and has it ended by the next settling. */
 void amp_net_conn_break(struct amp_net_conn *conn);
-/* Lets the loop come back to it although nothing may arrive. */
-void amp_net_conn_wake(struct amp_net_conn *conn);
 /* For one that is idle: has TLS give its buffers back. */
 void amp_net_conn_rest(struct amp_net_conn *conn);
 

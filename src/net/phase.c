@@ -42,6 +42,7 @@ void amp_net_phase_leave(struct amp_net_conn *conn)
         conn->next->prev = conn->prev;
     else
         queue->last = conn->prev;
+    queue->count--;
 }
 
 static void append(struct amp_net_conn *conn)
@@ -54,6 +55,7 @@ static void append(struct amp_net_conn *conn)
     else
         queue->first = conn;
     queue->last = conn;
+    queue->count++;
 }
 
 void amp_net_phase_enter(struct amp_net_conn *conn, enum amp_net_phase phase, bool anew)

@@ -174,8 +174,8 @@ static bool decode_body(struct amp_net_conn *conn)
     uint8_t *encoded = amp_net_window_ptr(in) + conn->head_len + conn->body_len;
     size_t len = amp_net_window_len(in) - conn->head_len - conn->body_len, consumed, written;
     bool done;
-    enum amp_err err = amp_http1_chunked_feed(&conn->chunked, encoded, len, encoded, conn->max_body, &consumed,
-                                              &written, &done);
+    enum amp_err err =
+        amp_http1_chunked_feed(&conn->chunked, encoded, len, encoded, conn->max_body, &consumed, &written, &done);
     if (err != AMP_OK) {
         amp_net_conn_refuse(conn, err);
         return false;
@@ -236,7 +236,8 @@ void amp_net_conn_serve(struct amp_net_conn *conn)
         continue;
 }
 
-/* The exchange of a connection that was closed, or that the peer or a deadline has ended: nobody waits for an answer. */
+/* The exchange of a connection that was closed, or that the peer or a deadline has ended: nobody waits for an answer.
+ */
 static void drop(struct amp_net_conn *conn)
 {
     consume_request(conn, amp_net_window_len(&conn->in));
@@ -265,8 +266,7 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
     conn->net->now_ms = amp_clock_mono_ms(&conn->net->clock);
     (void)amp_net_conn_send(conn);
     bool stands = !conn->broken;
-    if (stands && !conn->closing && (amp_net_window_len(&conn->in) > 0 || SSL_has_pending(conn->ssl) == 1))
-        amp_net_conn_wake(conn);
+    conn->resumes = stands && (amp_net_window_len(&conn->in) > 0 || SSL_has_pending(conn->ssl) == 1);
     amp_net_conn_settle(conn);
     return stands;
 }

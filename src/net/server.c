@@ -176,8 +176,12 @@ enum amp_err amp_net_new(struct amp_net **out, struct event_base *base, struct a
         (void)close(listen_fd);
         return AMP_ERR_OUT_OF_MEMORY;
     }
-    *net = (struct amp_net){.base = base, .clock = clock, .tls = amp_tls_ref(tls), .limits = *limits,
-                            .handler = *handler, .date = {.unix_s = -1}};
+    *net = (struct amp_net){.base = base,
+                            .clock = clock,
+                            .tls = amp_tls_ref(tls),
+                            .limits = *limits,
+                            .handler = *handler,
+                            .date = {.unix_s = -1}};
     enum amp_err err = start_events(net, listen_fd);
     if (err == AMP_OK)
         err = amp_random(&net->next_request, sizeof(net->next_request));

@@ -98,8 +98,7 @@ static enum amp_err use_key(SSL_CTX *context, BIO *pem)
 /* A root to trust, and its name for the list that clients choose their certificate by. */
 static bool trust(SSL_CTX *context, X509 *root)
 {
-    return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), root) == 1 &&
-           SSL_CTX_add_client_CA(context, root) == 1;
+    return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), root) == 1 && SSL_CTX_add_client_CA(context, root) == 1;
 }
 
 static enum amp_err use_client_roots(SSL_CTX *context, BIO *pem)
@@ -172,8 +171,8 @@ static void set_reading_and_writing(SSL_CTX *context)
 {
     SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                  SSL_MODE_NO_AUTO_CHAIN);
+    SSL_CTX_set_mode(context,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
 }
 
 static enum amp_err set_identity(SSL_CTX *context, const struct amp_tls_config *config)

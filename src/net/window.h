@@ -9,7 +9,7 @@
 #include "secret/secret.h"
 
 #define AMP_NET_SPARE_BYTES 8192
-#define AMP_NET_SPARES_MAX 32
+#define AMP_NET_SPARES_MAX  32
 
 /* Storage of AMP_NET_SPARE_BYTES each, wiped, ready to be lent; the one given back last is lent first (it is warm). */
 struct amp_net_spares {

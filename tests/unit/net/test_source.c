@@ -1,0 +1,111 @@
+/* Sources: how they are written, what counts as one, and how many connections each may hold. */
+#include "../support.h"
+
+#include <arpa/inet.h>
+
+#include "crypto/crypto.h"
+#include "net/source.h"
+
+static int start(void **state)
+{
+    return amp_secret_init(1024 * 1024, false) == AMP_OK && amp_crypto_init() == AMP_OK ? 0 : 1;
+}
+
+static struct amp_net_source source_at(const char *address, uint16_t port)
+{
+    struct amp_net_source source;
+    struct sockaddr_storage storage = {0};
+    struct sockaddr_in *in = (void *)&storage;
+    struct sockaddr_in6 *in6 = (void *)&storage;
+    if (inet_pton(AF_INET, address, &in->sin_addr) == 1) {
+        in->sin_family = AF_INET;
+        in->sin_port = htons(port);
+    } else {
+        assert_int_equal(inet_pton(AF_INET6, address, &in6->sin6_addr), 1);
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons(port);
+    }
+    amp_net_source_of(&source, &storage);
+    return source;
+}
+
+static void writes_addresses_with_their_ports(void **state)
+{
+    static const struct {
+        const char *address;
+        uint16_t port;
+        const char *text;
+    } cases[] = {
+        {"127.0.0.1", 4242, "127.0.0.1:4242"},
+        {"255.255.255.255", 65535, "255.255.255.255:65535"},
+        {"::1", 4242, "[::1]:4242"},
+        {"::ffff:192.0.2.1", 80, "192.0.2.1:80"},
+        {"2001:db8:1111:2222:3333:4444:5555:6666", 65535, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535"},
+        {"::255.255.255.255", 1, "[::255.255.255.255]:1"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct amp_net_source source = source_at(cases[i].address, cases[i].port);
+        assert_true(amp_slice_is(amp_slice(source.text, source.text_len), cases[i].text));
+    }
+}
+
+static bool same_source(const char *a, const char *b)
+{
+    struct amp_net_source first = source_at(a, 1), second = source_at(b, 2);
+    return memcmp(&first.key, &second.key, sizeof(first.key)) == 0;
+}
+
+static void counts_an_address_or_a_64_as_one(void **state)
+{
+    assert_true(same_source("192.0.2.1", "192.0.2.1"));
+    assert_true(same_source("192.0.2.1", "::ffff:192.0.2.1"));
+    assert_false(same_source("192.0.2.1", "192.0.2.2"));
+    assert_true(same_source("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
+    assert_false(same_source("2001:db8:1:2::1", "2001:db8:1:3::1"));
+    assert_false(same_source("::1", "0.0.0.1"));
+    assert_false(same_source("::1", "0.0.0.0"));
+}
+
+static void holds_each_source_to_its_number(void **state)
+{
+    struct amp_net_sources *sources = NULL;
+    struct amp_net_source one = source_at("192.0.2.1", 1), other = source_at("192.0.2.2", 1);
+    assert_int_equal(amp_net_sources_new(&sources), AMP_OK);
+    assert_int_equal(amp_net_sources_take(sources, &one.key, 2), AMP_OK);
+    assert_int_equal(amp_net_sources_take(sources, &one.key, 2), AMP_OK);
+    assert_int_equal(amp_net_sources_take(sources, &one.key, 2), AMP_ERR_OVERLOADED);
+    assert_int_equal(amp_net_sources_take(sources, &other.key, 2), AMP_OK);
+    amp_net_sources_give(sources, &one.key);
+    assert_int_equal(amp_net_sources_take(sources, &one.key, 2), AMP_OK);
+    assert_int_equal(amp_net_sources_take(sources, &one.key, 0), AMP_ERR_OVERLOADED);
+    amp_net_sources_free(sources);
+}
+
+static void counts_many_sources_apart(void **state)
+{
+    struct amp_net_sources *sources = NULL;
+    assert_int_equal(amp_net_sources_new(&sources), AMP_OK);
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t i = 0; i < 20000; i++)
+            assert_int_equal(amp_net_sources_take(sources, &(struct amp_net_source_key){{i, 7}}, 2), AMP_OK);
+    }
+    for (uint64_t i = 0; i < 20000; i++) {
+        struct amp_net_source_key key = {{i, 7}};
+        assert_int_equal(amp_net_sources_take(sources, &key, 2), AMP_ERR_OVERLOADED);
+        amp_net_sources_give(sources, &key);
+        amp_net_sources_give(sources, &key);
+        assert_int_equal(amp_net_sources_take(sources, &key, 1), AMP_OK);
+    }
+    amp_net_sources_free(sources);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_addresses_with_their_ports),
+        cmocka_unit_test(counts_an_address_or_a_64_as_one),
+        cmocka_unit_test(holds_each_source_to_its_number),
+        cmocka_unit_test(counts_many_sources_apart),
+    };
+    return cmocka_run_group_tests(tests, start, NULL);
+}
