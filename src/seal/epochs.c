@@ -96,8 +96,7 @@ static bool charge(const struct amp_epochs *epochs, struct amp_epoch *epoch, siz
 static void make_current(struct amp_epochs *epochs, struct amp_epoch *epoch)
 {
     if (epoch != NULL)
-        atomic_store_explicit(&epoch->since_ms, amp_clock_mono_ms(&epochs->config.clock),
-                              memory_order_relaxed);
+        atomic_store_explicit(&epoch->since_ms, amp_clock_mono_ms(&epochs->config.clock), memory_order_relaxed);
     atomic_store_explicit(&epochs->current, epoch, memory_order_release);
 }
 

@@ -10,8 +10,7 @@ struct amp_epoch;
  * A hold on the current key, charged with one use and `bytes`, the next one taken where it is spent. The hold
  * passes to what is sealed. AMP_ERR_KEEPER_UNAVAILABLE where there is none.
  */
-enum amp_err amp_epoch_hold_current(struct amp_epochs *epochs, size_t bytes,
-                                    struct amp_epoch **out) AMP_MUST_USE;
+enum amp_err amp_epoch_hold_current(struct amp_epochs *epochs, size_t bytes, struct amp_epoch **out) AMP_MUST_USE;
 /* A hold on a key that lives; NULL where none has this id. */
 struct amp_epoch *amp_epoch_hold(struct amp_epochs *epochs, uint32_t id);
 /* Lets go; the last one wipes a retired key. */

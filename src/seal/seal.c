@@ -24,14 +24,12 @@ static enum amp_err derive(struct amp_key256 *out, const struct amp_key256 *dek,
 {
     const struct amp_slice parts[] = {AMP_SLICE_LIT("ampoule/"), label, AMP_SLICE_LIT("/v1"), bind,
                                       AMP_SLICE_LIT("\x01")};
-    return amp_hmac_sha256(out->bytes, amp_slice(dek->bytes, sizeof dek->bytes), parts,
-                           sizeof parts / sizeof parts[0]);
+    return amp_hmac_sha256(out->bytes, amp_slice(dek->bytes, sizeof dek->bytes), parts, sizeof parts / sizeof parts[0]);
 }
 
 /* `head` is authenticated as it stands in the sealed form; 0 ends the label. */
-static enum amp_err binding_init(struct binding *binding, const struct amp_epoch *epoch,
-                                 const char *label_text, struct amp_slice bind, const uint8_t head[HEAD_LEN],
-                                 struct amp_slice aad)
+static enum amp_err binding_init(struct binding *binding, const struct amp_epoch *epoch, const char *label_text,
+                                 struct amp_slice bind, const uint8_t head[HEAD_LEN], struct amp_slice aad)
 {
     struct amp_slice label = amp_slice_str(label_text);
     if (label.len > AMP_SEAL_LABEL_MAX || aad.len > AMP_SEAL_AAD_MAX)
@@ -76,15 +74,14 @@ static enum amp_err seal_under(const struct amp_epoch *epoch, const char *label,
     if (err == AMP_OK)
         err = amp_random(to + HEAD_LEN, AMP_GCM_NONCE_LEN);
     if (err == AMP_OK)
-        err = amp_gcm_seal(to + CIPHER_AT, &binding.key, to + HEAD_LEN, amp_out_done(&binding.aad), plain.ptr,
-                           plain.len);
+        err =
+            amp_gcm_seal(to + CIPHER_AT, &binding.key, to + HEAD_LEN, amp_out_done(&binding.aad), plain.ptr, plain.len);
     binding_fini(&binding);
     return err;
 }
 
-enum amp_err amp_seal(struct amp_epochs *epochs, const char *label, struct amp_slice bind,
-                      struct amp_slice aad, struct amp_slice plain, struct amp_secret_buf *out,
-                      uint32_t *epoch)
+enum amp_err amp_seal(struct amp_epochs *epochs, const char *label, struct amp_slice bind, struct amp_slice aad,
+                      struct amp_slice plain, struct amp_secret_buf *out, uint32_t *epoch)
 {
     size_t sealed_len;
     if (!amp_size_add(plain.len, AMP_SEAL_OVERHEAD, &sealed_len))
@@ -113,14 +110,14 @@ static enum amp_err unseal_under(const struct amp_epoch *epoch, const char *labe
     struct binding binding;
     enum amp_err err = binding_init(&binding, epoch, label, bind, sealed.ptr, aad);
     if (err == AMP_OK)
-        err = amp_gcm_open(to, &binding.key, sealed.ptr + HEAD_LEN, amp_out_done(&binding.aad),
-                           sealed.ptr + CIPHER_AT, sealed.len - CIPHER_AT);
+        err = amp_gcm_open(to, &binding.key, sealed.ptr + HEAD_LEN, amp_out_done(&binding.aad), sealed.ptr + CIPHER_AT,
+                           sealed.len - CIPHER_AT);
     binding_fini(&binding);
     return err;
 }
 
-enum amp_err amp_unseal(struct amp_epochs *epochs, const char *label, struct amp_slice bind,
-                        struct amp_slice aad, struct amp_slice sealed, struct amp_secret_buf *out)
+enum amp_err amp_unseal(struct amp_epochs *epochs, const char *label, struct amp_slice bind, struct amp_slice aad,
+                        struct amp_slice sealed, struct amp_secret_buf *out)
 {
     uint32_t id;
     enum amp_err err = amp_sealed_epoch(sealed, &id);

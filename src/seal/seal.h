@@ -37,8 +37,7 @@ void amp_epochs_free(struct amp_epochs *epochs);
  * reused: AMP_ERR_INVALID where this id lives, or where one is waiting already. AMP_ERR_OVERLOADED at
  * AMP_EPOCHS_MAX.
  */
-enum amp_err amp_epochs_add(struct amp_epochs *epochs, uint32_t id,
-                            const struct amp_key256 *dek) AMP_MUST_USE;
+enum amp_err amp_epochs_add(struct amp_epochs *epochs, uint32_t id, const struct amp_key256 *dek) AMP_MUST_USE;
 /* True where the next key should be asked for now: none is waiting behind the current one. */
 bool amp_epochs_wants_next(struct amp_epochs *epochs);
 /*
@@ -59,16 +58,14 @@ size_t amp_epochs_count(struct amp_epochs *epochs);
  * no key within its bounds is at hand: nothing is ever sealed under a spent one. AMP_ERR_TOO_LARGE for an aad
  * or label over its maximum, or more than one key may ever seal. `out` is untouched on failure.
  */
-enum amp_err amp_seal(struct amp_epochs *epochs, const char *label, struct amp_slice bind,
-                      struct amp_slice aad, struct amp_slice plain, struct amp_secret_buf *out,
-                      uint32_t *epoch) AMP_MUST_USE;
+enum amp_err amp_seal(struct amp_epochs *epochs, const char *label, struct amp_slice bind, struct amp_slice aad,
+                      struct amp_slice plain, struct amp_secret_buf *out, uint32_t *epoch) AMP_MUST_USE;
 /*
  * The reverse; appends the plaintext to `out` (which is untouched on failure). AMP_ERR_NOT_AUTHENTIC where
  * the key is gone, the form is wrong or it does not verify. `sealed` may not lie in `out`.
  */
-enum amp_err amp_unseal(struct amp_epochs *epochs, const char *label, struct amp_slice bind,
-                        struct amp_slice aad, struct amp_slice sealed,
-                        struct amp_secret_buf *out) AMP_MUST_USE;
+enum amp_err amp_unseal(struct amp_epochs *epochs, const char *label, struct amp_slice bind, struct amp_slice aad,
+                        struct amp_slice sealed, struct amp_secret_buf *out) AMP_MUST_USE;
 
 /* The epoch a sealed form names; AMP_ERR_NOT_AUTHENTIC where it is none. Says nothing of whether it verifies.
  */
@@ -84,20 +81,18 @@ enum amp_err amp_token_new(uint8_t token[AMP_TOKEN_LEN]) AMP_MUST_USE;
  * HMAC(key, token) cut in two: the vault's index, and the reference that stands for the token in the event
  * log.
  */
-enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t token[AMP_TOKEN_LEN],
-                            uint8_t index[16], uint8_t reference[16]) AMP_MUST_USE;
+enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t token[AMP_TOKEN_LEN], uint8_t index[16],
+                            uint8_t reference[16]) AMP_MUST_USE;
 /*
  * A keyed hash under the same key, kept apart from tokens' by `label` (not empty). Each part is hashed with
  * its length, so that no two lists of parts are alike; at most AMP_TOKEN_MAC_PARTS of them (AMP_ERR_INVALID).
  */
 #define AMP_TOKEN_MAC_PARTS 8
-enum amp_err amp_token_keys_mac(const struct amp_token_keys *keys, const char *label,
-                                const struct amp_slice *parts, size_t count,
-                                uint8_t out[AMP_SHA256_LEN]) AMP_MUST_USE;
+enum amp_err amp_token_keys_mac(const struct amp_token_keys *keys, const char *label, const struct amp_slice *parts,
+                                size_t count, uint8_t out[AMP_SHA256_LEN]) AMP_MUST_USE;
 /* "tok_" + base64url, 47 characters, no NUL; `prefix` is "tok_" or "clm_". */
 void amp_token_format(char out[AMP_TOKEN_TEXT_LEN], const char prefix[5], const uint8_t token[AMP_TOKEN_LEN]);
 /* AMP_ERR_INVALID for any other form. */
-enum amp_err amp_token_parse(uint8_t token[AMP_TOKEN_LEN], const char prefix[5],
-                             struct amp_slice text) AMP_MUST_USE;
+enum amp_err amp_token_parse(uint8_t token[AMP_TOKEN_LEN], const char prefix[5], struct amp_slice text) AMP_MUST_USE;
 
 #endif

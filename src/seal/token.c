@@ -3,9 +3,8 @@
 
 #define PREFIX_LEN 4
 
-_Static_assert(AMP_TOKEN_TEXT_LEN == PREFIX_LEN + AMP_BASE64URL_LEN(AMP_TOKEN_LEN),
-               "a token's text is its prefix and "
-               "its bytes");
+_Static_assert(AMP_TOKEN_TEXT_LEN == PREFIX_LEN + AMP_BASE64URL_LEN(AMP_TOKEN_LEN), "a token's text is its prefix and "
+                                                                                    "its bytes");
 
 struct amp_token_keys {
     struct amp_key256 hash;
@@ -46,8 +45,8 @@ enum amp_err amp_token_new(uint8_t token[AMP_TOKEN_LEN])
  * What is hashed begins with 0, as no label does: a token that a stranger makes up is never another thing's
  * hash.
  */
-enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t token[AMP_TOKEN_LEN],
-                            uint8_t index[16], uint8_t reference[16])
+enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t token[AMP_TOKEN_LEN], uint8_t index[16],
+                            uint8_t reference[16])
 {
     const struct amp_slice parts[] = {AMP_SLICE_LIT("\0"), amp_slice(token, AMP_TOKEN_LEN)};
     uint8_t whole[AMP_SHA256_LEN];
@@ -60,8 +59,8 @@ enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t tok
     return err;
 }
 
-enum amp_err amp_token_keys_mac(const struct amp_token_keys *keys, const char *label,
-                                const struct amp_slice *parts, size_t count, uint8_t out[AMP_SHA256_LEN])
+enum amp_err amp_token_keys_mac(const struct amp_token_keys *keys, const char *label, const struct amp_slice *parts,
+                                size_t count, uint8_t out[AMP_SHA256_LEN])
 {
     if (count > AMP_TOKEN_MAC_PARTS || label[0] == '\0')
         return AMP_ERR_INVALID;
@@ -86,6 +85,5 @@ enum amp_err amp_token_parse(uint8_t token[AMP_TOKEN_LEN], const char prefix[5],
     if (text.len != AMP_TOKEN_TEXT_LEN ||
         !amp_slice_equal(amp_slice(text.ptr, PREFIX_LEN), amp_slice(prefix, PREFIX_LEN)))
         return AMP_ERR_INVALID;
-    return amp_base64url_decode(token, AMP_TOKEN_LEN,
-                                amp_slice(text.ptr + PREFIX_LEN, text.len - PREFIX_LEN));
+    return amp_base64url_decode(token, AMP_TOKEN_LEN, amp_slice(text.ptr + PREFIX_LEN, text.len - PREFIX_LEN));
 }

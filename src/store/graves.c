@@ -77,8 +77,8 @@ static bool make_room(struct amp_graves *graves, struct amp_meter *meter)
     return true;
 }
 
-void amp_graves_add(struct amp_graves *graves, struct amp_meter *meter, const uint8_t id[16],
-                    int64_t until_ms, unsigned reason, uint32_t mark)
+void amp_graves_add(struct amp_graves *graves, struct amp_meter *meter, const uint8_t id[16], int64_t until_ms,
+                    unsigned reason, uint32_t mark)
 {
     if (!make_room(graves, meter))
         return;

@@ -30,11 +30,10 @@ void amp_graves_fini(struct amp_graves *graves, struct amp_meter *meter);
  * where the limit, the budget or memory ends, the oldest gives way, and where there is none nothing is
  * remembered.
  */
-void amp_graves_add(struct amp_graves *graves, struct amp_meter *meter, const uint8_t id[16],
-                    int64_t until_ms, unsigned reason, uint32_t mark);
+void amp_graves_add(struct amp_graves *graves, struct amp_meter *meter, const uint8_t id[16], int64_t until_ms,
+                    unsigned reason, uint32_t mark);
 /* NULL where there is none now. Valid until the next change. */
-const struct amp_grave *amp_graves_find(const struct amp_graves *graves, const uint8_t id[16],
-                                        int64_t now_ms);
+const struct amp_grave *amp_graves_find(const struct amp_graves *graves, const uint8_t id[16], int64_t now_ms);
 static inline unsigned amp_grave_reason(const struct amp_grave *grave)
 {
     return grave->until_reason & 3;

@@ -76,8 +76,8 @@ static void take_out(struct amp_idempotency *table, struct stripe *stripe, struc
 }
 
 /* The entry whose time has not come. One whose time has is taken out, into *dead. */
-static struct entry *find(struct amp_idempotency *table, struct stripe *stripe, const uint8_t *key,
-                          int64_t now_ms, struct entry **dead)
+static struct entry *find(struct amp_idempotency *table, struct stripe *stripe, const uint8_t *key, int64_t now_ms,
+                          struct entry **dead)
 {
     struct entry *entry = amp_slots_find(&stripe->slots, key);
     if (entry == NULL || entry->due.due_ms > now_ms)
@@ -98,8 +98,8 @@ static enum amp_err answer_from(const struct entry *entry, const uint8_t *body, 
     return amp_secret_buf_append(answer, entry->answer, entry->answer_len);
 }
 
-static enum amp_err own(struct amp_idempotency *table, struct stripe *stripe, const uint8_t *key,
-                        const uint8_t *body, int64_t now_ms)
+static enum amp_err own(struct amp_idempotency *table, struct stripe *stripe, const uint8_t *key, const uint8_t *body,
+                        int64_t now_ms)
 {
     struct entry *entry;
     enum amp_err err = entry_new(table, 0, &entry);
@@ -118,16 +118,15 @@ static enum amp_err own(struct amp_idempotency *table, struct stripe *stripe, co
 }
 
 enum amp_err amp_idempotency_begin(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN],
-                                   const uint8_t body[AMP_IDEMPOTENCY_HASH_LEN],
-                                   enum amp_idempotency_state *state, struct amp_secret_buf *answer)
+                                   const uint8_t body[AMP_IDEMPOTENCY_HASH_LEN], enum amp_idempotency_state *state,
+                                   struct amp_secret_buf *answer)
 {
     struct stripe *stripe = stripe_of(table, key);
     struct entry *dead = NULL;
     pthread_mutex_lock(&stripe->lock);
     int64_t now_ms = amp_clock_mono_ms(&table->clock);
     const struct entry *known = find(table, stripe, key, now_ms, &dead);
-    enum amp_err err =
-        known != NULL ? answer_from(known, body, answer) : own(table, stripe, key, body, now_ms);
+    enum amp_err err = known != NULL ? answer_from(known, body, answer) : own(table, stripe, key, body, now_ms);
     *state = known != NULL ? AMP_IDEMPOTENCY_REPEATED : AMP_IDEMPOTENCY_NEW;
     pthread_mutex_unlock(&stripe->lock);
     entry_free(table, dead);
@@ -142,9 +141,8 @@ static struct entry *find_owned(struct amp_idempotency *table, struct stripe *st
     return entry != NULL && !entry->finished ? entry : NULL;
 }
 
-enum amp_err amp_idempotency_finish(struct amp_idempotency *table,
-                                    const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN], struct amp_slice answer,
-                                    int64_t ttl_ms)
+enum amp_err amp_idempotency_finish(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN],
+                                    struct amp_slice answer, int64_t ttl_ms)
 {
     struct entry *finished = NULL;
     enum amp_err err = AMP_ERR_INVALID;
@@ -228,8 +226,7 @@ size_t amp_idempotency_count(const struct amp_idempotency *table)
     return atomic_load_explicit(&table->count, memory_order_relaxed);
 }
 
-enum amp_err amp_idempotency_new(struct amp_idempotency **out, struct amp_clock clock,
-                                 struct amp_budget *budget)
+enum amp_err amp_idempotency_new(struct amp_idempotency **out, struct amp_clock clock, struct amp_budget *budget)
 {
     struct amp_idempotency *table = calloc(1, sizeof *table);
     *out = table;
@@ -244,8 +241,8 @@ enum amp_err amp_idempotency_new(struct amp_idempotency **out, struct amp_clock 
     return AMP_OK;
 }
 
-void amp_idempotency_on_drop(struct amp_idempotency *table,
-                             void (*dropped)(void *ctx, struct amp_slice answer), void *ctx)
+void amp_idempotency_on_drop(struct amp_idempotency *table, void (*dropped)(void *ctx, struct amp_slice answer),
+                             void *ctx)
 {
     table->dropped = dropped;
     table->dropped_ctx = ctx;

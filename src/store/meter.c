@@ -47,14 +47,24 @@ enum amp_err amp_meter_alloc_beyond(struct amp_meter *meter, size_t size, void *
     return alloc(meter, size, true, out);
 }
 
-void amp_meter_free(struct amp_meter *meter, void *ptr, size_t wipe)
+size_t amp_meter_free_uncounted(void *ptr, size_t wipe)
 {
     if (ptr == NULL)
-        return;
+        return 0;
     size_t usable = malloc_usable_size(ptr);
     if (wipe != 0)
         amp_wipe(ptr, wipe);
     free(ptr);
-    atomic_fetch_sub_explicit(&meter->bytes, usable, memory_order_relaxed);
-    amp_budget_give(meter->budget, usable);
+    return usable;
+}
+
+void amp_meter_give(struct amp_meter *meter, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&meter->bytes, bytes, memory_order_relaxed);
+    amp_budget_give(meter->budget, bytes);
+}
+
+void amp_meter_free(struct amp_meter *meter, void *ptr, size_t wipe)
+{
+    amp_meter_give(meter, amp_meter_free_uncounted(ptr, wipe));
 }

@@ -22,5 +22,8 @@ enum amp_err amp_meter_alloc(struct amp_meter *meter, size_t size, void **out) A
 enum amp_err amp_meter_alloc_beyond(struct amp_meter *meter, size_t size, void **out) AMP_MUST_USE;
 /* Wipes the first `wipe` bytes, then frees. NULL does nothing. */
 void amp_meter_free(struct amp_meter *meter, void *ptr, size_t wipe);
+/* The same for many blocks: frees each, and tells the bytes to give back once for all of them. */
+size_t amp_meter_free_uncounted(void *ptr, size_t wipe);
+void amp_meter_give(struct amp_meter *meter, size_t bytes);
 
 #endif

@@ -73,8 +73,8 @@ static struct bucket **find(struct bucket **chain, struct amp_slice name)
     return chain;
 }
 
-static enum amp_err bucket_new(struct amp_rate *rate, struct amp_slice name, uint32_t per_second,
-                               uint32_t burst, int64_t now_ms, struct bucket **out)
+static enum amp_err bucket_new(struct amp_rate *rate, struct amp_slice name, uint32_t per_second, uint32_t burst,
+                               int64_t now_ms, struct bucket **out)
 {
     *out = NULL;
     if (!amp_budget_take(&rate->buckets, 1))
@@ -84,8 +84,7 @@ static enum amp_err bucket_new(struct amp_rate *rate, struct amp_slice name, uin
         amp_budget_give(&rate->buckets, 1);
         return AMP_ERR_OUT_OF_MEMORY;
     }
-    *bucket =
-        (struct bucket){.filled_ms = now_ms, .per_second = per_second, .burst = burst, .name_len = name.len};
+    *bucket = (struct bucket){.filled_ms = now_ms, .per_second = per_second, .burst = burst, .name_len = name.len};
     bucket->level = capacity_of(bucket);
     if (name.len != 0)
         memcpy(bucket->name, name.ptr, name.len);

@@ -142,8 +142,8 @@ static struct second *open_second(struct amp_replay *replay, struct shard *shard
 }
 
 /* Under the shard's lock. */
-static enum amp_err remember(struct amp_replay *replay, struct second *second, struct print print,
-                             uint64_t tag, uint64_t *first_tag)
+static enum amp_err remember(struct amp_replay *replay, struct second *second, struct print print, uint64_t tag,
+                             uint64_t *first_tag)
 {
     if (second->slots != NULL) {
         const struct slot *known = locate(replay, second, print);
@@ -164,8 +164,8 @@ static enum amp_err remember(struct amp_replay *replay, struct second *second, s
     return AMP_OK;
 }
 
-enum amp_err amp_replay_remember(struct amp_replay *replay, const uint8_t signature[32], int64_t date_s,
-                                 int64_t now_s, uint64_t tag, uint64_t *first_tag)
+enum amp_err amp_replay_remember(struct amp_replay *replay, const uint8_t signature[32], int64_t date_s, int64_t now_s,
+                                 uint64_t tag, uint64_t *first_tag)
 {
     int64_t ahead_s;
     if (date_s < 0 || __builtin_sub_overflow(date_s, now_s, &ahead_s) || ahead_s > replay->skew_s ||

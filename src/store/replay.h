@@ -21,8 +21,8 @@ void amp_replay_free(struct amp_replay *replay);
  * AMP_ERR_OUT_OF_MEMORY. A second that was forgotten stays closed: where the clock was set back, dates up to
  * it are AMP_ERR_CLOCK_SKEW.
  */
-enum amp_err amp_replay_remember(struct amp_replay *replay, const uint8_t signature[32], int64_t date_s,
-                                 int64_t now_s, uint64_t tag, uint64_t *first_tag) AMP_MUST_USE;
+enum amp_err amp_replay_remember(struct amp_replay *replay, const uint8_t signature[32], int64_t date_s, int64_t now_s,
+                                 uint64_t tag, uint64_t *first_tag) AMP_MUST_USE;
 /* Frees the seconds that have left the window; call about once a second. */
 void amp_replay_sweep(struct amp_replay *replay, int64_t now_s);
 size_t amp_replay_count(const struct amp_replay *replay);

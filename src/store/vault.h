@@ -25,8 +25,8 @@ const char *amp_gone_reason_name(enum amp_gone_reason reason);
 struct amp_vault_config {
     struct amp_clock clock;
     struct amp_budget *budget; /* every byte the vault allocates counts here; borrowed */
-    size_t max_tombstones; /* shared out evenly to the stripes; the oldest gives way where more are wanted */
-    int64_t tombstone_ms;  /* how long a gone token answers token_gone: 600000 */
+    size_t max_tombstones;     /* shared out evenly to the stripes; the oldest gives way where more are wanted */
+    int64_t tombstone_ms;      /* how long a gone token answers token_gone: 600000 */
     /*
      * Told, under no lock, each time a sealed record is wiped (by amp_vault_free too); `epoch` as given to
      * put. May be NULL.
@@ -123,8 +123,7 @@ size_t amp_vault_stripes(const struct amp_vault *vault);
  * those counted too that some call met since the last sweep. True where more may be due: come back soon,
  * after serving others. To be called for every stripe several times a second.
  */
-bool amp_vault_sweep(struct amp_vault *vault, size_t stripe, size_t limit, uint64_t *expired,
-                     uint64_t *lapsed);
+bool amp_vault_sweep(struct amp_vault *vault, size_t stripe, size_t limit, uint64_t *expired, uint64_t *lapsed);
 
 struct amp_vault_stats {
     uint64_t live;

@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 #define AMP_WHEEL_TICK_MS 64
-#define AMP_WHEEL_LEVELS                                                                                     \
-    3 /* 4 s, 4 min, 4.6 h; what is due later waits in the last slot and is looked at again */
-#define AMP_WHEEL_SLOTS 64
+#define AMP_WHEEL_LEVELS  2 /* 16 s and 70 min; what is due later waits in the last slot and is looked at again */
+#define AMP_WHEEL_SLOTS   256
+#define AMP_WHEEL_LISTS   2 /* in each slot, taken from in turn */
 
 struct amp_wheel_node {
     struct amp_wheel_node *next;
@@ -23,8 +23,9 @@ struct amp_wheel_node {
 struct amp_wheel {
     int64_t tick; /* being worked on: all earlier ones are empty */
     size_t count;
-    uint64_t filled[AMP_WHEEL_LEVELS]; /* a bit per slot: clear means empty, set means perhaps not */
-    struct amp_wheel_node *slots[AMP_WHEEL_LEVELS][AMP_WHEEL_SLOTS];
+    unsigned turn;                                           /* counts what goes in and out, to choose a list */
+    uint64_t filled[AMP_WHEEL_LEVELS][AMP_WHEEL_SLOTS / 64]; /* a bit per slot; clear means empty */
+    struct amp_wheel_node *slots[AMP_WHEEL_LEVELS][AMP_WHEEL_SLOTS][AMP_WHEEL_LISTS];
 };
 
 void amp_wheel_init(struct amp_wheel *wheel, int64_t now_ms);
