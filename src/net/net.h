@@ -26,12 +26,12 @@ struct amp_tls *amp_tls_ref(struct amp_tls *tls);
 void amp_tls_unref(struct amp_tls *tls);
 
 struct amp_net_limits {
-    int64_t handshake_ms; /* from accept to the end of the handshake: 5000 */
-    int64_t head_ms;      /* from a head's first byte to its last: 5000 */
-    int64_t body_ms;      /* from the head's end to the body's: 10000 */
-    int64_t request_ms;   /* for us to answer a complete request: 15000 */
-    int64_t write_ms;     /* for the peer to take an answer: 10000 */
-    int64_t idle_ms;      /* between requests: 60000 */
+    int64_t handshake_ms;              /* from accept to the end of the handshake: 5000 */
+    int64_t head_ms;                   /* from a head's first byte to its last: 5000 */
+    int64_t body_ms;                   /* from the head's end to the body's: 10000 */
+    int64_t request_ms;                /* for us to answer a complete request: 15000 */
+    int64_t write_ms;                  /* for the peer to take an answer: 10000 */
+    int64_t idle_ms;                   /* between requests: 60000 */
     size_t max_connections;            /* per worker; one more is closed at once and counted */
     size_t max_connections_per_source; /* per worker and address (/64 for IPv6) */
 };
@@ -106,7 +106,7 @@ struct amp_net_counts {
     uint64_t refused_source; /* closed at once: max_connections_per_source */
 };
 struct amp_net_counts amp_net_counts(const struct amp_net *net); /* any thread */
-/* Closes everything; no exchange may be unanswered but those whose answer will still come: they must be answered first. */
+/* Closes everything. Aborts where an exchange is unanswered still: respond first, also to those whose peer has gone. */
 void amp_net_free(struct amp_net *net);
 
 #endif

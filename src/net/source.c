@@ -92,6 +92,11 @@ void amp_net_sources_free(struct amp_net_sources *sources)
     free(sources);
 }
 
+static bool same(const struct amp_net_source_key *a, const struct amp_net_source_key *b)
+{
+    return a->words[0] == b->words[0] && a->words[1] == b->words[1];
+}
+
 static uint64_t mix(uint64_t word)
 {
     word ^= word >> 32;
@@ -104,7 +109,7 @@ static struct entry **find(struct amp_net_sources *sources, const struct amp_net
 {
     uint64_t hash = mix(mix(key->words[0] ^ sources->secret[0]) ^ key->words[1] ^ sources->secret[1]);
     struct entry **link = &sources->buckets[hash >> (64 - BUCKET_BITS)];
-    while (*link != NULL && memcmp(&(*link)->key, key, sizeof(*key)) != 0)
+    while (*link != NULL && !same(&(*link)->key, key))
         link = &(*link)->next;
     return link;
 }
