@@ -98,6 +98,20 @@ static void macs_differ_by_label_and_by_how_parts_are_cut(void **state)
     assert_int_equal(amp_token_keys_mac(keys, "one", lists[0], AMP_TOKEN_MAC_PARTS + 1, macs[9]), AMP_ERR_INVALID);
 }
 
+/* Its 32 bytes are just what amp_token_keys_mac hashes for this label and this part. */
+static void a_made_up_token_is_no_other_things_hash(void **state)
+{
+    uint8_t token[AMP_TOKEN_LEN], hash[AMP_SHA256_LEN], mac[AMP_SHA256_LEN];
+    const struct amp_slice part = AMP_SLICE_LIT("twenty-two bytes of it");
+    uint64_t len = part.len;
+    memcpy(token, "l", 2);
+    memcpy(token + 2, &len, sizeof len);
+    memcpy(token + 10, part.ptr, part.len);
+    assert_int_equal(amp_token_hash(keys, token, hash, hash + 16), AMP_OK);
+    assert_int_equal(amp_token_keys_mac(keys, "l", &part, 1, mac), AMP_OK);
+    assert_memory_not_equal(hash, mac, sizeof mac);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +119,7 @@ int main(void)
         cmocka_unit_test(any_other_spelling_is_refused),
         cmocka_unit_test(hashes_are_the_same_for_the_same_key_alone),
         cmocka_unit_test(macs_differ_by_label_and_by_how_parts_are_cut),
+        cmocka_unit_test(a_made_up_token_is_no_other_things_hash),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);
 }
