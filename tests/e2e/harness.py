@@ -4,12 +4,15 @@
         answer = daemon.client().post("/v1/tokens", {"card": CARD})
         self.assertEqual(answer.status, 201)
 
+Daemon() is in development mode; Daemon(settings={...}) is one that a configuration file describes.
+
 AMPOULE_BUILD names the build directory whose programs are used (default: build).
 """
 import datetime
 import http.client
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -18,6 +21,7 @@ import ssl
 import subprocess
 import tempfile
 import time
+import unittest
 import urllib.parse
 
 from botocore.auth import SigV4Auth
@@ -47,6 +51,41 @@ def wait_until(condition, seconds=10, what="condition"):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {seconds} s")
         time.sleep(0.01)
+
+
+def is_sanitized():
+    """Whether the programs under test carry a sanitizer: they are slower, and their malloc does not wipe."""
+    with open(AMPOULED, "rb") as program:
+        return re.search(rb"__(asan|tsan|ubsan)_", program.read()) is not None
+
+
+def card_number(prefix="4", length=16):
+    """A test card of nobody: digits at random and Luhn's check digit, so that finding it means this very one."""
+    digits = [int(digit) for digit in prefix]
+    digits += [secrets.randbelow(10) for _ in range(length - 1 - len(digits))]
+    doubled = [digit * 2 - 9 * (digit > 4) if place % 2 == 0 else digit for place, digit in enumerate(reversed(digits))]
+    return "".join(map(str, digits)) + str(-sum(doubled) % 10)
+
+
+def random_token(kind="tok"):
+    """A well-formed token or claim ("clm") that was never given out."""
+    return f"{kind}_{secrets.token_urlsafe(32)}"
+
+
+def parse_time(text):
+    """Seconds since 1970 of "2026-01-31T23:59:59.123Z"."""
+    moment = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
+    return moment.timestamp()
+
+
+def make_certificate(folder, name, *options, subject="/CN=localhost"):
+    """A fresh P-256 key and certificate for loopback, self-signed unless options say otherwise: (crt, key) paths."""
+    crt, key = os.path.join(folder, name + ".crt"), os.path.join(folder, name + ".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "2", "-subj", subject, "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                    "-keyout", key, "-out", crt, *options], check=True, capture_output=True)
+    os.chmod(key, 0o600)
+    return crt, key
 
 
 def free_port():
@@ -235,19 +274,29 @@ def raw_request(method, path, host, headers=None, body=b""):
 
 
 class Daemon:
-    """An ampouled in development mode, on a port and in a state directory of its own."""
+    """An ampouled on a port and in a state directory of its own."""
 
-    def __init__(self, *args, env=None, port=None):
+    def __init__(self, *args, settings=None, state=None, env=None, port=None):
+        """`settings`: sections of the configuration file, {"vault": {"ttl": "5s"}}; None: development mode, where
+        `args` are more options."""
         self.args = list(args)
+        self.settings = settings
         self.extra_env = env or {}
-        self.state = tempfile.mkdtemp(prefix="ampoule-e2e-")
+        self.home = tempfile.mkdtemp(prefix="ampoule-e2e-")
+        self.state = state or os.path.join(self.home, "state")
         self.port = port or free_port()
         self.host = "127.0.0.1"
+        self.region = "us-east-1"
         self.process = None
-        self.log_path = os.path.join(self.state, "stderr.log")
+        self.log_path = os.path.join(self.home, "stderr.log")
+        self.config_path = os.path.join(self.home, "ampoule.yaml")
 
     def __enter__(self):
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.destroy()
+            raise
 
     def __exit__(self, kind, *_):
         try:
@@ -260,37 +309,97 @@ class Daemon:
 
     def start(self):
         """Returns once the daemon is ready; AssertionError with its log where it is not."""
-        env_file = os.path.join(self.state, "dev.env")
-        if os.path.exists(env_file):
-            os.unlink(env_file)
-        command = [AMPOULED, "--dev", "--state", self.state, "--listen", f"{self.host}:{self.port}"] + self.args
+        if self.settings is None:
+            self._launch("--dev", "--state", self.state, "--listen", f"{self.host}:{self.port}", *self.args)
+            self._start_dev()
+        else:
+            self._start_configured()
+        return self
+
+    def _launch(self, *arguments):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.process = subprocess.Popen([AMPOULED, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.extra_env})
+
+    def _wait_started(self, condition, what):
         try:
-            wait_until(lambda: os.path.exists(env_file) or self.process.poll() is not None, START_SECONDS, "dev.env")
+            wait_until(lambda: condition() or self.process.poll() is not None, START_SECONDS, what)
         except AssertionError as late:
             raise AssertionError(f"{late}:\n{self.log()}") from None
         if self.process.poll() is not None:
             raise AssertionError(f"ampouled ended with {self.process.returncode}:\n{self.log()}")
-        self._read_env(env_file)
-        return self
 
-    def _read_env(self, env_file):
+    def _start_dev(self):
+        env_file = os.path.join(self.state, "dev.env")
+        started = time.time()
+        self._wait_started(lambda: os.path.exists(env_file) and os.stat(env_file).st_mtime >= started - 1, "dev.env")
         values = {}
         with open(env_file, encoding="utf-8") as lines:
             for line in lines:
                 name, found, value = line.strip().removeprefix("export ").partition("=")
                 if found and not name.startswith("#"):
                     values[name] = value.strip("'\"")
+        self._connect_by(values)
+
+    def _connect_by(self, values):
         self.env = values
         self.url = values["AMPOULE_URL"].rstrip("/")
         self.ca = values["AMPOULE_CA"]
-        self.key_id = values["AWS_ACCESS_KEY_ID"]
-        self.secret = values["AWS_SECRET_ACCESS_KEY"]
-        self.region = values.get("AWS_REGION", "us-east-1")
+        self.key_id = values.get("AWS_ACCESS_KEY_ID")
+        self.secret = values.get("AWS_SECRET_ACCESS_KEY")
         parts = urllib.parse.urlsplit(self.url)
         self.host, self.port = parts.hostname, parts.port
+
+    def configure(self, settings):
+        """Writes the configuration file: these sections, and what every daemon needs. JSON is YAML as well."""
+        crt, key = os.path.join(self.home, "tls.crt"), os.path.join(self.home, "tls.key")
+        whole = {"state": self.state, "workers": "2", **settings}
+        whole["listen"] = {"addresses": [f"{self.host}:{self.port}"], "cert": crt, "key": key,
+                           **settings.get("listen", {})}
+        with open(self.config_path, "w", encoding="utf-8") as config:
+            json.dump(whole, config, indent=1)
+
+    def _start_configured(self):
+        os.makedirs(self.state, mode=0o700, exist_ok=True)
+        if not os.path.exists(os.path.join(self.home, "tls.crt")):
+            make_certificate(self.home, "tls")
+        self.configure(self.settings)
+        self._launch("--config", self.config_path)
+        self._connect_by({"AMPOULE_URL": f"https://{self.host}:{self.port}", "AWS_REGION": self.region,
+                          "AMPOULE_CA": os.path.join(self.home, "tls.crt")})
+        self._wait_started(lambda: os.path.exists(os.path.join(self.state, "admin.sock")) and self._make_first_key(),
+                           "the first key")
+
+    def _make_first_key(self):
+        made = self.admin("create", "--name", "everything", "--may", "all", "--json")
+        if made.returncode != 0:
+            return False
+        key = json.loads(made.stdout)
+        self.key_id, self.secret = key["key_id"], key["secret"]
+        self.env.update(AWS_ACCESS_KEY_ID=self.key_id, AWS_SECRET_ACCESS_KEY=self.secret)
+        return self.is_ready()
+
+    def is_ready(self):
+        """Whether /readyz says so now."""
+        try:
+            return Client(self, "none", "none").get("/readyz", signed=False).status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def wait_ready(self, seconds=START_SECONDS):
+        wait_until(self.is_ready, seconds, "/readyz")
+
+    def reload(self, settings=None):
+        """SIGHUP, with these settings where some are given; returns the outcome that the event log has for it."""
+        if settings is not None:
+            self.configure(settings)
+        before = sum(event["event"] == "config.reload" for event in self.events())
+        self.process.send_signal(signal.SIGHUP)
+
+        def outcome():
+            reloads = [event["outcome"] for event in self.events() if event["event"] == "config.reload"]
+            return reloads[before:]
+        return wait_until(outcome, 20, "config.reload in the event log")[0]
 
     def stop(self, expect=0):
         """SIGTERM; AssertionError where it does not end in time, or not with this exit code."""
@@ -315,7 +424,7 @@ class Daemon:
                 self.process.kill()
                 self.process.wait()
         self.process = None
-        shutil.rmtree(self.state, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def log(self):
         """What the daemon wrote to its standard streams."""
@@ -367,6 +476,23 @@ class Daemon:
     def client(self, key_id=None, secret=None, service="ampoule"):
         return Client(self, key_id, secret, service)
 
+    def admin(self, *args, env=None):
+        """`ampoule key ...` through the admin socket; a CompletedProcess."""
+        return self.cli("key", *args, env={"AMPOULE_STATE": self.state, **(env or {})})
+
+    def new_key(self, *may, name="someone", **options):
+        """A Client of a fresh principal: new_key("tokenize:payments", rate=5)."""
+        arguments = ["create", "--name", name, "--json"]
+        for words in may:
+            arguments += ["--may", words]
+        for option, value in options.items():
+            arguments += ["--" + option.replace("_", "-"), str(value)]
+        made = self.admin(*arguments)
+        if made.returncode != 0:
+            raise AssertionError(f"key create: {made.stdout}{made.stderr}")
+        key = json.loads(made.stdout)
+        return self.client(key["key_id"], key["secret"])
+
     def raw(self, context=None):
         return RawTls(self, context)
 
@@ -383,6 +509,47 @@ class Daemon:
         return subprocess.run([AMPOULE, *args], input=input, capture_output=True, text=True,
                               timeout=2 * ANSWER_SECONDS, check=False,
                               env={**os.environ, **self.env, **(env or {})})
+
+
+class DaemonCase(unittest.TestCase):
+    """Cases that share one daemon, made from `arguments` or `settings` of the class. What one leaves behind must not
+    matter to the others."""
+
+    arguments = ("--workers", "2")
+    settings = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon(*(cls.arguments if cls.settings is None else ()), settings=cls.settings)
+        cls.addClassCleanup(cls.daemon.destroy)
+        cls.daemon.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.stop()
+
+    def setUp(self):
+        self.client = self.daemon.client()
+        self.addCleanup(self.client.close)
+
+    def assert_refused(self, answer, status, code):
+        """A problem document with this status and code, complete in form."""
+        self.assertEqual((answer.status, answer.code), (status, code), answer)
+        problem = answer.json()
+        self.assertEqual(answer.headers["content-type"], "application/problem+json")
+        self.assertEqual(problem["status"], status)
+        self.assertEqual(problem["type"], "urn:ampoule:problem:" + code)
+        self.assertEqual(problem["request_id"], answer.headers["x-request-id"])
+        self.assertTrue(problem["title"] and problem["detail"], answer)
+        return problem
+
+    def assert_event(self, answer, **members):
+        """The record of this answer's request has these members."""
+        request = answer.headers["x-request-id"]
+        event = self.daemon.wait_event(lambda record: record.get("request") == request)
+        for name, value in members.items():
+            self.assertEqual(event.get(name), value, event)
+        return event
 
 
 def _listdir(path):
