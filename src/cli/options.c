@@ -113,6 +113,17 @@ static int bad_value(const struct cli *cli, const struct cli_option *option)
     return cli_usage(cli, text);
 }
 
+/* Its name is repeated only where it cannot be data given by mistake, as in --number=4111... */
+static int unknown_option(const struct cli *cli, const char *given)
+{
+    char text[96];
+    const size_t len = strspn(given, "abcdefghijklmnopqrstuvwxyz-");
+    if (len == 0 || len > 32)
+        return cli_usage(cli, "unknown option");
+    snprintf(text, sizeof text, "unknown option %.*s", (int)len, given);
+    return cli_usage(cli, text);
+}
+
 static const char *environment(const char *name)
 {
     const char *value = getenv(name);
@@ -165,7 +176,7 @@ bool cli_parse(struct cli *cli, const struct cli_manual *manual, const struct cl
             return false;
         }
         if (got < FIRST_VALUE) {
-            cli_usage(cli, "unknown option");
+            unknown_option(cli, argv[optind - 1]);
             return false;
         }
         if (!take_value(&rows[got - FIRST_VALUE], optarg)) {

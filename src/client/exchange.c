@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "client/internal.h"
 #include "client/reader.h"
+#include "client/runtime.h"
 
 #define FIRST_READ  4096
 #define KEPT_BYTES  (64u * 1024)
@@ -143,6 +144,8 @@ enum amp_client_status amp_client_exchange(struct amp_client *client, const stru
     if (reply != NULL)
         *reply = NULL;
     amp_client_fault_clear(&client->fault);
+    if (amp_client_runtime_start() != AMP_OK)
+        return amp_client_no_memory(client);
     enum amp_client_status status = attempt(client, message, &reader, deadline_ms, &sent);
     if (status == AMP_CLIENT_UNREACHABLE && sent && repeatable)
         status = attempt(client, message, &reader, deadline_ms, &sent);

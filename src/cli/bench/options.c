@@ -77,6 +77,8 @@ static const char *judge(const struct given *given, struct bench_plan *plan, int
         return "--tls is 1.2 or 1.3";
     if (given->path[0] != '/' || !is_plain(given->path, "/-._~?&=%+:,") || !is_plain(given->method, ""))
         return "--path starts with / and, like --method, has no blanks or quotes";
+    if (strcmp(given->method, "HEAD") == 0)
+        return "--method HEAD is not supported: its answers announce a body that never comes";
     if (!is_plain(given->queue, "-_."))
         return "--queue is made of letters, digits, - and _";
     if (plan->think_ns > 0 && (plan->pipeline > 1 || plan->rate > 0))
