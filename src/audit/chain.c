@@ -264,7 +264,7 @@ static void unwrite(struct amp_chain *chain, size_t keep)
 {
     int saved = errno;
     chain->written = keep;
-    chain->reserved_bytes = 0; /* cutting gives it back */
+    chain->reserved_bytes = 0;                                         /* cutting gives it back */
     (void)!ftruncate(chain->fd, (off_t)(chain->durable_bytes + keep)); /* else the next write covers it */
     errno = saved;
 }

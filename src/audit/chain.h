@@ -22,10 +22,10 @@
 #include "base/clock.h"
 #include "secret/secret.h"
 
-#define AMP_CHAIN_FILE_MAX (UINT64_C(256) << 20)
-#define AMP_CHAIN_EPOCH_MS (10 * 60 * 1000)
+#define AMP_CHAIN_FILE_MAX      (UINT64_C(256) << 20)
+#define AMP_CHAIN_EPOCH_MS      (10 * 60 * 1000)
 #define AMP_CHAIN_EPOCH_RECORDS 65536
-#define AMP_CHAIN_LINE_MAX 2048
+#define AMP_CHAIN_LINE_MAX      2048
 
 struct amp_chain;
 struct amp_chain_config {
@@ -45,7 +45,8 @@ enum amp_err amp_chain_open(struct amp_chain **out, const struct amp_chain_confi
 void amp_chain_free(struct amp_chain *chain);
 
 /* Begins a life: appends log.start. `wrapped`: the key under the KEK, at most 512 bytes. Once. */
-enum amp_err amp_chain_start(struct amp_chain *chain, const struct amp_key256 *key, struct amp_slice wrapped) AMP_MUST_USE;
+enum amp_err amp_chain_start(struct amp_chain *chain, const struct amp_key256 *key,
+                             struct amp_slice wrapped) AMP_MUST_USE;
 bool amp_chain_started(const struct amp_chain *chain);
 
 /*

@@ -3,8 +3,7 @@
 enum { ALARM = 1 << 0, TOKEN = 1 << 1, UNVERIFIED = 1 << 2, FLAGS = 0x7 };
 enum { FIXED_LEN = 2 + 8 + 1 + 1 + 2 + 1 + 16 + 8 + 8 };
 
-_Static_assert(FIXED_LEN + 4 + AMP_EVENT_WHO_MAX + AMP_EVENT_SOURCE_MAX + AMP_EVENT_QUEUE_MAX +
-                       AMP_EVENT_SUBJECT_MAX <=
+_Static_assert(FIXED_LEN + 4 + AMP_EVENT_WHO_MAX + AMP_EVENT_SOURCE_MAX + AMP_EVENT_QUEUE_MAX + AMP_EVENT_SUBJECT_MAX <=
                    AMP_EVENT_PACKED_MAX,
                "the longest event must fit");
 
@@ -56,8 +55,8 @@ void amp_event_pack(struct amp_out *out, const struct amp_event *event)
 {
     uint8_t storage[AMP_EVENT_PACKED_MAX];
     struct amp_out packed = amp_out(storage, sizeof(storage));
-    unsigned flags = (event->alarm ? ALARM : 0u) | (event->has_token ? TOKEN : 0u) |
-                     (event->who_unverified ? UNVERIFIED : 0u);
+    unsigned flags =
+        (event->alarm ? ALARM : 0u) | (event->has_token ? TOKEN : 0u) | (event->who_unverified ? UNVERIFIED : 0u);
     put_uint(&packed, 0, 2);
     put_uint(&packed, (uint64_t)event->unix_ms, 8);
     put_uint(&packed, event->act, 1);
@@ -177,7 +176,14 @@ void amp_event_write_json(struct amp_out *out, const struct amp_event *event, co
         amp_out_hex(out, event->token_reference, sizeof(event->token_reference));
         amp_out_byte(out, '"');
     }
-    write_number(out, ",\"request\":", event->request_id);
+    if (event->request_id != 0) { /* as in the answer's X-Request-Id */
+        uint8_t id[8];
+        struct amp_out bytes = amp_out(id, sizeof(id));
+        put_uint(&bytes, event->request_id, sizeof(id));
+        amp_out_str(out, ",\"request\":\"");
+        amp_out_hex(out, id, sizeof(id));
+        amp_out_byte(out, '"');
+    }
     write_number(out, ",\"count\":", event->count);
     if (event->alarm)
         amp_out_str(out, ",\"alarm\":true");

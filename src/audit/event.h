@@ -19,7 +19,7 @@
     X(REVOKE, "token.revoke")                                                                                          \
     X(EXPIRE, "token.expire") /* count: how many were wiped */                                                         \
     X(LEASE_LAPSE, "token.lease_lapse")                                                                                \
-    X(REQUEST, "request") /* a refused request that names no act */                                                    \
+    X(REQUEST, "request")       /* a refused request that names no act */                                              \
     X(CONNECTION, "connection") /* a refused connection: TLS failure, malformed bytes */                               \
     X(KEY_CREATE, "key.create")                                                                                        \
     X(KEY_ROTATE, "key.rotate")                                                                                        \
@@ -41,7 +41,7 @@ enum amp_act {
 #define X(symbol, name) AMP_ACT_##symbol,
     AMP_ACTS(X)
 #undef X
-    AMP_ACT_COUNT_
+        AMP_ACT_COUNT_
 };
 const char *amp_act_name(enum amp_act act);
 
@@ -53,9 +53,9 @@ enum amp_outcome {
 };
 const char *amp_outcome_name(enum amp_outcome outcome);
 
-#define AMP_EVENT_WHO_MAX 20    /* access key id, or a role's or "uid:1000" name */
-#define AMP_EVENT_SOURCE_MAX 56 /* "[2001:db8::1]:12345", "local" */
-#define AMP_EVENT_QUEUE_MAX 80
+#define AMP_EVENT_WHO_MAX     20 /* access key id, or a role's or "uid:1000" name */
+#define AMP_EVENT_SOURCE_MAX  56 /* "[2001:db8::1]:12345", "local" */
+#define AMP_EVENT_QUEUE_MAX   80
 #define AMP_EVENT_SUBJECT_MAX 20
 
 struct amp_event {

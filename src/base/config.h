@@ -11,10 +11,10 @@
 
 #include "base/log.h"
 
-#define AMP_CONFIG_PATH_MAX 1024 /* with its NUL */
-#define AMP_CONFIG_ADDRESS_MAX 64 /* "[2001:db8::1]:8443" with its NUL */
+#define AMP_CONFIG_PATH_MAX      1024 /* with its NUL */
+#define AMP_CONFIG_ADDRESS_MAX   64   /* "[2001:db8::1]:8443" with its NUL */
 #define AMP_CONFIG_ADDRESSES_MAX 8
-#define AMP_CONFIG_WORKERS_MAX 64
+#define AMP_CONFIG_WORKERS_MAX   64
 
 enum amp_config_provider { AMP_CONFIG_PROVIDER_EPHEMERAL, AMP_CONFIG_PROVIDER_FILE };
 
@@ -48,8 +48,8 @@ struct amp_config {
         uint32_t replay_max;   /* signatures remembered at once */
     } auth;
     struct {
-        int64_t ttl_ms;     /* default life of a token */
-        int64_t ttl_max_ms; /* at most 900000 */
+        int64_t ttl_ms;      /* default life of a token */
+        int64_t ttl_max_ms;  /* at most 900000 */
         uint64_t memory_max; /* bytes */
     } vault;
     struct {

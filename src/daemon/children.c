@@ -222,7 +222,8 @@ static void note_death(struct amp_child *child, int wait_status)
         amp_log_num(AMP_LOG_ERROR, "a role died by a signal", name, WTERMSIG(wait_status));
     else
         amp_log_num(AMP_LOG_ERROR, "a role ended unasked", name, WEXITSTATUS(wait_status));
-    amp_supervisor_record(child->supervisor, AMP_ACT_ROLE_DIED, AMP_OUTCOME_FAILURE, AMP_ERR_INTERNAL, "supervisor", name);
+    amp_supervisor_record(child->supervisor, AMP_ACT_ROLE_DIED, AMP_OUTCOME_FAILURE, AMP_ERR_INTERNAL, "supervisor",
+                          name);
 }
 
 void amp_children_reap(struct amp_supervisor *supervisor)

@@ -83,19 +83,20 @@ struct raw {
 };
 #undef RAW
 
-#define FIELD_OF(type, name) CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, name, 0, 1023),
+#define FIELD_OF(type, name)                                                                                           \
+    CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, name, 0, 1023),
 #define FIELDS(section, SETTINGS, EXTRA)                                                                               \
     static const cyaml_schema_field_t section##_fields[] = {EXTRA SETTINGS(FIELD_##section) CYAML_FIELD_END}
 #define FIELD_listen(key, ...) FIELD_OF(struct raw_listen, key)
-#define FIELD_log(key, ...) FIELD_OF(struct raw_log, key)
-#define FIELD_auth(key, ...) FIELD_OF(struct raw_auth, key)
-#define FIELD_vault(key, ...) FIELD_OF(struct raw_vault, key)
-#define FIELD_mask(key, ...) FIELD_OF(struct raw_mask, key)
-#define FIELD_keys(key, ...) FIELD_OF(struct raw_keys, key)
+#define FIELD_log(key, ...)    FIELD_OF(struct raw_log, key)
+#define FIELD_auth(key, ...)   FIELD_OF(struct raw_auth, key)
+#define FIELD_vault(key, ...)  FIELD_OF(struct raw_vault, key)
+#define FIELD_mask(key, ...)   FIELD_OF(struct raw_mask, key)
+#define FIELD_keys(key, ...)   FIELD_OF(struct raw_keys, key)
 #define FIELD_limits(key, ...) FIELD_OF(struct raw_limits, key)
-#define FIELD_top(key, ...) FIELD_OF(struct raw, key)
-#define SECTION(name) CYAML_FIELD_MAPPING(#name, CYAML_FLAG_OPTIONAL, struct raw, name, name##_fields),
-#define SECTIONS SECTION(listen) SECTION(log) SECTION(auth) SECTION(vault) SECTION(mask) SECTION(keys) SECTION(limits)
+#define FIELD_top(key, ...)    FIELD_OF(struct raw, key)
+#define SECTION(name)          CYAML_FIELD_MAPPING(#name, CYAML_FLAG_OPTIONAL, struct raw, name, name##_fields),
+#define SECTIONS               SECTION(listen) SECTION(log) SECTION(auth) SECTION(vault) SECTION(mask) SECTION(keys) SECTION(limits)
 #define NOTHING
 #define ADDRESSES                                                                                                      \
     CYAML_FIELD_SEQUENCE("addresses", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_listen, addresses,          \
@@ -124,19 +125,19 @@ struct setting {
 
 #define SETTING_OF(prefix, path, key, kind, field, least, most, fallback)                                              \
     {prefix #key, KIND_##kind, offsetof(struct raw, path), offsetof(struct amp_config, field), least, most, fallback},
-#define SETTING_top(key, ...) SETTING_OF("", key, key, __VA_ARGS__)
+#define SETTING_top(key, ...)    SETTING_OF("", key, key, __VA_ARGS__)
 #define SETTING_listen(key, ...) SETTING_OF("listen.", listen.key, key, __VA_ARGS__)
-#define SETTING_log(key, ...) SETTING_OF("log.", log.key, key, __VA_ARGS__)
-#define SETTING_auth(key, ...) SETTING_OF("auth.", auth.key, key, __VA_ARGS__)
-#define SETTING_vault(key, ...) SETTING_OF("vault.", vault.key, key, __VA_ARGS__)
-#define SETTING_mask(key, ...) SETTING_OF("mask.", mask.key, key, __VA_ARGS__)
-#define SETTING_keys(key, ...) SETTING_OF("keys.", keys.key, key, __VA_ARGS__)
+#define SETTING_log(key, ...)    SETTING_OF("log.", log.key, key, __VA_ARGS__)
+#define SETTING_auth(key, ...)   SETTING_OF("auth.", auth.key, key, __VA_ARGS__)
+#define SETTING_vault(key, ...)  SETTING_OF("vault.", vault.key, key, __VA_ARGS__)
+#define SETTING_mask(key, ...)   SETTING_OF("mask.", mask.key, key, __VA_ARGS__)
+#define SETTING_keys(key, ...)   SETTING_OF("keys.", keys.key, key, __VA_ARGS__)
 #define SETTING_limits(key, ...) SETTING_OF("limits.", limits.key, key, __VA_ARGS__)
 
-static const struct setting settings[] = {
-    TOP_SETTINGS(SETTING_top) LISTEN_SETTINGS(SETTING_listen) LOG_SETTINGS(SETTING_log) AUTH_SETTINGS(SETTING_auth)
-        VAULT_SETTINGS(SETTING_vault) MASK_SETTINGS(SETTING_mask) KEYS_SETTINGS(SETTING_keys)
-            LIMITS_SETTINGS(SETTING_limits)};
+static const struct setting settings[] = {TOP_SETTINGS(SETTING_top) LISTEN_SETTINGS(SETTING_listen)
+                                              LOG_SETTINGS(SETTING_log) AUTH_SETTINGS(SETTING_auth)
+                                                  VAULT_SETTINGS(SETTING_vault) MASK_SETTINGS(SETTING_mask)
+                                                      KEYS_SETTINGS(SETTING_keys) LIMITS_SETTINGS(SETTING_limits)};
 
 struct reading {
     const struct amp_config_critic *critic;
@@ -307,7 +308,8 @@ static void take_addresses(struct reading *reading, const struct raw_listen *lis
         else if (amp_config_address_port(&address) == 0)
             complain(reading, "listen.addresses", listen->addresses[i], "has no port");
         else if (config->dev && !amp_config_address_is_loopback(&address))
-            complain(reading, "listen.addresses", listen->addresses[i], "is not loopback: development mode has nothing else");
+            complain(reading, "listen.addresses", listen->addresses[i],
+                     "is not loopback: development mode has nothing else");
         else
             amp_config_address_format(config->listen.address[config->listen.address_count++], &address);
     }

@@ -72,13 +72,12 @@ enum amp_err amp_dev_prepare(const struct amp_state *state)
 
 void amp_dev_banner(const char *address)
 {
-    static const char banner[] =
-        "\n"
-        "  ****************************************************************\n"
-        "  *  DEVELOPMENT MODE - NOT FOR CARD DATA OF REAL PEOPLE         *\n"
-        "  *  loopback only, self-signed certificate, keys die with it    *\n"
-        "  ****************************************************************\n"
-        "\n";
+    static const char banner[] = "\n"
+                                 "  ****************************************************************\n"
+                                 "  *  DEVELOPMENT MODE - NOT FOR CARD DATA OF REAL PEOPLE         *\n"
+                                 "  *  loopback only, self-signed certificate, keys die with it    *\n"
+                                 "  ****************************************************************\n"
+                                 "\n";
     if (write(STDERR_FILENO, banner, sizeof(banner) - 1) < 0)
         return;
     if (amp_secret_state() == AMP_SECRET_UNLOCKED)

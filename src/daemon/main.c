@@ -108,7 +108,7 @@ static enum amp_err configure_dev(const struct amp_options *options)
     char chosen[AMP_CONFIG_ADDRESS_MAX];
     char state[PATH_MAX];
     struct amp_config_address address;
-    struct amp_config_critic critic = {on_complaint, (void *)(uintptr_t)"--dev"};
+    struct amp_config_critic critic = {on_complaint, (void *)(uintptr_t) "--dev"};
     struct amp_out text = amp_out(supervisor.text, sizeof(supervisor.text));
     if (amp_config_address_parse(&address, options->listen) != AMP_OK || !amp_config_address_is_loopback(&address)) {
         fprintf(stderr, "ampouled: --listen takes a loopback address and a port in development mode, such as "

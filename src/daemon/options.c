@@ -27,15 +27,29 @@ void amp_options_print_help(void)
     fputs(help, stdout);
 }
 
-enum option_id { OPTION_CONFIG = 256, OPTION_CHECK, OPTION_DEV, OPTION_STATE, OPTION_LISTEN, OPTION_WORKERS, OPTION_ROLE,
-                 OPTION_HELP, OPTION_VERSION };
+enum option_id {
+    OPTION_CONFIG = 256,
+    OPTION_CHECK,
+    OPTION_DEV,
+    OPTION_STATE,
+    OPTION_LISTEN,
+    OPTION_WORKERS,
+    OPTION_ROLE,
+    OPTION_HELP,
+    OPTION_VERSION
+};
 
 static const struct option table[] = {
-    {"config", required_argument, NULL, OPTION_CONFIG},   {"check-config", no_argument, NULL, OPTION_CHECK},
-    {"dev", no_argument, NULL, OPTION_DEV},               {"state", required_argument, NULL, OPTION_STATE},
-    {"listen", required_argument, NULL, OPTION_LISTEN},   {"workers", required_argument, NULL, OPTION_WORKERS},
-    {"role", required_argument, NULL, OPTION_ROLE},       {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},       {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"check-config", no_argument, NULL, OPTION_CHECK},
+    {"dev", no_argument, NULL, OPTION_DEV},
+    {"state", required_argument, NULL, OPTION_STATE},
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"workers", required_argument, NULL, OPTION_WORKERS},
+    {"role", required_argument, NULL, OPTION_ROLE},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
 };
 
 static void wrong(struct amp_options *options, const char *why)

@@ -4,7 +4,14 @@
 
 #include "base/config.h"
 
-enum amp_options_wish { AMP_WISH_SERVE, AMP_WISH_CHECK, AMP_WISH_HELP, AMP_WISH_VERSION, AMP_WISH_ROLE, AMP_WISH_ERROR };
+enum amp_options_wish {
+    AMP_WISH_SERVE,
+    AMP_WISH_CHECK,
+    AMP_WISH_HELP,
+    AMP_WISH_VERSION,
+    AMP_WISH_ROLE,
+    AMP_WISH_ERROR
+};
 
 struct amp_options {
     enum amp_options_wish wish;

@@ -17,8 +17,8 @@ static bool is_compatible(const struct amp_config *now, const struct amp_config 
 {
     bool same = now->workers == next->workers && strcmp(now->state, next->state) == 0 &&
                 now->listen.backlog == next->listen.backlog && now->dev == next->dev &&
-                now->listen.address_count == next->listen.address_count &&
-                now->keys.provider == next->keys.provider && strcmp(now->keys.file, next->keys.file) == 0;
+                now->listen.address_count == next->listen.address_count && now->keys.provider == next->keys.provider &&
+                strcmp(now->keys.file, next->keys.file) == 0;
     for (uint32_t i = 0; same && i < now->listen.address_count; i++)
         same = strcmp(now->listen.address[i], next->listen.address[i]) == 0;
     if (!same)

@@ -112,7 +112,7 @@ static void default_signals(void)
 
 static _Noreturn void become(const struct role *role, const int *sources, size_t count, int binary, pid_t parent)
 {
-    char *const arguments[] = {(char *)(uintptr_t)role->title, (char *)(uintptr_t)"--role",
+    char *const arguments[] = {(char *)(uintptr_t)role->title, (char *)(uintptr_t) "--role",
                                (char *)(uintptr_t)role->name, NULL};
     int high_binary = FD_CONTROL + (int)count;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)

@@ -96,7 +96,8 @@ static void on_stage_timeout(evutil_socket_t fd, short what, void *ctx)
 {
     struct amp_supervisor *supervisor = ctx;
     const struct amp_child *child = draining_child(supervisor);
-    amp_log_text(AMP_LOG_WARN, "did not finish in time", "role", amp_role_name(child != NULL ? child->role : AMP_ROLE_SCRIBE));
+    amp_log_text(AMP_LOG_WARN, "did not finish in time", "role",
+                 amp_role_name(child != NULL ? child->role : AMP_ROLE_SCRIBE));
     supervisor->status = 1;
     if (child != NULL && child->pid != 0)
         kill(child->pid, SIGKILL); /* reaping goes on from there */

@@ -33,8 +33,14 @@ struct amp_child {
 };
 
 /* In the order of ending. A stage ends when its role has ended, or its time is over. */
-enum amp_stage { AMP_STAGE_SERVE, AMP_STAGE_DRAIN_FRONT, AMP_STAGE_DRAIN_KEEPER, AMP_STAGE_DRAIN_LOG,
-                 AMP_STAGE_DRAIN_SCRIBE, AMP_STAGE_END };
+enum amp_stage {
+    AMP_STAGE_SERVE,
+    AMP_STAGE_DRAIN_FRONT,
+    AMP_STAGE_DRAIN_KEEPER,
+    AMP_STAGE_DRAIN_LOG,
+    AMP_STAGE_DRAIN_SCRIBE,
+    AMP_STAGE_END
+};
 
 struct amp_supervisor {
     const struct amp_options *options;
@@ -53,7 +59,7 @@ struct amp_supervisor {
     struct event *admin_event;
     int admin_fd;
     enum amp_stage stage;
-    bool served; /* every role was ready once */
+    bool served;         /* every role was ready once */
     struct amp_dev *dev; /* NULL: production */
     int status;
 };

@@ -155,8 +155,7 @@ void amp_admin_put_create(struct amp_out *out, struct amp_slice name, uint32_t r
 }
 
 enum amp_err amp_admin_key_create(struct amp_admin *admin, struct amp_slice name, uint32_t rate, uint32_t burst,
-                                  const struct amp_grant *grants, uint32_t grant_count,
-                                  struct amp_admin_secret *out)
+                                  const struct amp_grant *grants, uint32_t grant_count, struct amp_admin_secret *out)
 {
     uint8_t storage[8192];
     struct amp_out payload = amp_out(storage, sizeof(storage));

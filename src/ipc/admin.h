@@ -5,7 +5,7 @@
 #include "ipc/ipc.h"
 #include "keys/principal.h"
 
-#define AMP_ADMIN_SOCKET "admin.sock"
+#define AMP_ADMIN_SOCKET        "admin.sock"
 #define AMP_KEY_SECRET_TEXT_LEN 43 /* 32 bytes as base64url: the text is the AWS secret access key */
 
 /* A new key: to be shown once and wiped. */

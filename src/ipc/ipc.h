@@ -9,7 +9,14 @@
 
 struct event_base;
 
-enum amp_role { AMP_ROLE_SUPERVISOR, AMP_ROLE_FRONT, AMP_ROLE_KEEPER, AMP_ROLE_SCRIBE, AMP_ROLE_ADMIN, AMP_ROLE_COUNT_ };
+enum amp_role {
+    AMP_ROLE_SUPERVISOR,
+    AMP_ROLE_FRONT,
+    AMP_ROLE_KEEPER,
+    AMP_ROLE_SCRIBE,
+    AMP_ROLE_ADMIN,
+    AMP_ROLE_COUNT_
+};
 const char *amp_role_name(enum amp_role role);
 
 /*
@@ -33,24 +40,24 @@ const char *amp_role_name(enum amp_role role);
     X(EPOCH, "K", "F", 36, 36, 0) /* u32 id, 32 bytes DEK; id 0: none can be had now, ask again later */               \
     /* the event log */                                                                                                \
     X(LOG_KEY_GET, "L", "K", 0, 0, 0)                                                                                  \
-    X(LOG_KEY, "K", "L", 36, 600, 0)        /* u32 error, 32 bytes chain key, bytes wrapped form for the log */        \
-    X(RECORDS, "FKS", "L", 9, 61440, 0)     /* u64 first number, u8 sync soon, then packed events, or none: hello */   \
-    X(RECORDED, "L", "FKS", 17, 17, 0)      /* u64 written up to, u64 durable up to, u8 log is writable */             \
+    X(LOG_KEY, "K", "L", 36, 600, 0)    /* u32 error, 32 bytes chain key, bytes wrapped form for the log */            \
+    X(RECORDS, "FKS", "L", 9, 61440, 0) /* u64 first number, u8 sync soon, then packed events, or none: hello */       \
+    X(RECORDED, "L", "FKS", 17, 17, 0)  /* u64 written up to, u64 durable up to, u8 log is writable */                 \
     /* administration: every answer is any number of SECRET or ENTRY, then DONE */                                     \
-    X(KEY_CREATE, "A", "K", 8, 8192, 0)     /* bytes name, u32 rate, u32 burst, u32 count of grants, and for each */   \
-                                            /* u32 permissions, bytes queue */                                         \
+    X(KEY_CREATE, "A", "K", 8, 8192, 0) /* bytes name, u32 rate, u32 burst, u32 count of grants, and for each */       \
+                                        /* u32 permissions, bytes queue */                                             \
     X(KEY_LIST, "A", "K", 0, 0, 0)                                                                                     \
-    X(KEY_ROTATE, "A", "K", 28, 28, 0)      /* 20 bytes key id, u64 overlap in ms */                                   \
-    X(KEY_DISABLE, "A", "K", 20, 20, 0)     /* 20 bytes key id */                                                      \
-    X(KEY_SECRET, "K", "A", 63, 63, 0)      /* 20 bytes key id, 43 bytes secret: shown once */                         \
-    X(KEY_ENTRY, "K", "A", 20, 8192, 0)     /* one packed principal, without its secret */                             \
-    X(KEY_DONE, "K", "A", 4, 4, 0)          /* u32 error */
+    X(KEY_ROTATE, "A", "K", 28, 28, 0)  /* 20 bytes key id, u64 overlap in ms */                                       \
+    X(KEY_DISABLE, "A", "K", 20, 20, 0) /* 20 bytes key id */                                                          \
+    X(KEY_SECRET, "K", "A", 63, 63, 0)  /* 20 bytes key id, 43 bytes secret: shown once */                             \
+    X(KEY_ENTRY, "K", "A", 20, 8192, 0) /* one packed principal, without its secret */                                 \
+    X(KEY_DONE, "K", "A", 4, 4, 0)      /* u32 error */
 
 enum amp_ipc_type {
 #define X(symbol, from, to, least, most, fds) AMP_IPC_##symbol,
     AMP_IPC_MESSAGES(X)
 #undef X
-    AMP_IPC_COUNT_
+        AMP_IPC_COUNT_
 };
 #define AMP_IPC_MAX_PAYLOAD 61440
 
@@ -89,8 +96,10 @@ struct amp_link_config {
 /* Takes `fd`. Everything received is read into, and everything queued is kept in, secret memory. */
 enum amp_err amp_link_new(struct amp_link **out, const struct amp_link_config *config, int fd) AMP_MUST_USE;
 void amp_link_free(struct amp_link *link);
-/* Sends or queues (at most 4 MiB: AMP_ERR_TOO_LARGE). `fd`: passed along and left open, or -1. AMP_ERR_IO once closed. */
-enum amp_err amp_link_send(struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd) AMP_MUST_USE;
+/* Sends or queues (at most 4 MiB: AMP_ERR_TOO_LARGE). `fd`: passed along and left open, or -1. AMP_ERR_IO once closed.
+ */
+enum amp_err amp_link_send(struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload,
+                           int fd) AMP_MUST_USE;
 /* Stops reading, or goes on: what the peer sends waits with the peer. Its end goes unnoticed meanwhile. */
 void amp_link_pause(struct amp_link *link, bool paused);
 /* Nothing queued. */

@@ -126,8 +126,8 @@ static bool deliver(struct amp_link *link, size_t len, int flags, int fd, size_t
 {
     bool whole = (flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
     enum amp_ipc_type type = (enum amp_ipc_type)link->buffer[0];
-    if (!whole || link->buffer[0] >= AMP_IPC_COUNT_ ||
-        !amp_ipc_permits(type, link->config.peer, link->config.self) || !amp_ipc_fits(type, len - 1, fds)) {
+    if (!whole || link->buffer[0] >= AMP_IPC_COUNT_ || !amp_ipc_permits(type, link->config.peer, link->config.self) ||
+        !amp_ipc_fits(type, len - 1, fds)) {
         if (fd >= 0)
             close(fd);
         return false;

@@ -29,11 +29,12 @@ enum amp_tls_file { AMP_TLS_FILE_CERT, AMP_TLS_FILE_KEY, AMP_TLS_FILE_CLIENT_CA,
 struct amp_role_env {
     const struct amp_config *config; /* lives as long as the process */
     int control_fd;                  /* for amp_link_new with peer AMP_ROLE_SUPERVISOR */
-    /* front: SO_REUSEPORT sockets, bound and listening, non-blocking: worker w owns those from w * listen_per_worker. */
+    /* front: SO_REUSEPORT sockets, bound and listening, non-blocking: worker w owns those from w * listen_per_worker.
+     */
     const int *listen_fds;
     size_t listen_per_worker;
     int tls_fds[AMP_TLS_FILE_COUNT_]; /* front: PEM files open for reading, at offset 0, to be closed; -1: none */
-    int state_fd; /* keeper: the state directory; scribe: its audit directory; front: -1 */
+    int state_fd;                     /* keeper: the state directory; scribe: its audit directory; front: -1 */
     /* Reads the configuration handed over by AMP_IPC_RELOAD; does not close `fd`. AMP_ERR_INVALID, AMP_ERR_IO. */
     enum amp_err (*config_read)(struct amp_config *out, int fd);
 };

@@ -6,7 +6,7 @@ static const struct amp_ipc_row rows[AMP_IPC_COUNT_] = {
 #undef X
 };
 
-#define X(symbol, from, to, least, most, fds)                                                                \
+#define X(symbol, from, to, least, most, fds)                                                                          \
     _Static_assert((least) <= (most) && (most) <= AMP_IPC_MAX_PAYLOAD && (fds) <= 1, #symbol);
 AMP_IPC_MESSAGES(X)
 #undef X

@@ -1,6 +1,6 @@
 /* Administration: what `ampoule key` asks over the unix socket. Every act, done or refused, is recorded. */
-#include "base/log.h"
 #include "ipc/admin.h"
+#include "base/log.h"
 #include "keeper/internal.h"
 
 _Static_assert(AMP_KEY_SECRET_TEXT_LEN == AMP_KEYRING_SECRET_TEXT_LEN, "one secret, one length");
@@ -43,9 +43,8 @@ static void tell_fronts(struct amp_keeper *keeper, const uint8_t *key_id)
     struct amp_asker *asker;
     TAILQ_FOREACH(asker, &keeper->askers, next)
     {
-        if (asker->role == AMP_ROLE_FRONT &&
-            amp_link_send(asker->link, AMP_IPC_PRINCIPAL_CHANGED, amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN), -1) !=
-                AMP_OK)
+        if (asker->role == AMP_ROLE_FRONT && amp_link_send(asker->link, AMP_IPC_PRINCIPAL_CHANGED,
+                                                           amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN), -1) != AMP_OK)
             amp_log(AMP_LOG_WARN, "front could not be told that a principal changed");
     }
 }

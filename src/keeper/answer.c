@@ -140,8 +140,7 @@ bool amp_keeper_epoch(struct amp_asker *asker)
     if (storage == NULL || key == NULL)
         amp_fatal("no secret memory for an epoch key");
     enum amp_err err = make_epoch(asker->keeper, &id, key);
-    enum amp_err recorded =
-        amp_keeper_record(asker->keeper, AMP_ACT_EPOCH_KEY, err, asker->who, amp_slice(NULL, 0));
+    enum amp_err recorded = amp_keeper_record(asker->keeper, AMP_ACT_EPOCH_KEY, err, asker->who, amp_slice(NULL, 0));
     if (err != AMP_OK || recorded != AMP_OK) {
         id = 0;
         amp_wipe(key, sizeof(*key));

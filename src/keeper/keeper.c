@@ -43,7 +43,9 @@ enum amp_err amp_keeper_record(struct amp_keeper *keeper, enum amp_act act, enum
     const struct amp_event event = {
         .unix_ms = amp_clock_unix_ms(&keeper->clock),
         .act = act,
-        .outcome = code == AMP_OK ? AMP_OUTCOME_SUCCESS : ours ? AMP_OUTCOME_FAILURE : AMP_OUTCOME_REFUSED,
+        .outcome = code == AMP_OK ? AMP_OUTCOME_SUCCESS
+                   : ours         ? AMP_OUTCOME_FAILURE
+                                  : AMP_OUTCOME_REFUSED,
         .code = code,
         .alarm = act == AMP_ACT_EPOCH_KEY && code != AMP_OK,
         .who = amp_slice_str(who),

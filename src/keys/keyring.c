@@ -112,7 +112,8 @@ static enum amp_err entry_init(struct entry *entry, const struct amp_principal *
     amp_principal_pack(&packed, principal);
     if (packed.overflow)
         return AMP_ERR_TOO_LARGE;
-    *entry = (struct entry){.packed = malloc(packed.len), .packed_len = packed.len, .secret = amp_secret_alloc(SECRET_LEN)};
+    *entry =
+        (struct entry){.packed = malloc(packed.len), .packed_len = packed.len, .secret = amp_secret_alloc(SECRET_LEN)};
     if (entry->packed == NULL || entry->secret == NULL) {
         entry_fini(entry);
         return AMP_ERR_OUT_OF_MEMORY;
@@ -379,8 +380,7 @@ enum amp_err amp_keyring_find(const struct amp_keyring *keyring, struct amp_slic
     if (err != AMP_OK)
         return err;
     if (out->state == AMP_PRINCIPAL_DISABLED ||
-        (out->state == AMP_PRINCIPAL_EXPIRING &&
-         amp_clock_unix_ms(&keyring->config.clock) >= out->expires_unix_ms))
+        (out->state == AMP_PRINCIPAL_EXPIRING && amp_clock_unix_ms(&keyring->config.clock) >= out->expires_unix_ms))
         return AMP_ERR_KEY_DISABLED;
     amp_base64url_encode(secret->text, keyring->entries[at].secret, SECRET_LEN);
     return AMP_OK;

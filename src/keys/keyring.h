@@ -13,11 +13,11 @@
 #include "keys/principal.h"
 #include "keys/provider.h"
 
-#define AMP_KEYRING_FILE "keyring"
-#define AMP_KEYRING_MAX 10000
-#define AMP_KEYRING_BYTES_MAX (4 << 20) /* of the file's inside: 10,000 principals of some 400 bytes */
-#define AMP_KEYRING_SECRET_TEXT_LEN 43 /* 32 random bytes in base64url: this text is the secret that signs */
-#define AMP_KEYRING_OVERLAP_MAX_MS (INT64_C(366) * 24 * 3600 * 1000)
+#define AMP_KEYRING_FILE            "keyring"
+#define AMP_KEYRING_MAX             10000
+#define AMP_KEYRING_BYTES_MAX       (4 << 20) /* of the file's inside: 10,000 principals of some 400 bytes */
+#define AMP_KEYRING_SECRET_TEXT_LEN 43        /* 32 random bytes in base64url: this text is the secret that signs */
+#define AMP_KEYRING_OVERLAP_MAX_MS  (INT64_C(366) * 24 * 3600 * 1000)
 
 struct amp_keyring;
 struct amp_keyring_config {

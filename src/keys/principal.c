@@ -6,8 +6,9 @@ static const struct {
     const char *word;
     uint32_t permissions;
 } words[] = {
-    {"tokenize", AMP_MAY_TOKENIZE}, {"claim", AMP_MAY_CLAIM}, {"inspect", AMP_MAY_INSPECT}, {"revoke", AMP_MAY_REVOKE},
-    {"send", AMP_MAY_SEND},         {"receive", AMP_MAY_RECEIVE}, {"manage", AMP_MAY_MANAGE}, {"all", AMP_MAY_ALL},
+    {"tokenize", AMP_MAY_TOKENIZE}, {"claim", AMP_MAY_CLAIM}, {"inspect", AMP_MAY_INSPECT},
+    {"revoke", AMP_MAY_REVOKE},     {"send", AMP_MAY_SEND},   {"receive", AMP_MAY_RECEIVE},
+    {"manage", AMP_MAY_MANAGE},     {"all", AMP_MAY_ALL},
 };
 
 uint32_t amp_permission_parse(struct amp_slice word)

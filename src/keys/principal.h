@@ -6,9 +6,9 @@
 #include "base/slice.h"
 
 #define AMP_PRINCIPAL_KEY_ID_LEN 20
-#define AMP_PRINCIPAL_NAME_MAX 64
+#define AMP_PRINCIPAL_NAME_MAX   64
 #define AMP_PRINCIPAL_GRANTS_MAX 32
-#define AMP_GRANT_QUEUE_MAX 80
+#define AMP_GRANT_QUEUE_MAX      80
 
 enum amp_permission {
     AMP_MAY_TOKENIZE = 1 << 0,
@@ -21,7 +21,12 @@ enum amp_permission {
 };
 #define AMP_MAY_ALL 0x7f
 
-enum amp_principal_state { AMP_PRINCIPAL_ACTIVE, AMP_PRINCIPAL_EXPIRING, AMP_PRINCIPAL_DISABLED, AMP_PRINCIPAL_STATE_COUNT_ };
+enum amp_principal_state {
+    AMP_PRINCIPAL_ACTIVE,
+    AMP_PRINCIPAL_EXPIRING,
+    AMP_PRINCIPAL_DISABLED,
+    AMP_PRINCIPAL_STATE_COUNT_
+};
 
 /* Permissions for one queue name, or for every queue where the name is "*". */
 struct amp_grant {
@@ -36,7 +41,7 @@ struct amp_principal {
     uint8_t name[AMP_PRINCIPAL_NAME_MAX]; /* [A-Za-z0-9._-]; two keys of one name are one principal being rotated */
     enum amp_principal_state state;
     int64_t created_unix_ms;
-    int64_t expires_unix_ms; /* where expiring */
+    int64_t expires_unix_ms;  /* where expiring */
     uint32_t rate_per_second; /* 0: no limit */
     uint32_t rate_burst;
     uint32_t grant_count;

@@ -1,4 +1,5 @@
-/* Both providers wrap with AES key wrap with padding (RFC 5649) under a KEK in secret memory; they differ in its origin. */
+/* Both providers wrap with AES key wrap with padding (RFC 5649) under a KEK in secret memory; they differ in its
+ * origin. */
 #include "keys/provider.h"
 
 #include <errno.h>

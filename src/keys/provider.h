@@ -15,7 +15,8 @@ struct amp_key_provider_ops {
     const char *name; /* as in the configuration: "ephemeral", "file" */
     /* May block. `out` has AMP_WRAPPED_MAX bytes. */
     enum amp_err (*wrap)(void *self, const uint8_t *key, size_t len, uint8_t *out, size_t *out_len);
-    /* AMP_ERR_NOT_AUTHENTIC where it was not wrapped by this KEK; `key` is zeroed then. *len: capacity in, length out. */
+    /* AMP_ERR_NOT_AUTHENTIC where it was not wrapped by this KEK; `key` is zeroed then. *len: capacity in, length out.
+     */
     enum amp_err (*unwrap)(void *self, const uint8_t *wrapped, size_t wrapped_len, uint8_t *key, size_t *len);
     void (*close)(void *self);
 };

@@ -267,7 +267,8 @@ static bool on_log_key(struct scribe *scribe, struct amp_slice payload)
     return good;
 }
 
-static bool on_keeper_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
+static bool on_keeper_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload,
+                              int fd)
 {
     return type == AMP_IPC_LOG_KEY && on_log_key(ctx, payload);
 }

@@ -1,0 +1,298 @@
+/* The recorder before a scribe that answers as the test wishes. */
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "../support.h"
+#include "ipc/recorder.h"
+
+struct scene {
+    struct event_base *base;
+    struct amp_recorder *recorder;
+    struct amp_link *scribe; /* the other end */
+    uint64_t durable;        /* as told to the recorder's owner */
+    size_t durable_calls;
+    bool violated;
+    uint64_t first; /* of the last RECORDS */
+    uint8_t sync;
+    size_t packets;
+    uint64_t counts[4096]; /* of the events received, which the test numbers by their `count` */
+    size_t events;
+};
+
+static bool on_records(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
+{
+    struct scene *scene = ctx;
+    struct amp_ipc_in in = {payload, false};
+    assert_int_equal(type, AMP_IPC_RECORDS);
+    scene->packets++;
+    scene->first = amp_ipc_get_u64(&in);
+    scene->sync = amp_ipc_get_u8(&in);
+    while (in.left.len != 0) {
+        struct amp_event event;
+        size_t used;
+        assert_int_equal(amp_event_unpack(&event, in.left, &used), AMP_OK);
+        if (scene->events < sizeof(scene->counts) / sizeof(scene->counts[0]))
+            scene->counts[scene->events] = event.count;
+        scene->events++;
+        in.left = amp_slice(in.left.ptr + used, in.left.len - used);
+    }
+    return true;
+}
+
+static void on_scribe_closed(void *ctx, struct amp_link *link, bool violation)
+{
+    struct scene *scene = ctx;
+    amp_link_free(link);
+    scene->scribe = NULL;
+}
+
+static void on_durable(void *ctx, uint64_t number)
+{
+    struct scene *scene = ctx;
+    assert_true(number > scene->durable);
+    scene->durable = number;
+    scene->durable_calls++;
+}
+
+static void on_violation(void *ctx)
+{
+    ((struct scene *)ctx)->violated = true;
+}
+
+static void turn(struct scene *scene)
+{
+    for (int i = 0; i < 4; i++)
+        event_base_loop(scene->base, EVLOOP_NONBLOCK);
+}
+
+static void attach(struct scene *scene)
+{
+    int fds[2];
+    assert_int_equal(amp_link_pair(fds), AMP_OK);
+    amp_link_free(scene->scribe);
+    const struct amp_link_config config = {.base = scene->base,
+                                           .self = AMP_ROLE_SCRIBE,
+                                           .peer = AMP_ROLE_FRONT,
+                                           .ctx = scene,
+                                           .message = on_records,
+                                           .closed = on_scribe_closed};
+    assert_int_equal(amp_link_new(&scene->scribe, &config, fds[1]), AMP_OK);
+    amp_recorder_attach(scene->recorder, AMP_ROLE_FRONT, fds[0]);
+    turn(scene);
+}
+
+static void answer(struct scene *scene, uint64_t written, uint64_t durable, uint8_t writable)
+{
+    uint8_t storage[17];
+    struct amp_out out = amp_out(storage, sizeof(storage));
+    amp_ipc_put_u64(&out, written);
+    amp_ipc_put_u64(&out, durable);
+    amp_ipc_put_u8(&out, writable);
+    assert_int_equal(amp_link_send(scene->scribe, AMP_IPC_RECORDED, amp_out_done(&out), -1), AMP_OK);
+    turn(scene);
+}
+
+static enum amp_err add(struct scene *scene, uint64_t mark, bool durable)
+{
+    const struct amp_event event = {.act = AMP_ACT_REDEEM, .count = mark};
+    uint64_t number;
+    return amp_recorder_add(scene->recorder, &event, durable, &number);
+}
+
+static int open_scene(void **state)
+{
+    struct scene *scene = calloc(1, sizeof(*scene));
+    if (scene == NULL || amp_secret_init(16 << 20, false) != AMP_OK)
+        return -1;
+    scene->base = event_base_new();
+    if (scene->base == NULL || amp_recorder_new(&scene->recorder, scene->base, on_durable, scene) != AMP_OK)
+        return -1;
+    amp_recorder_on_violation(scene->recorder, on_violation, scene);
+    *state = scene;
+    return 0;
+}
+
+static int close_scene(void **state)
+{
+    struct scene *scene = *state;
+    amp_recorder_free(scene->recorder);
+    amp_link_free(scene->scribe);
+    event_base_free(scene->base);
+    free(scene);
+    bool leaked = amp_secret_used() != 0;
+    amp_secret_fini();
+    return leaked ? -1 : 0;
+}
+
+static void recorder_is_ready_once_a_writable_log_has_answered(void **state)
+{
+    struct scene *scene = *state;
+    assert_false(amp_recorder_ready(scene->recorder));
+    attach(scene);
+    assert_int_equal(scene->packets, 1); /* the hello */
+    assert_int_equal(scene->first, 1);
+    assert_false(amp_recorder_ready(scene->recorder));
+    answer(scene, 0, 0, 0);
+    assert_false(amp_recorder_ready(scene->recorder));
+    answer(scene, 0, 0, 1);
+    assert_true(amp_recorder_ready(scene->recorder));
+    amp_link_free(scene->scribe);
+    scene->scribe = NULL;
+    turn(scene);
+    assert_false(amp_recorder_ready(scene->recorder));
+}
+
+static void events_go_in_order_and_in_one_packet_a_turn(void **state)
+{
+    struct scene *scene = *state;
+    attach(scene);
+    for (uint64_t i = 1; i <= 100; i++)
+        assert_int_equal(add(scene, i, false), AMP_OK);
+    amp_recorder_flush(scene->recorder);
+    turn(scene);
+    assert_int_equal(scene->packets, 2);
+    assert_int_equal(scene->sync, 0);
+    assert_int_equal(scene->events, 100);
+    for (uint64_t i = 1; i <= 100; i++)
+        assert_true(scene->counts[i - 1] == i);
+}
+
+static void many_events_are_cut_into_packets_that_fit(void **state)
+{
+    struct scene *scene = *state;
+    attach(scene);
+    for (uint64_t i = 1; i <= 4000; i++)
+        assert_int_equal(add(scene, i, i == 3999), AMP_OK);
+    amp_recorder_flush(scene->recorder);
+    turn(scene);
+    assert_int_equal(scene->events, 4000);
+    assert_true(scene->packets > 3);
+    assert_int_equal(scene->sync, 1); /* the last packet holds the one that cannot wait */
+    for (uint64_t i = 1; i <= 4000; i++)
+        assert_true(scene->counts[i - 1] == i);
+}
+
+static void durable_numbers_are_told_once(void **state)
+{
+    struct scene *scene = *state;
+    attach(scene);
+    assert_int_equal(add(scene, 1, true), AMP_OK);
+    assert_int_equal(add(scene, 2, true), AMP_OK);
+    amp_recorder_flush(scene->recorder);
+    turn(scene);
+    assert_int_equal(scene->sync, 1);
+    assert_false(amp_recorder_idle(scene->recorder));
+    answer(scene, 2, 0, 1);
+    assert_int_equal(scene->durable_calls, 0);
+    answer(scene, 2, 1, 1);
+    answer(scene, 2, 1, 1);
+    assert_int_equal(scene->durable_calls, 1);
+    answer(scene, 2, 2, 1);
+    assert_int_equal(scene->durable, 2);
+    assert_true(amp_recorder_idle(scene->recorder));
+}
+
+static void a_new_scribe_gets_what_was_not_written_and_no_more(void **state)
+{
+    struct scene *scene = *state;
+    attach(scene);
+    for (uint64_t i = 1; i <= 10; i++)
+        assert_int_equal(add(scene, i, false), AMP_OK);
+    amp_recorder_flush(scene->recorder);
+    turn(scene);
+    answer(scene, 4, 4, 1);
+    scene->events = 0;
+    attach(scene);
+    assert_int_equal(scene->first, 5);
+    assert_int_equal(scene->events, 6);
+    assert_true(scene->counts[0] == 5 && scene->counts[5] == 10);
+    answer(scene, 10, 10, 1);
+    assert_int_equal(scene->durable, 10);
+}
+
+static void what_is_added_without_a_scribe_waits_for_one(void **state)
+{
+    struct scene *scene = *state;
+    for (uint64_t i = 1; i <= 3; i++)
+        assert_int_equal(add(scene, i, true), AMP_OK);
+    amp_recorder_flush(scene->recorder);
+    attach(scene);
+    assert_int_equal(scene->events, 3);
+    assert_int_equal(scene->sync, 1);
+}
+
+static void a_written_event_becomes_durable_with_the_next_scribe(void **state)
+{
+    struct scene *scene = *state;
+    attach(scene);
+    assert_int_equal(add(scene, 1, true), AMP_OK);
+    amp_recorder_flush(scene->recorder);
+    turn(scene);
+    answer(scene, 1, 0, 1);
+    attach(scene);
+    assert_int_equal(scene->first, 2);
+    answer(scene, 1, 1, 1);
+    assert_int_equal(scene->durable, 1);
+}
+
+static void waiting_events_are_bounded_and_order_survives_the_bound(void **state)
+{
+    struct scene *scene = *state;
+    uint64_t added = 0;
+    while (add(scene, added + 1, false) == AMP_OK)
+        added++;
+    assert_true(added > 50000);
+    assert_int_equal(add(scene, 0, true), AMP_ERR_AUDIT_UNAVAILABLE);
+    attach(scene);
+    uint64_t got = 0;
+    while (got < added) {
+        turn(scene);
+        assert_true(scene->events > got);
+        got = scene->events;
+        answer(scene, got, got, 1);
+    }
+    assert_int_equal(scene->durable, added);
+    assert_int_equal(add(scene, 1, true), AMP_OK);
+}
+
+static void a_lying_scribe_is_a_violation(void **state)
+{
+    static const struct {
+        uint64_t written;
+        uint64_t durable;
+        uint8_t writable;
+    } lies[] = {{3, 0, 1}, {2, 3, 1}, {0, 1, 1}, {UINT64_MAX, 0, 1}, {2, 2, 2}};
+    struct scene *scene = *state;
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        scene->violated = false;
+        attach(scene);
+        if (i == 0) {
+            assert_int_equal(add(scene, 1, true), AMP_OK);
+            assert_int_equal(add(scene, 2, true), AMP_OK);
+            amp_recorder_flush(scene->recorder);
+            turn(scene);
+        }
+        answer(scene, lies[i].written, lies[i].durable, lies[i].writable);
+        assert_true(scene->violated);
+        assert_int_equal(scene->durable, 0);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
+    const struct CMUnitTest tests[] = {
+        TEST(recorder_is_ready_once_a_writable_log_has_answered),
+        TEST(events_go_in_order_and_in_one_packet_a_turn),
+        TEST(many_events_are_cut_into_packets_that_fit),
+        TEST(durable_numbers_are_told_once),
+        TEST(a_new_scribe_gets_what_was_not_written_and_no_more),
+        TEST(what_is_added_without_a_scribe_waits_for_one),
+        TEST(a_written_event_becomes_durable_with_the_next_scribe),
+        TEST(waiting_events_are_bounded_and_order_survives_the_bound),
+        TEST(a_lying_scribe_is_a_violation),
+    };
+#undef TEST
+    return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);
+}

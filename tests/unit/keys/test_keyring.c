@@ -1,0 +1,328 @@
+/* The keyring over its life: keys come, rotate and go, the file keeps them, and nothing else opens it. */
+#include <string.h>
+
+#include "../tempdir.h"
+#include "crypto/crypto.h"
+#include "keys/keyring.h"
+
+enum { HOUR_MS = 3600 * 1000 };
+
+struct ring {
+    struct tempdir dir;
+    struct amp_clock_fake time;
+    struct amp_key_provider provider;
+    struct amp_keyring *keyring;
+    bool broken; /* the provider fails */
+    struct amp_key_provider inner;
+};
+
+static enum amp_err faulty_wrap(void *self, const uint8_t *key, size_t len, uint8_t *out, size_t *out_len)
+{
+    struct ring *ring = self;
+    return ring->broken ? AMP_ERR_IO : ring->inner.ops->wrap(ring->inner.self, key, len, out, out_len);
+}
+
+static enum amp_err faulty_unwrap(void *self, const uint8_t *wrapped, size_t wrapped_len, uint8_t *key, size_t *len)
+{
+    struct ring *ring = self;
+    return ring->broken ? AMP_ERR_IO : ring->inner.ops->unwrap(ring->inner.self, wrapped, wrapped_len, key, len);
+}
+
+static const struct amp_key_provider_ops faulty_ops = {"faulty", faulty_wrap, faulty_unwrap, NULL};
+
+static enum amp_err reopen(struct ring *ring)
+{
+    amp_keyring_free(ring->keyring);
+    const struct amp_keyring_config config = {
+        .dir_fd = ring->dir.fd, .clock = amp_clock_fake(&ring->time), .provider = &ring->provider};
+    return amp_keyring_open(&ring->keyring, &config);
+}
+
+static int setup(void **state)
+{
+    const struct amp_key256 kek = {{42}};
+    struct ring *ring = calloc(1, sizeof(*ring));
+    if (ring == NULL || amp_secret_init(32 << 20, false) != AMP_OK || amp_crypto_init() != AMP_OK)
+        return -1;
+    tempdir_make(&ring->dir);
+    ring->time.unix_ms = 1700000000000;
+    assert_int_equal(amp_key_provider_ephemeral(&ring->inner, &kek), AMP_OK);
+    ring->provider = (struct amp_key_provider){&faulty_ops, ring};
+    *state = ring;
+    return reopen(ring) == AMP_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct ring *ring = *state;
+    limit_files(RLIM_INFINITY);
+    amp_keyring_free(ring->keyring);
+    ring->inner.ops->close(ring->inner.self);
+    tempdir_remove(&ring->dir);
+    free(ring);
+    amp_crypto_thread_fini();
+    bool leaked = amp_secret_used() != 0;
+    amp_secret_fini();
+    return leaked ? -1 : 0;
+}
+
+static enum amp_err create(struct ring *ring, const char *name, struct amp_principal *principal,
+                           struct amp_keyring_secret *secret)
+{
+    *principal = (struct amp_principal){
+        .name_len = (uint8_t)strlen(name),
+        .rate_per_second = 10,
+        .rate_burst = 20,
+        .grant_count = 1,
+        .grants = {{.permissions = AMP_MAY_TOKENIZE, .queue_len = 8, .queue = "payments"}},
+    };
+    memcpy(principal->name, name, strlen(name));
+    return amp_keyring_create(ring->keyring, principal, secret);
+}
+
+static enum amp_err find(struct ring *ring, const uint8_t *key_id, struct amp_keyring_secret *secret)
+{
+    struct amp_principal found;
+    return amp_keyring_find(ring->keyring, amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN), &found, secret);
+}
+
+static void a_created_key_is_found_again_after_a_restart(void **state)
+{
+    struct amp_principal principal;
+    struct amp_keyring_secret shown;
+    struct amp_keyring_secret found;
+    assert_int_equal(create(*state, "shop", &principal, &shown), AMP_OK);
+    assert_int_equal(amp_principal_check(&principal), AMP_OK);
+    for (int restart = 0; restart < 2; restart++) {
+        assert_int_equal(find(*state, principal.key_id, &found), AMP_OK);
+        assert_memory_equal(&found, &shown, sizeof(shown));
+        assert_int_equal(reopen(*state), AMP_OK);
+    }
+}
+
+static void keys_and_secrets_differ(void **state)
+{
+    struct ring *ring = *state;
+    enum { COUNT = 100 };
+    static struct amp_principal principals[COUNT];
+    static struct amp_keyring_secret secrets[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(create(ring, "shop", &principals[i], &secrets[i]), AMP_OK);
+        for (size_t j = 0; j < i; j++) {
+            assert_memory_not_equal(principals[i].key_id, principals[j].key_id, AMP_PRINCIPAL_KEY_ID_LEN);
+            assert_memory_not_equal(&secrets[i], &secrets[j], sizeof(secrets[i]));
+        }
+    }
+    assert_int_equal(reopen(ring), AMP_OK);
+    assert_int_equal(amp_keyring_count(ring->keyring), COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        struct amp_keyring_secret found;
+        assert_int_equal(find(ring, principals[i].key_id, &found), AMP_OK);
+        assert_memory_equal(&found, &secrets[i], sizeof(found));
+    }
+    for (size_t i = 1; i < COUNT; i++) { /* listed in order */
+        struct amp_principal before;
+        struct amp_principal here;
+        assert_int_equal(amp_keyring_at(ring->keyring, i - 1, &before), AMP_OK);
+        assert_int_equal(amp_keyring_at(ring->keyring, i, &here), AMP_OK);
+        assert_true(memcmp(before.key_id, here.key_id, AMP_PRINCIPAL_KEY_ID_LEN) <
+                    0); /* lint: allow memcmp-secret, ids */
+    }
+}
+
+static void a_rotated_key_works_until_the_overlap_ends(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal old;
+    struct amp_principal fresh;
+    struct amp_keyring_secret secret;
+    assert_int_equal(create(ring, "shop", &old, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, old.key_id, HOUR_MS, &fresh, &secret), AMP_OK);
+    assert_memory_equal(fresh.name, "shop", 4);
+    assert_int_equal(fresh.rate_burst, 20);
+    assert_true(amp_principal_may(&fresh, AMP_MAY_TOKENIZE, AMP_SLICE_LIT("payments")));
+    assert_int_equal(reopen(ring), AMP_OK);
+    amp_clock_fake_advance(&ring->time, HOUR_MS - 1);
+    assert_int_equal(find(ring, old.key_id, &secret), AMP_OK);
+    amp_clock_fake_advance(&ring->time, 1);
+    assert_int_equal(find(ring, old.key_id, &secret), AMP_ERR_KEY_DISABLED);
+    assert_int_equal(find(ring, fresh.key_id, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, old.key_id, HOUR_MS, &fresh, &secret), AMP_ERR_KEY_DISABLED);
+}
+
+static void a_disabled_key_stays_disabled(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal principal;
+    struct amp_keyring_secret secret;
+    assert_int_equal(create(ring, "shop", &principal, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_disable(ring->keyring, principal.key_id), AMP_OK);
+    assert_int_equal(find(ring, principal.key_id, &secret), AMP_ERR_KEY_DISABLED);
+    assert_int_equal(reopen(ring), AMP_OK);
+    assert_int_equal(find(ring, principal.key_id, &secret), AMP_ERR_KEY_DISABLED);
+    assert_int_equal(amp_keyring_disable(ring->keyring, principal.key_id), AMP_OK);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, principal.key_id, 0, &principal, &secret), AMP_ERR_KEY_DISABLED);
+}
+
+static void unknown_and_malformed_are_refused(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal principal;
+    struct amp_keyring_secret secret;
+    static const uint8_t nobody[] = "AMPKAAAAAAAAAAAAAAAA";
+    assert_int_equal(find(ring, nobody, &secret), AMP_ERR_UNKNOWN_KEY);
+    assert_int_equal(amp_keyring_find(ring->keyring, amp_slice(nobody, 19), &principal, &secret), AMP_ERR_UNKNOWN_KEY);
+    assert_int_equal(amp_keyring_disable(ring->keyring, nobody), AMP_ERR_NO_SUCH_PRINCIPAL);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, nobody, 0, &principal, &secret), AMP_ERR_NO_SUCH_PRINCIPAL);
+    assert_int_equal(create(ring, "white space", &principal, &secret), AMP_ERR_INVALID);
+    assert_int_equal(create(ring, "", &principal, &secret), AMP_ERR_INVALID);
+    assert_int_equal(create(ring, "shop", &principal, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, principal.key_id, (uint64_t)AMP_KEYRING_OVERLAP_MAX_MS + 1,
+                                        &principal, &secret),
+                     AMP_ERR_INVALID);
+    assert_int_equal(amp_keyring_count(ring->keyring), 1);
+}
+
+static void every_changed_bit_and_every_truncation_of_the_file_is_refused(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal principal;
+    struct amp_keyring_secret secret;
+    size_t len;
+    assert_int_equal(create(ring, "shop", &principal, &secret), AMP_OK);
+    char *file = tempdir_read(&ring->dir, AMP_KEYRING_FILE, &len);
+    for (size_t bit = 0; bit < len * 8; bit++) {
+        file[bit / 8] = (char)(file[bit / 8] ^ (1 << bit % 8));
+        tempdir_write(&ring->dir, AMP_KEYRING_FILE, file, len);
+        enum amp_err err = reopen(ring);
+        assert_true(err == AMP_ERR_NOT_AUTHENTIC || err == AMP_ERR_INVALID);
+        assert_null(ring->keyring);
+        file[bit / 8] = (char)(file[bit / 8] ^ (1 << bit % 8));
+    }
+    for (size_t cut = 0; cut < len; cut++) {
+        tempdir_write(&ring->dir, AMP_KEYRING_FILE, file, cut);
+        enum amp_err err = reopen(ring);
+        assert_true(err == AMP_ERR_NOT_AUTHENTIC || err == AMP_ERR_INVALID);
+    }
+    tempdir_write(&ring->dir, AMP_KEYRING_FILE, file, len);
+    assert_int_equal(reopen(ring), AMP_OK);
+    free(file);
+}
+
+static void another_kek_does_not_open_it(void **state)
+{
+    struct ring *ring = *state;
+    const struct amp_key256 other = {{43}};
+    struct amp_key_provider right = ring->inner;
+    assert_int_equal(amp_key_provider_ephemeral(&ring->inner, &other), AMP_OK);
+    assert_int_equal(reopen(ring), AMP_ERR_NOT_AUTHENTIC);
+    ring->inner.ops->close(ring->inner.self);
+    ring->inner = right;
+    assert_int_equal(reopen(ring), AMP_OK);
+}
+
+static void the_file_shows_no_secret_and_is_sealed_anew_each_time(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal principal;
+    struct amp_keyring_secret secret;
+    size_t len;
+    size_t again_len;
+    assert_int_equal(create(ring, "shop", &principal, &secret), AMP_OK);
+    char *file = tempdir_read(&ring->dir, AMP_KEYRING_FILE, &len);
+    assert_null(memmem(file, len, principal.key_id, 8));
+    assert_null(memmem(file, len, secret.text, 8));
+    assert_null(memmem(file, len, "shop", 4));
+    assert_int_equal(amp_keyring_disable(ring->keyring, principal.key_id), AMP_OK);
+    char *again = tempdir_read(&ring->dir, AMP_KEYRING_FILE, &again_len);
+    assert_int_equal(len, again_len);
+    assert_memory_not_equal(file + 14, again + 14, 40); /* the wrapped DEK */
+    free(file);
+    free(again);
+}
+
+static void what_cannot_be_written_is_undone(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal principal;
+    struct amp_principal fresh;
+    struct amp_keyring_secret secret;
+    static const struct amp_keyring_secret none;
+    assert_int_equal(create(ring, "shop", &principal, &secret), AMP_OK);
+    for (int failure = 0; failure < 2; failure++) {
+        ring->broken = failure == 0;
+        limit_files(failure == 1 ? 16 : RLIM_INFINITY);
+        struct amp_principal another;
+        assert_int_equal(create(ring, "late", &another, &secret), AMP_ERR_IO);
+        assert_memory_equal(&secret, &none, sizeof(none));
+        assert_int_equal(amp_keyring_rotate(ring->keyring, principal.key_id, HOUR_MS, &fresh, &secret), AMP_ERR_IO);
+        assert_int_equal(amp_keyring_disable(ring->keyring, principal.key_id), AMP_ERR_IO);
+        assert_int_equal(amp_keyring_count(ring->keyring), 1);
+        assert_int_equal(find(ring, principal.key_id, &secret), AMP_OK);
+    }
+    ring->broken = false;
+    limit_files(RLIM_INFINITY);
+    amp_clock_fake_advance(&ring->time, 2 * HOUR_MS);
+    assert_int_equal(find(ring, principal.key_id, &secret), AMP_OK); /* it is active, not expiring */
+    assert_int_equal(reopen(ring), AMP_OK);
+    assert_int_equal(amp_keyring_count(ring->keyring), 1);
+}
+
+static void epoch_ids_rise_and_never_come_again(void **state)
+{
+    struct ring *ring = *state;
+    uint32_t last = 0;
+    for (int life = 0; life < 4; life++) {
+        for (int i = 0; i < 1500; i++) {
+            uint32_t id;
+            assert_int_equal(amp_keyring_next_epoch(ring->keyring, &id), AMP_OK);
+            assert_true(id > last);
+            last = id;
+        }
+        assert_int_equal(reopen(ring), AMP_OK);
+    }
+    ring->broken = true;
+    uint32_t id = 0;
+    enum amp_err err = AMP_OK;
+    for (int i = 0; i < 1500 && err == AMP_OK; i++)
+        err = amp_keyring_next_epoch(ring->keyring, &id);
+    assert_int_equal(err, AMP_ERR_IO); /* an id that is not reserved on disk is not given */
+}
+
+static void the_largest_principals_survive_a_restart(void **state)
+{
+    enum { COUNT = 40 };
+    struct ring *ring = *state;
+    struct amp_principal principal = {.name_len = AMP_PRINCIPAL_NAME_MAX, .grant_count = AMP_PRINCIPAL_GRANTS_MAX};
+    struct amp_keyring_secret secret;
+    memset(principal.name, 'n', AMP_PRINCIPAL_NAME_MAX);
+    for (size_t i = 0; i < AMP_PRINCIPAL_GRANTS_MAX; i++) {
+        principal.grants[i] = (struct amp_grant){.permissions = AMP_MAY_ALL, .queue_len = AMP_GRANT_QUEUE_MAX};
+        memset(principal.grants[i].queue, 'q', AMP_GRANT_QUEUE_MAX);
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(amp_keyring_create(ring->keyring, &principal, &secret), AMP_OK);
+    assert_int_equal(reopen(ring), AMP_OK);
+    assert_int_equal(amp_keyring_count(ring->keyring), COUNT);
+    assert_int_equal(find(ring, principal.key_id, &secret), AMP_OK);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_created_key_is_found_again_after_a_restart),
+        TEST(keys_and_secrets_differ),
+        TEST(a_rotated_key_works_until_the_overlap_ends),
+        TEST(a_disabled_key_stays_disabled),
+        TEST(unknown_and_malformed_are_refused),
+        TEST(every_changed_bit_and_every_truncation_of_the_file_is_refused),
+        TEST(another_kek_does_not_open_it),
+        TEST(the_file_shows_no_secret_and_is_sealed_anew_each_time),
+        TEST(what_cannot_be_written_is_undone),
+        TEST(epoch_ids_rise_and_never_come_again),
+        TEST(the_largest_principals_survive_a_restart),
+    };
+#undef TEST
+    return cmocka_run_group_tests_name("keyring", tests, NULL, NULL);
+}
