@@ -52,7 +52,7 @@ int64_t bench_histogram_quantile(const struct bench_histogram *histogram, double
 {
     const uint64_t wanted = (uint64_t)ceil(q * (double)histogram->total);
     uint64_t seen = 0;
-    for (size_t i = 0; i < BENCH_HISTOGRAM_BUCKETS && histogram->total > 0; i++) {
+    for (size_t i = 0; i < BENCH_HISTOGRAM_BUCKETS && wanted < histogram->total; i++) {
         seen += histogram->counts[i];
         if (seen >= wanted && seen > 0) {
             const int64_t value = value_of(i);
