@@ -94,8 +94,8 @@ static struct ask *free_ask(struct amp_auth *auth)
 }
 
 /* Requests that wait for the same scope share one question. */
-static enum amp_err ask_keeper(struct amp_auth *auth, const struct amp_sigv4 *sig,
-                               const struct amp_scope *scope, uint64_t *number)
+static enum amp_err ask_keeper(struct amp_auth *auth, const struct amp_sigv4 *sig, const struct amp_scope *scope,
+                               uint64_t *number)
 {
     struct ask *ask = find_ask(auth, scope);
 
@@ -115,14 +115,12 @@ static enum amp_err ask_keeper(struct amp_auth *auth, const struct amp_sigv4 *si
 static bool expired(const struct amp_auth *auth, const struct amp_principal *who)
 {
     return who->state == AMP_PRINCIPAL_DISABLED ||
-           (who->state == AMP_PRINCIPAL_EXPIRING &&
-            amp_clock_unix_ms(&auth->config.clock) >= who->expires_unix_ms);
+           (who->state == AMP_PRINCIPAL_EXPIRING && amp_clock_unix_ms(&auth->config.clock) >= who->expires_unix_ms);
 }
 
 /* Behind the signature: used once, by a key in force, within its rate. */
-static enum amp_err admit(struct amp_auth *auth, const struct amp_auth_request *request,
-                          const struct amp_sigv4 *sig, const struct amp_principal *who,
-                          uint32_t *retry_after_s)
+static enum amp_err admit(struct amp_auth *auth, const struct amp_auth_request *request, const struct amp_sigv4 *sig,
+                          const struct amp_principal *who, uint32_t *retry_after_s)
 {
     uint64_t first_connection;
     enum amp_err err;
@@ -130,18 +128,17 @@ static enum amp_err admit(struct amp_auth *auth, const struct amp_auth_request *
     if (expired(auth, who))
         return AMP_ERR_KEY_DISABLED;
     err = amp_replay_remember(auth->config.replay, sig->signature, sig->date_s,
-                              amp_clock_unix_ms(&auth->config.clock) / 1000, request->connection_id,
-                              &first_connection);
+                              amp_clock_unix_ms(&auth->config.clock) / 1000, request->connection_id, &first_connection);
     if (err != AMP_OK)
         return err;
     if (who->rate_per_second == 0)
         return AMP_OK;
-    return amp_rate_take(auth->config.rate, amp_slice(who->name, who->name_len), who->rate_per_second,
-                         who->rate_burst, 1, retry_after_s);
+    return amp_rate_take(auth->config.rate, amp_slice(who->name, who->name_len), who->rate_per_second, who->rate_burst,
+                         1, retry_after_s);
 }
 
-static enum amp_err find_key(struct amp_auth *auth, const struct amp_sigv4 *sig,
-                             struct amp_keycache_entry **entry, uint64_t *ask)
+static enum amp_err find_key(struct amp_auth *auth, const struct amp_sigv4 *sig, struct amp_keycache_entry **entry,
+                             uint64_t *ask)
 {
     struct amp_scope scope;
 
@@ -167,13 +164,10 @@ enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request
     err = check_scope(auth, request, &sig);
     if (err != AMP_OK)
         return err;
-    err = amp_sha256(body_hash, &request->body, 1);
-    if (err != AMP_OK)
-        return err;
-    err = amp_sigv4_check_coverage(&sig, request->head, body_hash);
-    if (err != AMP_OK)
-        return err;
     err = find_key(auth, &sig, &entry, &result->ask);
+    if (err != AMP_OK)
+        return err;
+    err = amp_sha256(body_hash, &request->body, 1);
     if (err != AMP_OK)
         return err;
     err = amp_sigv4_verify(&sig, request->head, body_hash, &entry->key);
@@ -187,8 +181,8 @@ enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request
     return AMP_OK;
 }
 
-bool amp_auth_answer(struct amp_auth *auth, uint64_t number, enum amp_err err,
-                     const struct amp_key256 *day_key, const struct amp_principal *principal)
+bool amp_auth_answer(struct amp_auth *auth, uint64_t number, enum amp_err err, const struct amp_key256 *day_key,
+                     const struct amp_principal *principal)
 {
     size_t i;
 

@@ -14,7 +14,6 @@
     X(HEADERS_TOO_LARGE, "headers_too_large", 431, "Headers may hold at most 64 fields and 16 KiB.")                   \
     X(URI_TOO_LONG, "uri_too_long", 414, "The request target may be at most 2048 bytes long.")                         \
     X(BODY_TOO_LARGE, "body_too_large", 413, "The body is larger than this endpoint accepts.")                         \
-    X(LENGTH_REQUIRED, "length_required", 411, "Send Content-Length, or Transfer-Encoding: chunked.")                  \
     X(VERSION_NOT_SUPPORTED, "http_version_not_supported", 505, "Only HTTP/1.1 is spoken here.")                       \
     X(EXPECTATION_FAILED, "expectation_failed", 417, "The only expectation understood is 100-continue.")               \
     X(REQUEST_TIMEOUT, "request_timeout", 408, "The request did not arrive completely in time.")                       \
@@ -76,7 +75,6 @@
     X(AUDIT_UNAVAILABLE, "audit_unavailable", 503, "The event log cannot be written, so no work is accepted.")         \
     X(KEEPER_UNAVAILABLE, "keeper_unavailable", 503, "The key keeper does not answer: try again in a moment.")         \
     X(OVERLOADED, "overloaded", 503, "Too many connections or requests at once: try again in a moment.")               \
-    X(DRAINING, "draining", 503, "The service is shutting down: try another instance.")                                \
     X(OUT_OF_MEMORY, "out_of_memory", 503, "No memory is left for this request: try again in a moment.")               \
     X(INTERNAL, "internal", 500, "An internal check failed; the request was not carried out.")                         \
     /* inside and at the command line: never an answer over HTTP */                                                    \

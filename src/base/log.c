@@ -20,11 +20,16 @@ enum { LINE_CAP = 4096, TEXT_CAP = 512, ESCAPED_LEN = 6 };
 _Static_assert(TEXT_CAP *ESCAPED_LEN + 1000 < LINE_CAP, "a line must hold an escaped text");
 
 static const char *process = "ampoule";
-static enum amp_log_level threshold = AMP_LOG_INFO;
+static _Atomic enum amp_log_level threshold = AMP_LOG_INFO;
 
 void amp_log_init(const char *who, enum amp_log_level level)
 {
     process = who;
+    amp_log_set_level(level);
+}
+
+void amp_log_set_level(enum amp_log_level level)
+{
     threshold = level;
 }
 

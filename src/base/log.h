@@ -1,5 +1,5 @@
 /*
- * Operational messages of the process to standard error, one line each, as JSON or text. Not the event log (room
+ * Operational messages of the process to standard error, one line each, as JSON. Not the event log (room
  * audit). Takes only fixed text and numbers that are no payload: there is no format string, so no secret slips in.
  */
 #ifndef AMP_BASE_LOG_H
@@ -11,6 +11,8 @@ enum amp_log_level { AMP_LOG_ERROR, AMP_LOG_WARN, AMP_LOG_INFO, AMP_LOG_DEBUG };
 
 /* `who` names the process in every line ("front"); static storage. Messages above `level` are dropped. */
 void amp_log_init(const char *who, enum amp_log_level level);
+/* Any thread, at any time. */
+void amp_log_set_level(enum amp_log_level level);
 /* `what`: fixed text. */
 void amp_log(enum amp_log_level level, const char *what);
 /* The same with one number: amp_log_num(AMP_LOG_INFO, "workers started", "count", 2). */

@@ -166,7 +166,9 @@ static void on_refused(void *ctx, enum amp_err err, struct amp_slice source, uin
                        struct amp_net_response *response)
 {
     struct amp_worker *worker = ctx;
-    struct amp_event event = event_of(worker, AMP_ACT_CONNECTION, source, request_id);
+    /* A connection that broke is not a request; whatever else comes here began to be one. */
+    enum amp_act refused = err == AMP_ERR_IO ? AMP_ACT_CONNECTION : AMP_ACT_REQUEST;
+    struct amp_event event = event_of(worker, refused, source, request_id);
 
     amp_api_response_fini(&worker->refusal);
     amp_api_refuse(worker->api, &event, err, NULL, 0, &worker->refusal);

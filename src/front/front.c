@@ -140,9 +140,8 @@ static enum amp_err start_workers(struct front *front)
     unsigned i;
 
     for (i = 0; i < front->shared.worker_count; i++) {
-        err = amp_worker_start(&front->workers[i], &front->shared, i,
-                               env->listen_fds + i * env->listen_per_worker, env->listen_per_worker,
-                               front->tls, &front->settings);
+        err = amp_worker_start(&front->workers[i], &front->shared, i, env->listen_fds + i * env->listen_per_worker,
+                               env->listen_per_worker, front->tls, &front->settings);
         if (err != AMP_OK)
             return err;
         front->worker_count++;
@@ -175,6 +174,7 @@ static void reload(struct front *front, int config_fd)
         amp_log(AMP_LOG_ERROR, "the new configuration or certificate is not usable; the old one stays");
         return;
     }
+    amp_log_set_level(config.log_level);
     front->settings = settings_of(&config);
     for (i = 0; i < front->worker_count; i++)
         amp_worker_reload(front->workers[i], tls, &front->settings);
@@ -189,8 +189,7 @@ static bool take_link(struct front *front, struct amp_slice payload, int fd)
     unsigned peer = amp_ipc_get_u8(&in);
     unsigned index = amp_ipc_get_u8(&in);
 
-    if (!amp_ipc_end(&in) || (peer != AMP_ROLE_KEEPER && peer != AMP_ROLE_SCRIBE) ||
-        index >= front->worker_count) {
+    if (!amp_ipc_end(&in) || (peer != AMP_ROLE_KEEPER && peer != AMP_ROLE_SCRIBE) || index >= front->worker_count) {
         (void)close(fd);
         return false;
     }
@@ -213,8 +212,7 @@ static bool take_tls_file(struct front *front, struct amp_slice payload, int fd)
     return true;
 }
 
-static bool on_control(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload,
-                       int fd)
+static bool on_control(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
 {
     struct front *front = ctx;
 

@@ -38,8 +38,7 @@ static bool take_epoch(struct amp_worker *worker, struct amp_ipc_in *in)
     return good;
 }
 
-static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload,
-                       int fd)
+static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
 {
     struct amp_worker *worker = ctx;
     struct amp_ipc_in in = {.left = payload};

@@ -1,50 +1,50 @@
-/* What time does: expiry, leases, replay memory, epoch keys, deadlines, a stepped clock. */
-#include "base/log.h"
+/* What time does: expiry, leases, replay memory, epoch keys, deadlines. */
 #include "front/internal.h"
 
 /* Records wiped between two looks at the network: about a third of a millisecond. */
 #define SWEEP_CHUNK 1000
-/* A wall clock that moved by more than this against the monotonic one was stepped, not slewed. */
-#define CLOCK_JUMP_MS 2000
 
-static void record_count(struct amp_worker *worker, enum amp_act act, uint64_t *count, bool alarm)
+/* True where it was recorded. */
+static bool record_count(struct amp_worker *worker, enum amp_act act, enum amp_err code, uint64_t count)
 {
     uint64_t number;
     struct amp_event event = {
         .unix_ms = amp_clock_unix_ms(&worker->shared->clock),
         .act = act,
-        .outcome = AMP_OUTCOME_SUCCESS,
-        .alarm = alarm,
-        .count = *count,
+        .outcome = code == AMP_OK ? AMP_OUTCOME_SUCCESS : AMP_OUTCOME_REFUSED,
+        .code = code,
+        .count = count,
         .who = AMP_SLICE_LIT("front"),
         .source = AMP_SLICE_LIT("local"),
     };
-    if (*count > 0 && amp_recorder_add(worker->recorder, &event, false, &number) == AMP_OK)
-        *count = 0;
+    return count > 0 && amp_recorder_add(worker->recorder, &event, false, &number) == AMP_OK;
 }
 
-static void watch_clock(struct amp_worker *worker, int64_t now_mono_ms)
+/* Connections beyond a limit are closed unheard: one record a second tells how many. */
+static void record_turned_away(struct amp_worker *worker)
 {
-    int64_t offset = amp_clock_unix_ms(&worker->shared->clock) - now_mono_ms;
-    int64_t moved = offset - worker->clock_offset_ms;
-    uint64_t seconds = (uint64_t)(moved < 0 ? -moved : moved) / 1000;
+    uint64_t total = 0;
+    size_t i;
 
-    if (moved > CLOCK_JUMP_MS || moved < -CLOCK_JUMP_MS) {
-        amp_log_num(AMP_LOG_WARN, "the wall clock was stepped", "ms", moved);
-        record_count(worker, AMP_ACT_CLOCK_JUMP, &seconds, true);
+    for (i = 0; i < worker->net_count; i++) {
+        struct amp_net_counts counts = amp_net_counts(worker->nets[i]);
+        total += counts.refused_full + counts.refused_source;
     }
-    worker->clock_offset_ms = offset;
+    if (record_count(worker, AMP_ACT_CONNECTION, AMP_ERR_OVERLOADED, total - worker->turned_away))
+        worker->turned_away = total;
 }
 
-static void each_second(struct amp_worker *worker, int64_t now_mono_ms)
+static void each_second(struct amp_worker *worker)
 {
-    record_count(worker, AMP_ACT_EXPIRE, &worker->expired, false);
-    record_count(worker, AMP_ACT_LEASE_LAPSE, &worker->lapsed, false);
+    if (record_count(worker, AMP_ACT_EXPIRE, AMP_OK, worker->expired))
+        worker->expired = 0;
+    if (record_count(worker, AMP_ACT_LEASE_LAPSE, AMP_OK, worker->lapsed))
+        worker->lapsed = 0;
+    record_turned_away(worker);
     if (worker->number != 0)
         return;
     amp_replay_sweep(worker->shared->replay, amp_clock_unix_ms(&worker->shared->clock) / 1000);
     amp_epochs_sweep(worker->shared->epochs);
-    watch_clock(worker, now_mono_ms);
 }
 
 void amp_front_sweep(struct amp_worker *worker)
@@ -79,6 +79,6 @@ void amp_front_tick(struct amp_worker *worker)
     amp_front_want_epoch(worker);
     if (now_mono_ms >= worker->next_second_mono_ms) {
         worker->next_second_mono_ms = now_mono_ms + 1000;
-        each_second(worker, now_mono_ms);
+        each_second(worker);
     }
 }

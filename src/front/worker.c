@@ -37,11 +37,9 @@ void amp_worker_link(struct amp_worker *worker, enum amp_role peer, int fd)
     send_mail(worker, &(struct mail){.kind = MAIL_LINK, .peer = peer, .fd = fd});
 }
 
-void amp_worker_reload(struct amp_worker *worker, struct amp_tls *tls,
-                       const struct amp_front_settings *settings)
+void amp_worker_reload(struct amp_worker *worker, struct amp_tls *tls, const struct amp_front_settings *settings)
 {
-    send_mail(worker,
-              &(struct mail){.kind = MAIL_RELOAD, .fd = -1, .tls = amp_tls_ref(tls), .settings = *settings});
+    send_mail(worker, &(struct mail){.kind = MAIL_RELOAD, .fd = -1, .tls = amp_tls_ref(tls), .settings = *settings});
 }
 
 void amp_worker_drain(struct amp_worker *worker)
@@ -152,8 +150,7 @@ static void *run(void *ctx)
     return NULL;
 }
 
-static enum amp_err open_nets(struct amp_worker *worker, const int *listen_fds, size_t count,
-                              struct amp_tls *tls)
+static enum amp_err open_nets(struct amp_worker *worker, const int *listen_fds, size_t count, struct amp_tls *tls)
 {
     struct amp_net_handler handler = amp_front_handler(worker);
     enum amp_err err;
@@ -249,7 +246,6 @@ enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *
     worker->number = number;
     worker->settings = *settings;
     worker->mail_fds[0] = worker->mail_fds[1] = -1;
-    worker->clock_offset_ms = amp_clock_unix_ms(&shared->clock) - amp_clock_mono_ms(&shared->clock);
     STAILQ_INIT(&worker->waiting);
     STAILQ_INIT(&worker->gated);
     err = open_events(worker);

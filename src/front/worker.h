@@ -45,8 +45,7 @@ enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *
                               const struct amp_front_settings *settings) AMP_MUST_USE;
 /* From the main thread; each is carried out by the worker's own. */
 void amp_worker_link(struct amp_worker *worker, enum amp_role peer, int fd); /* takes fd */
-void amp_worker_reload(struct amp_worker *worker, struct amp_tls *tls,
-                       const struct amp_front_settings *settings);
+void amp_worker_reload(struct amp_worker *worker, struct amp_tls *tls, const struct amp_front_settings *settings);
 /* Finishes what is under way, has the log written, ends the thread. */
 void amp_worker_drain(struct amp_worker *worker);
 /* Waits for the thread's end and frees. */

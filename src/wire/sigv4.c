@@ -34,23 +34,24 @@ static enum amp_err check_body_hash(const struct amp_http1_head *head, const uin
     return amp_slice_equal(sent, amp_out_done(&expected)) ? AMP_OK : AMP_ERR_BODY_NOT_SIGNED;
 }
 
+static enum amp_err check_coverage(const struct amp_sigv4_names *names, const struct amp_http1_head *head,
+                                   const uint8_t body_sha256[AMP_SHA256_LEN])
+{
+    if (!amp_sigv4_names_has(names, AMP_SLICE_LIT("host")) || !amp_sigv4_names_has(names, AMP_SLICE_LIT("x-amz-date")))
+        return AMP_ERR_HEADER_NOT_SIGNED;
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (names->name_of[i] == AMP_SIGV4_NOT_SIGNED && must_be_signed(head->fields[i].name))
+            return AMP_ERR_HEADER_NOT_SIGNED;
+    }
+    return check_body_hash(head, body_sha256);
+}
+
 enum amp_err amp_sigv4_check_coverage(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
                                       const uint8_t body_sha256[AMP_SHA256_LEN])
 {
     struct amp_sigv4_names names;
-    enum amp_err err = amp_sigv4_names_split(&names, auth->signed_headers);
-    if (err == AMP_OK)
-        err = amp_sigv4_names_match(&names, head);
-    if (err != AMP_OK)
-        return err;
-    if (!amp_sigv4_names_has(&names, AMP_SLICE_LIT("host")) ||
-        !amp_sigv4_names_has(&names, AMP_SLICE_LIT("x-amz-date")))
-        return AMP_ERR_HEADER_NOT_SIGNED;
-    for (size_t i = 0; i < head->field_count; i++) {
-        if (names.name_of[i] == AMP_SIGV4_NOT_SIGNED && must_be_signed(head->fields[i].name))
-            return AMP_ERR_HEADER_NOT_SIGNED;
-    }
-    return check_body_hash(head, body_sha256);
+    enum amp_err err = amp_sigv4_names_of(&names, auth, head);
+    return err != AMP_OK ? err : check_coverage(&names, head, body_sha256);
 }
 
 /* One step of the key's derivation. `out` may be the key's own storage. */
@@ -115,9 +116,14 @@ enum amp_err amp_sigv4_sign(uint8_t out[AMP_SHA256_LEN], const struct amp_key256
 enum amp_err amp_sigv4_verify(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
                               const uint8_t body_sha256[AMP_SHA256_LEN], const struct amp_key256 *day_key)
 {
+    struct amp_sigv4_names names;
     uint8_t canonical_hash[AMP_SHA256_LEN];
     uint8_t expected[AMP_SHA256_LEN];
-    enum amp_err err = amp_sigv4_canonical_hash(canonical_hash, auth, head, body_sha256);
+    enum amp_err err = amp_sigv4_names_of(&names, auth, head);
+    if (err == AMP_OK)
+        err = check_coverage(&names, head, body_sha256);
+    if (err == AMP_OK)
+        err = amp_sigv4_canonical_hash_of(canonical_hash, auth, &names, head, body_sha256);
     if (err == AMP_OK)
         err = amp_sigv4_sign(expected, day_key, auth, canonical_hash);
     if (err == AMP_OK && !amp_secret_equal(expected, auth->signature, sizeof(expected)))

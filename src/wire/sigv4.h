@@ -13,9 +13,9 @@
 /* What the Authorization header says; slices borrow from the head. */
 struct amp_sigv4 {
     struct amp_slice key_id;
-    struct amp_slice date;    /* of the scope: YYYYMMDD */
-    struct amp_slice region;  /* 1 to 32 of [a-z0-9-] */
-    struct amp_slice service; /* 1 to 32 of [a-z0-9-] */
+    struct amp_slice date;           /* of the scope: YYYYMMDD */
+    struct amp_slice region;         /* 1 to 32 of [a-z0-9-] */
+    struct amp_slice service;        /* 1 to 32 of [a-z0-9-] */
     struct amp_slice signed_headers; /* as sent: sorted, lower case, no repeats (checked) */
     struct amp_slice amz_date;       /* x-amz-date as sent, 16 characters */
     int64_t date_s;                  /* x-amz-date in seconds since 1970 */
@@ -41,8 +41,9 @@ enum amp_err amp_sigv4_check_coverage(const struct amp_sigv4 *auth, const struct
                                       const uint8_t body_sha256[AMP_SHA256_LEN]) AMP_MUST_USE;
 
 /*
- * SHA-256 of the canonical request: nothing is allocated, the body is seen only as its hash. AMP_ERR_MALFORMED_SIGNATURE
- * where a signed name is absent, AMP_ERR_URI_TOO_LONG where the query has more than AMP_URI_MAX_PARAMS parameters.
+ * SHA-256 of the canonical request: nothing is allocated, the body is seen only as its hash.
+ * AMP_ERR_MALFORMED_SIGNATURE where a signed name is absent, AMP_ERR_URI_TOO_LONG where the query has more than
+ * AMP_URI_MAX_PARAMS parameters.
  */
 enum amp_err amp_sigv4_canonical_hash(uint8_t out[AMP_SHA256_LEN], const struct amp_sigv4 *auth,
                                       const struct amp_http1_head *head,
@@ -62,8 +63,8 @@ enum amp_err amp_sigv4_sign(uint8_t out[AMP_SHA256_LEN], const struct amp_key256
                             const uint8_t canonical_hash[AMP_SHA256_LEN]) AMP_MUST_USE;
 
 /*
- * canonical_hash, sign and compare in constant time: AMP_OK or AMP_ERR_SIGNATURE_MISMATCH (AMP_ERR_CRYPTO where it
- * could not be checked, or what canonical_hash refused).
+ * The whole check: coverage (errors as amp_sigv4_check_coverage), then the signature, compared in constant time:
+ * AMP_OK or AMP_ERR_SIGNATURE_MISMATCH (AMP_ERR_CRYPTO where it could not be checked).
  */
 enum amp_err amp_sigv4_verify(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
                               const uint8_t body_sha256[AMP_SHA256_LEN], const struct amp_key256 *day_key) AMP_MUST_USE;

@@ -40,15 +40,11 @@ static void write_header(struct amp_out *out, const struct amp_sigv4_names *name
     amp_out_byte(out, '\n');
 }
 
-enum amp_err amp_sigv4_canonical_request(struct amp_out *out, const struct amp_sigv4 *auth,
-                                         const struct amp_http1_head *head, const uint8_t body_sha256[AMP_SHA256_LEN])
+static enum amp_err write_canonical(struct amp_out *out, const struct amp_sigv4 *auth,
+                                    const struct amp_sigv4_names *names, const struct amp_http1_head *head,
+                                    const uint8_t body_sha256[AMP_SHA256_LEN])
 {
-    struct amp_sigv4_names names;
-    enum amp_err err = amp_sigv4_names_split(&names, auth->signed_headers);
-    if (err == AMP_OK)
-        err = amp_sigv4_names_match(&names, head);
-    if (err != AMP_OK)
-        return err;
+    enum amp_err err;
     amp_out_slice(out, head->method_text);
     amp_out_byte(out, '\n');
     amp_uri_write_path(out, head->path);
@@ -56,8 +52,8 @@ enum amp_err amp_sigv4_canonical_request(struct amp_out *out, const struct amp_s
     if (head->query.len != 0 && (err = amp_uri_write_query(out, head->query)) != AMP_OK)
         return err;
     amp_out_byte(out, '\n');
-    for (size_t i = 0; i < names.count; i++)
-        write_header(out, &names, i, head);
+    for (size_t i = 0; i < names->count; i++)
+        write_header(out, names, i, head);
     amp_out_byte(out, '\n');
     amp_out_slice(out, auth->signed_headers);
     amp_out_byte(out, '\n');
@@ -65,17 +61,33 @@ enum amp_err amp_sigv4_canonical_request(struct amp_out *out, const struct amp_s
     return out->overflow ? AMP_ERR_TOO_LARGE : AMP_OK;
 }
 
-enum amp_err amp_sigv4_canonical_hash(uint8_t out[AMP_SHA256_LEN], const struct amp_sigv4 *auth,
-                                      const struct amp_http1_head *head, const uint8_t body_sha256[AMP_SHA256_LEN])
+enum amp_err amp_sigv4_canonical_request(struct amp_out *out, const struct amp_sigv4 *auth,
+                                         const struct amp_http1_head *head, const uint8_t body_sha256[AMP_SHA256_LEN])
 {
-    /* Written before it is read: zeroing 20 KiB first (-ftrivial-auto-var-init) would cost more than the
-     * work. */
+    struct amp_sigv4_names names;
+    enum amp_err err = amp_sigv4_names_of(&names, auth, head);
+    return err != AMP_OK ? err : write_canonical(out, auth, &names, head, body_sha256);
+}
+
+enum amp_err amp_sigv4_canonical_hash_of(uint8_t out[AMP_SHA256_LEN], const struct amp_sigv4 *auth,
+                                         const struct amp_sigv4_names *names, const struct amp_http1_head *head,
+                                         const uint8_t body_sha256[AMP_SHA256_LEN])
+{
+    /* Written before it is read: zeroing 20 KiB first (-ftrivial-auto-var-init) would cost more than the work. */
     __attribute__((uninitialized)) uint8_t storage[MAX_CANONICAL];
     struct amp_out canonical = amp_out(storage, sizeof(storage));
-    enum amp_err err = amp_sigv4_canonical_request(&canonical, auth, head, body_sha256);
+    enum amp_err err = write_canonical(&canonical, auth, names, head, body_sha256);
     struct amp_slice whole = amp_out_done(&canonical);
     if (err == AMP_OK)
         err = amp_sha256(out, &whole, 1);
     amp_wipe(storage, whole.len); /* a careless client may have put anything into its URL */
     return err;
+}
+
+enum amp_err amp_sigv4_canonical_hash(uint8_t out[AMP_SHA256_LEN], const struct amp_sigv4 *auth,
+                                      const struct amp_http1_head *head, const uint8_t body_sha256[AMP_SHA256_LEN])
+{
+    struct amp_sigv4_names names;
+    enum amp_err err = amp_sigv4_names_of(&names, auth, head);
+    return err != AMP_OK ? err : amp_sigv4_canonical_hash_of(out, auth, &names, head, body_sha256);
 }

@@ -66,6 +66,13 @@ enum amp_err amp_sigv4_names_match(struct amp_sigv4_names *names, const struct a
     return covered == names->count ? AMP_OK : AMP_ERR_MALFORMED_SIGNATURE;
 }
 
+enum amp_err amp_sigv4_names_of(struct amp_sigv4_names *names, const struct amp_sigv4 *auth,
+                                const struct amp_http1_head *head)
+{
+    enum amp_err err = amp_sigv4_names_split(names, auth->signed_headers);
+    return err != AMP_OK ? err : amp_sigv4_names_match(names, head);
+}
+
 bool amp_sigv4_names_has(const struct amp_sigv4_names *names, struct amp_slice name)
 {
     return find(names, name) != AMP_SIGV4_NOT_SIGNED;

@@ -19,6 +19,15 @@ enum amp_err amp_sigv4_names_split(struct amp_sigv4_names *names, struct amp_sli
 /* Fills name_of. AMP_ERR_MALFORMED_SIGNATURE where a name covers no field. */
 enum amp_err amp_sigv4_names_match(struct amp_sigv4_names *names, const struct amp_http1_head *head) AMP_MUST_USE;
 
+/* Both, for a request. */
+enum amp_err amp_sigv4_names_of(struct amp_sigv4_names *names, const struct amp_sigv4 *auth,
+                                const struct amp_http1_head *head) AMP_MUST_USE;
+
+/* amp_sigv4_canonical_hash, where the names are known already. */
+enum amp_err amp_sigv4_canonical_hash_of(uint8_t out[AMP_SHA256_LEN], const struct amp_sigv4 *auth,
+                                         const struct amp_sigv4_names *names, const struct amp_http1_head *head,
+                                         const uint8_t body_sha256[AMP_SHA256_LEN]) AMP_MUST_USE;
+
 /* True where `name`, in lower case, is in the list. */
 bool amp_sigv4_names_has(const struct amp_sigv4_names *names, struct amp_slice name);
 
