@@ -98,7 +98,7 @@ void amp_supervisor_reload(struct amp_supervisor *supervisor)
     if (err == AMP_OK)
         err = tell_roles(supervisor);
     if (err == AMP_OK) {
-        amp_log_init("supervisor", supervisor->config.log_level);
+        amp_log_set_level(supervisor->config.log_level);
         amp_log(AMP_LOG_INFO, "the configuration was read again");
     }
     amp_supervisor_record(supervisor, AMP_ACT_CONFIG_RELOAD, err == AMP_OK ? AMP_OUTCOME_SUCCESS : AMP_OUTCOME_REFUSED,

@@ -216,7 +216,7 @@ static void reload(struct amp_keeper *keeper, int fd)
 {
     static struct amp_config config; /* large, and wanted for its log level alone */
     if (keeper->env->config_read(&config, fd) == AMP_OK)
-        amp_log_init("keeper", config.log_level);
+        amp_log_set_level(config.log_level);
     close(fd);
 }
 

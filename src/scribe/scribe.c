@@ -342,7 +342,7 @@ static void reload(struct scribe *scribe, int fd)
 {
     static struct amp_config config; /* large, and wanted for its log level alone */
     if (scribe->env->config_read(&config, fd) == AMP_OK)
-        amp_log_init("scribe", config.log_level);
+        amp_log_set_level(config.log_level);
     close(fd);
 }
 

@@ -44,7 +44,7 @@ static bool starts_with(const char *line, size_t len, const char *text)
 
 static bool contains(const char *line, size_t len, const char *text)
 {
-    return memmem(line, len, text, strlen(text)) != NULL;
+    return line != NULL && memmem(line, len, text, strlen(text)) != NULL;
 }
 
 /* The line must be exactly what its parts say it is. */
