@@ -216,7 +216,7 @@ static enum amp_err end_claim(struct amp_api_call *call, claim_end *end)
     if (err == AMP_OK && amp_token_parse(claim, "clm_", text) != AMP_OK)
         err = AMP_ERR_CLAIM_MALFORMED;
     if (err == AMP_OK)
-        err = amp_subject_refer(call, claim); /* it begins with the token's index */
+        amp_subject_refer(call, claim); /* it begins with the token's index */
     if (err == AMP_OK)
         err = amp_subject_who(call, who);
     if (err == AMP_OK)

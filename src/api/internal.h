@@ -96,8 +96,8 @@ enum amp_err amp_subject_of_token(struct amp_api_call *call, const uint8_t token
                                   struct amp_subject *subject) AMP_MUST_USE;
 enum amp_err amp_subject_parse(struct amp_api_call *call, struct amp_slice text,
                                struct amp_subject *subject) AMP_MUST_USE;
-/* Names a token in the event by its index, so that all records of one token bear the same reference. */
-enum amp_err amp_subject_refer(struct amp_api_call *call, const uint8_t index[AMP_VAULT_INDEX_LEN]) AMP_MUST_USE;
+/* Names a token in the event by its index: a keyed hash, and all that a commit knows of the token. */
+void amp_subject_refer(struct amp_api_call *call, const uint8_t index[AMP_VAULT_INDEX_LEN]);
 /* What the vault knows the caller by. Two keys of one name are one principal. */
 enum amp_err amp_subject_who(const struct amp_api_call *call, uint8_t who[AMP_PRINCIPAL_ID_LEN]) AMP_MUST_USE;
 

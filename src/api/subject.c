@@ -25,25 +25,20 @@ enum amp_err amp_read_count(struct amp_json *json, int64_t max, enum amp_err oth
     return *out >= 1 && *out <= max ? AMP_OK : otherwise;
 }
 
-enum amp_err amp_subject_refer(struct amp_api_call *call, const uint8_t index[AMP_VAULT_INDEX_LEN])
+void amp_subject_refer(struct amp_api_call *call, const uint8_t index[AMP_VAULT_INDEX_LEN])
 {
-    uint8_t mac[AMP_SHA256_LEN];
-    const struct amp_slice part = amp_slice(index, AMP_VAULT_INDEX_LEN);
-    enum amp_err err = amp_token_keys_mac(call->api->config.token_keys, "reference", &part, 1, mac);
-    if (err != AMP_OK)
-        return err;
     call->event.has_token = true;
-    memcpy(call->event.token_reference, mac, sizeof call->event.token_reference);
-    return AMP_OK;
+    memcpy(call->event.token_reference, index, sizeof call->event.token_reference);
 }
 
 enum amp_err amp_subject_of_token(struct amp_api_call *call, const uint8_t token[AMP_TOKEN_LEN],
                                   struct amp_subject *subject)
 {
-    uint8_t unused[16]; /* a commit knows the claim alone, so the reference must follow from the index */
     memcpy(subject->token, token, AMP_TOKEN_LEN);
-    enum amp_err err = amp_token_hash(call->api->config.token_keys, token, subject->index, unused);
-    return err != AMP_OK ? err : amp_subject_refer(call, subject->index);
+    enum amp_err err = amp_token_hash(call->api->config.token_keys, token, subject->index);
+    if (err == AMP_OK)
+        amp_subject_refer(call, subject->index);
+    return err;
 }
 
 enum amp_err amp_subject_parse(struct amp_api_call *call, struct amp_slice text, struct amp_subject *subject)

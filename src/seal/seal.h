@@ -77,12 +77,9 @@ enum amp_err amp_token_keys_new(struct amp_token_keys **out) AMP_MUST_USE;
 void amp_token_keys_free(struct amp_token_keys *keys);
 /* 32 random bytes. */
 enum amp_err amp_token_new(uint8_t token[AMP_TOKEN_LEN]) AMP_MUST_USE;
-/*
- * HMAC(key, token) cut in two: the vault's index, and the reference that stands for the token in the event
- * log.
- */
-enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t token[AMP_TOKEN_LEN], uint8_t index[16],
-                            uint8_t reference[16]) AMP_MUST_USE;
+/* Sixteen bytes of HMAC(key, token): its place in the vault, and its name in the event log. */
+enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t token[AMP_TOKEN_LEN],
+                            uint8_t index[16]) AMP_MUST_USE;
 /*
  * A keyed hash under the same key, kept apart from tokens' by `label` (not empty). Each part is hashed with
  * its length, so that no two lists of parts are alike; at most AMP_TOKEN_MAC_PARTS of them (AMP_ERR_INVALID).

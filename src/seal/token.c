@@ -45,16 +45,13 @@ enum amp_err amp_token_new(uint8_t token[AMP_TOKEN_LEN])
  * What is hashed begins with 0, as no label does: a token that a stranger makes up is never another thing's
  * hash.
  */
-enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t token[AMP_TOKEN_LEN], uint8_t index[16],
-                            uint8_t reference[16])
+enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t token[AMP_TOKEN_LEN], uint8_t index[16])
 {
     const struct amp_slice parts[] = {AMP_SLICE_LIT("\0"), amp_slice(token, AMP_TOKEN_LEN)};
     uint8_t whole[AMP_SHA256_LEN];
     enum amp_err err = mac(keys, parts, 2, whole);
-    if (err == AMP_OK) {
+    if (err == AMP_OK)
         memcpy(index, whole, 16);
-        memcpy(reference, whole + 16, 16);
-    }
     amp_wipe(whole, sizeof whole);
     return err;
 }

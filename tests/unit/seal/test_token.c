@@ -56,19 +56,16 @@ static void any_other_spelling_is_refused(void **state)
 static void hashes_are_the_same_for_the_same_key_alone(void **state)
 {
     struct amp_token_keys *others;
-    uint8_t token[AMP_TOKEN_LEN], index[3][16], reference[3][16];
+    uint8_t token[AMP_TOKEN_LEN], index[3][16];
     assert_int_equal(amp_token_keys_new(&others), AMP_OK);
     assert_int_equal(amp_token_new(token), AMP_OK);
-    assert_int_equal(amp_token_hash(keys, token, index[0], reference[0]), AMP_OK);
-    assert_int_equal(amp_token_hash(keys, token, index[1], reference[1]), AMP_OK);
-    assert_int_equal(amp_token_hash(others, token, index[2], reference[2]), AMP_OK);
+    assert_int_equal(amp_token_hash(keys, token, index[0]), AMP_OK);
+    assert_int_equal(amp_token_hash(keys, token, index[1]), AMP_OK);
+    assert_int_equal(amp_token_hash(others, token, index[2]), AMP_OK);
     assert_memory_equal(index[0], index[1], 16);
-    assert_memory_equal(reference[0], reference[1], 16);
     assert_memory_not_equal(index[0], index[2], 16);
-    assert_memory_not_equal(reference[0], reference[2], 16);
-    assert_memory_not_equal(index[0], reference[0], 16);
     token[31] ^= 1;
-    assert_int_equal(amp_token_hash(keys, token, index[1], reference[1]), AMP_OK);
+    assert_int_equal(amp_token_hash(keys, token, index[1]), AMP_OK);
     assert_memory_not_equal(index[0], index[1], 16);
     amp_token_keys_free(others);
 }
@@ -107,9 +104,9 @@ static void a_made_up_token_is_no_other_things_hash(void **state)
     memcpy(token, "l", 2);
     memcpy(token + 2, &len, sizeof len);
     memcpy(token + 10, part.ptr, part.len);
-    assert_int_equal(amp_token_hash(keys, token, hash, hash + 16), AMP_OK);
+    assert_int_equal(amp_token_hash(keys, token, hash), AMP_OK);
     assert_int_equal(amp_token_keys_mac(keys, "l", &part, 1, mac), AMP_OK);
-    assert_memory_not_equal(hash, mac, sizeof mac);
+    assert_memory_not_equal(hash, mac, 16);
 }
 
 int main(void)
