@@ -41,7 +41,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define AMP_CLIENT_API __attribute__((visibility("default")))
+#define AMP_CLIENT_API      __attribute__((visibility("default")))
 #define AMP_CLIENT_MUST_USE __attribute__((warn_unused_result))
 #else
 #define AMP_CLIENT_API
@@ -67,33 +67,36 @@ struct amp_client_reply;
 
 /* Start from AMP_CLIENT_CONFIG_INIT. Texts are copied by amp_client_new. */
 struct amp_client_config {
-    size_t size;          /* sizeof(struct amp_client_config): lets the library know the caller's version */
-    const char *url;      /* https://HOST[:PORT] */
-    const char *ca_file;  /* PEM certificates that alone are trusted; NULL: the system's */
-    const char *key_id;   /* access key id */
-    const char *secret;   /* its secret */
-    const char *region;   /* of the signature; NULL: us-east-1. The daemon accepts any */
+    size_t size;                 /* sizeof(struct amp_client_config): lets the library know the caller's version */
+    const char *url;             /* https://HOST[:PORT] */
+    const char *ca_file;         /* PEM certificates that alone are trusted; NULL: the system's */
+    const char *key_id;          /* access key id */
+    const char *secret;          /* its secret */
+    const char *region;          /* of the signature; NULL: us-east-1. The daemon accepts any */
     uint32_t connect_timeout_ms; /* for connecting and the TLS handshake; 0: 5000 */
     uint32_t timeout_ms;         /* for a whole call; 0: 30000 */
 };
-#define AMP_CLIENT_CONFIG_INIT { sizeof(struct amp_client_config), NULL, NULL, NULL, NULL, NULL, 0, 0 }
+#define AMP_CLIENT_CONFIG_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(struct amp_client_config), NULL, NULL, NULL, NULL, NULL, 0, 0                                           \
+    }
 
 /* Connects to nothing yet. *out is NULL where it fails: USAGE (malformed or missing url, key id or secret; CA file that
  * cannot be used), MEMORY. */
-AMP_CLIENT_API enum amp_client_status amp_client_new(struct amp_client **out, const struct amp_client_config *config)
-    AMP_CLIENT_MUST_USE;
+AMP_CLIENT_API enum amp_client_status amp_client_new(struct amp_client **out,
+                                                     const struct amp_client_config *config) AMP_CLIENT_MUST_USE;
 /* Closes the connection, wipes the key. NULL does nothing. Replies live on. */
 AMP_CLIENT_API void amp_client_free(struct amp_client *client);
 
 /* Why the last call on a handle did not give AMP_CLIENT_OK. Texts are never NULL and never repeat what was sent. */
 struct amp_client_error {
     enum amp_client_status status;
-    int http_status;          /* of the answer; 0 where there was none */
-    const char *code;         /* stable word for programs: "token_gone", "connection_refused" ... */
-    const char *message;      /* one sentence for people */
-    const char *reason;       /* of token_gone and claim_gone: "used", "expired", "revoked"; else "" */
-    const char *request_id;   /* finds the request in the server's log; "" where it has none */
-    uint32_t retry_after_s;   /* the server asks to wait that long; 0 where it does not */
+    int http_status;        /* of the answer; 0 where there was none */
+    const char *code;       /* stable word for programs: "token_gone", "connection_refused" ... */
+    const char *message;    /* one sentence for people */
+    const char *reason;     /* of token_gone and claim_gone: "used", "expired", "revoked"; else "" */
+    const char *request_id; /* finds the request in the server's log; "" where it has none */
+    uint32_t retry_after_s; /* the server asks to wait that long; 0 where it does not */
 };
 /* Borrowed: valid until the next call on the handle. */
 AMP_CLIENT_API const struct amp_client_error *amp_client_error_get(const struct amp_client *client);
@@ -131,14 +134,17 @@ struct amp_client_card {
 
 /* What a token is to stand for: exactly one of `card` and `data`. Start from AMP_CLIENT_CONTENT_INIT. */
 struct amp_client_content {
-    size_t size;                        /* sizeof(struct amp_client_content) */
+    size_t size; /* sizeof(struct amp_client_content) */
     const struct amp_client_card *card;
-    const char *data;                   /* any JSON value */
-    const char *queue;                  /* NULL: the server's default */
-    const char *metadata;               /* a JSON object; NULL: none. Not secret: it goes into the queue's messages */
-    uint64_t ttl_ms;                    /* 0: the server's default */
+    const char *data;     /* any JSON value */
+    const char *queue;    /* NULL: the server's default */
+    const char *metadata; /* a JSON object; NULL: none. Not secret: it goes into the queue's messages */
+    uint64_t ttl_ms;      /* 0: the server's default */
 };
-#define AMP_CLIENT_CONTENT_INIT { sizeof(struct amp_client_content), NULL, NULL, NULL, NULL, 0 }
+#define AMP_CLIENT_CONTENT_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(struct amp_client_content), NULL, NULL, NULL, NULL, 0                                                   \
+    }
 
 /* Reply: token, expires_at, queue, card.brand, card.bin, card.last4, card.exp_month, card.exp_year. `idempotency_key`:
  * 1 to 255 visible ASCII characters, or NULL for one of the library's. */
@@ -154,16 +160,17 @@ AMP_CLIENT_API enum amp_client_status amp_client_tokenize_batch(struct amp_clien
 /* Looks without consuming. Reply: the masked card, expires_at, state. */
 AMP_CLIENT_API enum amp_client_status amp_client_inspect(struct amp_client *client, const char *token,
                                                          struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
-/* Takes the token for `lease_ms` (0: the server's default). Reply: claim, lease_expires_at, card.* or data, metadata. */
+/* Takes the token for `lease_ms` (0: the server's default). Reply: claim, lease_expires_at, card.* or data, metadata.
+ */
 AMP_CLIENT_API enum amp_client_status amp_client_claim(struct amp_client *client, const char *token, uint64_t lease_ms,
                                                        const char *idempotency_key,
                                                        struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
 /* Ends a claim: the content is destroyed. */
-AMP_CLIENT_API enum amp_client_status amp_client_commit(struct amp_client *client, const char *claim)
-    AMP_CLIENT_MUST_USE;
+AMP_CLIENT_API enum amp_client_status amp_client_commit(struct amp_client *client,
+                                                        const char *claim) AMP_CLIENT_MUST_USE;
 /* Ends a claim: the token is free again. */
-AMP_CLIENT_API enum amp_client_status amp_client_abort(struct amp_client *client, const char *claim)
-    AMP_CLIENT_MUST_USE;
+AMP_CLIENT_API enum amp_client_status amp_client_abort(struct amp_client *client,
+                                                       const char *claim) AMP_CLIENT_MUST_USE;
 /*
  * Claim and commit in one: the card comes once. Not repeated by the library unless a key is given; where an answer may
  * be lost on the way, claim, and commit once you have it.
@@ -172,20 +179,23 @@ AMP_CLIENT_API enum amp_client_status amp_client_redeem(struct amp_client *clien
                                                         const char *idempotency_key,
                                                         struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
 /* Destroys a token that nobody has claimed. */
-AMP_CLIENT_API enum amp_client_status amp_client_revoke(struct amp_client *client, const char *token)
-    AMP_CLIENT_MUST_USE;
+AMP_CLIENT_API enum amp_client_status amp_client_revoke(struct amp_client *client,
+                                                        const char *token) AMP_CLIENT_MUST_USE;
 
 /* Any other request, signed the same way. Start from AMP_CLIENT_REQUEST_INIT. */
 struct amp_client_request {
-    size_t size;                 /* sizeof(struct amp_client_request) */
-    const char *method;          /* NULL: GET without a body, POST with one. HEAD is not supported */
-    const char *target;          /* path and query, beginning with "/" */
-    const char *content_type;    /* NULL: application/json */
-    const void *body;            /* copied to secret memory */
+    size_t size;              /* sizeof(struct amp_client_request) */
+    const char *method;       /* NULL: GET without a body, POST with one. HEAD is not supported */
+    const char *target;       /* path and query, beginning with "/" */
+    const char *content_type; /* NULL: application/json */
+    const void *body;         /* copied to secret memory */
     size_t body_len;
     const char *idempotency_key; /* NULL: none; with one, a lost answer is asked for again */
 };
-#define AMP_CLIENT_REQUEST_INIT { sizeof(struct amp_client_request), NULL, NULL, NULL, NULL, 0, NULL }
+#define AMP_CLIENT_REQUEST_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(struct amp_client_request), NULL, NULL, NULL, NULL, 0, NULL                                             \
+    }
 AMP_CLIENT_API enum amp_client_status amp_client_call(struct amp_client *client,
                                                       const struct amp_client_request *request,
                                                       struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;

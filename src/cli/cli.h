@@ -67,11 +67,26 @@ struct cli_option {
     uint64_t most;
 };
 
-#define CLI_OPTION_FLAG(name, help, into)                    {name, NULL, help, CLI_FLAG, into, 0, 0}
-#define CLI_OPTION_TEXT(name, label, help, into)             {name, label, help, CLI_TEXT, into, 0, 0}
-#define CLI_OPTION_NUMBER(name, label, help, into, min, max) {name, label, help, CLI_NUMBER, into, min, max}
-#define CLI_OPTION_REAL(name, label, help, into, min, max)   {name, label, help, CLI_REAL, into, min, max}
-#define CLI_OPTION_LIST(name, label, help, into)             {name, label, help, CLI_LIST, into, 0, 0}
+#define CLI_OPTION_FLAG(name, help, into)                                                                              \
+    {                                                                                                                  \
+        name, NULL, help, CLI_FLAG, into, 0, 0                                                                         \
+    }
+#define CLI_OPTION_TEXT(name, label, help, into)                                                                       \
+    {                                                                                                                  \
+        name, label, help, CLI_TEXT, into, 0, 0                                                                        \
+    }
+#define CLI_OPTION_NUMBER(name, label, help, into, min, max)                                                           \
+    {                                                                                                                  \
+        name, label, help, CLI_NUMBER, into, min, max                                                                  \
+    }
+#define CLI_OPTION_REAL(name, label, help, into, min, max)                                                             \
+    {                                                                                                                  \
+        name, label, help, CLI_REAL, into, min, max                                                                    \
+    }
+#define CLI_OPTION_LIST(name, label, help, into)                                                                       \
+    {                                                                                                                  \
+        name, label, help, CLI_LIST, into, 0, 0                                                                        \
+    }
 
 /* What `ampoule COMMAND --help` says. */
 struct cli_manual {
@@ -88,13 +103,14 @@ struct cli_manual {
 bool cli_parse(struct cli *cli, const struct cli_manual *manual, const struct cli_option *options, size_t count,
                int argc, char **argv, int *exit_code) AMP_MUST_USE;
 
-/* Says why the usage is wrong (as JSON on standard output with --json) and returns CLI_USAGE. `sentence` repeats nothing
- * that was given. */
+/* Says why the usage is wrong (as JSON on standard output with --json) and returns CLI_USAGE. `sentence` repeats
+ * nothing that was given. */
 int cli_usage(const struct cli *cli, const char *sentence);
 /* The same for any end: `code` is the stable word for machines. Returns `exit_code`. */
 int cli_fail(const struct cli *cli, int exit_code, const char *code, const char *sentence);
 
-/* Checks that url, key id and secret are there, reading --secret-file; otherwise says what is missing: the exit code. */
+/* Checks that url, key id and secret are there, reading --secret-file; otherwise says what is missing: the exit code.
+ */
 int cli_connection_ready(struct cli *cli) AMP_MUST_USE;
 
 #endif

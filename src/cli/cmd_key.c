@@ -67,7 +67,8 @@ static int refused(const struct cli *cli, enum amp_err err)
     if (err == AMP_ERR_IO)
         return cli_fail(cli, CLI_UNREACHABLE, "unreachable", "the daemon hung up or did not answer");
     if (err == AMP_ERR_INVALID)
-        return cli_fail(cli, CLI_REFUSED, "invalid", "the daemon does not accept a value: a name is 1 to 64 of A-Z a-z 0-9 . _ -");
+        return cli_fail(cli, CLI_REFUSED, "invalid",
+                        "the daemon does not accept a value: a name is 1 to 64 of A-Z a-z 0-9 . _ -");
     return cli_fail(cli, CLI_REFUSED, amp_err_code(err), amp_err_sentence(err));
 }
 
@@ -217,15 +218,17 @@ static int create(struct cli *cli, const struct wish *wish, struct amp_admin *ad
     if (key == NULL)
         return cli_fail(cli, CLI_REFUSED, "out_of_memory", "no secret memory is left");
     for (size_t i = 0; i < wish->may.count; i++) {
-        if (i == AMP_PRINCIPAL_GRANTS_MAX || amp_grant_parse(&grants[i], amp_slice_str(wish->may.entries[i])) != AMP_OK) {
-            code = cli_usage(cli, "--may takes WORD[,WORD...][:QUEUE] of tokenize, claim, inspect, revoke, send, receive, "
-                                  "manage, all; at most 32 times");
+        if (i == AMP_PRINCIPAL_GRANTS_MAX ||
+            amp_grant_parse(&grants[i], amp_slice_str(wish->may.entries[i])) != AMP_OK) {
+            code =
+                cli_usage(cli, "--may takes WORD[,WORD...][:QUEUE] of tokenize, claim, inspect, revoke, send, receive, "
+                               "manage, all; at most 32 times");
             goto out;
         }
     }
     const uint64_t burst = wish->burst != 0 ? wish->burst : wish->rate;
-    const enum amp_err err = amp_admin_key_create(admin, amp_slice_str(wish->name), (uint32_t)wish->rate, (uint32_t)burst,
-                                                  grants, (uint32_t)wish->may.count, key);
+    const enum amp_err err = amp_admin_key_create(admin, amp_slice_str(wish->name), (uint32_t)wish->rate,
+                                                  (uint32_t)burst, grants, (uint32_t)wish->may.count, key);
     code = err == AMP_OK ? show_secret(cli, wish, key) : refused(cli, err);
 out:
     amp_secret_free(key);
@@ -309,7 +312,8 @@ int cli_key(struct cli *cli, int argc, char **argv)
     struct wish wish = {.overlap_ms = DEFAULT_OVERLAP_MS};
     const struct cli_option options[] = {
         CLI_OPTION_TEXT("name", "NAME", "create: who will use it", &wish.name),
-        CLI_OPTION_LIST("may", "WORDS[:QUEUE]", "create: permissions, for one queue or all; may be repeated", &wish.may),
+        CLI_OPTION_LIST("may", "WORDS[:QUEUE]", "create: permissions, for one queue or all; may be repeated",
+                        &wish.may),
         CLI_OPTION_NUMBER("rate", "N", "create: requests per second; default no limit", &wish.rate, 1, 1000000),
         CLI_OPTION_NUMBER("burst", "N", "create: how many at once; default as --rate", &wish.burst, 1, 1000000),
         CLI_OPTION_NUMBER("overlap-ms", "MS", "rotate: life left to the old key; default a day", &wish.overlap_ms, 0,

@@ -103,8 +103,9 @@ int cli_redeem(struct cli *cli, int argc, char **argv)
     static const struct act act = {"token: ", ask_redeem, show_content};
     static const struct cli_manual manual = {
         .usage = "[TOKEN] [options]",
-        .about = "Takes the card (or data) behind a token, once: then it is gone. Prints it as JSON on standard output.\n"
-                 "Without TOKEN, or with -, the token is read from standard input: arguments can be seen by other users.",
+        .about =
+            "Takes the card (or data) behind a token, once: then it is gone. Prints it as JSON on standard output.\n"
+            "Without TOKEN, or with -, the token is read from standard input: arguments can be seen by other users.",
         .examples = "  ampoule redeem tok_...\n"
                     "  ampoule tokenize <card.json --json | jq -r .token | ampoule redeem | jq -r .number\n",
         .connects = true,
@@ -136,8 +137,9 @@ int cli_claim(struct cli *cli, int argc, char **argv)
     static const struct act act = {"token: ", ask_claim, show_claim};
     static const struct cli_manual manual = {
         .usage = "[TOKEN] [options]",
-        .about = "Takes a token for a while: nobody else can claim it until the lease ends. Prints the claim and the card.\n"
-                 "Then `ampoule commit CLAIM` destroys the content, `ampoule abort CLAIM` frees the token again.",
+        .about =
+            "Takes a token for a while: nobody else can claim it until the lease ends. Prints the claim and the card.\n"
+            "Then `ampoule commit CLAIM` destroys the content, `ampoule abort CLAIM` frees the token again.",
         .examples = "  ampoule claim tok_... --lease-ms 30000\n",
         .connects = true,
     };

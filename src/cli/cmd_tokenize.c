@@ -22,10 +22,13 @@ struct wish {
 
 static const struct cli_manual manual = {
     .usage = "[options] <CARD.json",
-    .about = "Exchanges a card for a single-use token. The card is read from standard input, never from arguments: a card\n"
-             "object {\"number\":\"...\",\"exp_month\":12,\"exp_year\":2030,\"cvc\":\"...\"}, or a whole request with \"card\" or\n"
-             "\"data\" (any JSON). At a terminal it asks for the card. With --batch, standard input is a JSON array of them,\n"
-             "or one on each line, 100 at most.",
+    .about =
+        "Exchanges a card for a single-use token. The card is read from standard input, never from arguments: a card\n"
+        "object {\"number\":\"...\",\"exp_month\":12,\"exp_year\":2030,\"cvc\":\"...\"}, or a whole request with "
+        "\"card\" or\n"
+        "\"data\" (any JSON). At a terminal it asks for the card. With --batch, standard input is a JSON array of "
+        "them,\n"
+        "or one on each line, 100 at most.",
     .examples = "  ampoule tokenize <card.json\n"
                 "  ampoule tokenize --queue payments --ttl-ms 30000 --metadata order=42 <card.json\n"
                 "  echo '{\"data\":{\"iban\":\"DE00...\"}}' | ampoule tokenize --json\n"
@@ -214,8 +217,9 @@ static enum amp_err ask_card(struct amp_secret_buf *input)
     if ((err = append_text(input, expiry)) != AMP_OK ||
         (err = cli_input_ask(&answer, "verification code (not shown, may be empty): ", true)) != AMP_OK)
         goto out;
-    if (answer.len > 0 && ((err = append_text(input, ",\"cvc\":\"")) != AMP_OK ||
-                           (err = append_digits(input, &answer)) != AMP_OK || (err = append_text(input, "\"")) != AMP_OK))
+    if (answer.len > 0 &&
+        ((err = append_text(input, ",\"cvc\":\"")) != AMP_OK || (err = append_digits(input, &answer)) != AMP_OK ||
+         (err = append_text(input, "\"")) != AMP_OK))
         goto out;
     err = append_text(input, "}");
 out:
@@ -252,7 +256,8 @@ static int make_body(struct cli *cli, const struct wish *wish, struct amp_secret
     if (err == AMP_OK && text.len == 0)
         err = AMP_ERR_INVALID;
     if (err == AMP_OK)
-        err = wish->batch ? append_batch(body, text, amp_out_done(&extra)) : append_item(body, text, amp_out_done(&extra));
+        err = wish->batch ? append_batch(body, text, amp_out_done(&extra))
+                          : append_item(body, text, amp_out_done(&extra));
     amp_secret_buf_free(&input);
     return err == AMP_OK ? CLI_DONE : say_input_error(cli, err, wish->batch);
 }
@@ -348,6 +353,7 @@ int cli_tokenize(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, &manual, options, sizeof options / sizeof options[0], argc, argv, &code))
         return code;
     if (cli->arg_count > 0)
-        return cli_usage(cli, "card data is read from standard input only: other users of this machine can see arguments");
+        return cli_usage(cli,
+                         "card data is read from standard input only: other users of this machine can see arguments");
     return tokenize(cli, &wish);
 }

@@ -23,18 +23,21 @@ const size_t cli_command_count = sizeof cli_commands / sizeof cli_commands[0];
 
 static void print_overview(FILE *to)
 {
-    fprintf(to, "usage: ampoule COMMAND [options]\n\n"
-                "Exchanges cards for single-use tokens and back, over requests signed with your own key.\n\ncommands:\n");
+    fprintf(to,
+            "usage: ampoule COMMAND [options]\n\n"
+            "Exchanges cards for single-use tokens and back, over requests signed with your own key.\n\ncommands:\n");
     for (size_t i = 0; i < cli_command_count; i++)
         fprintf(to, "  %-10s %s\n", cli_commands[i].name, cli_commands[i].summary);
-    fprintf(to, "\nThe daemon and the key are taken from AMPOULE_URL, AMPOULE_CA, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY\n"
-                "and AWS_REGION, or from options. `ampoule COMMAND --help` says more about each.\n\n"
-                "examples:\n"
-                "  ampoule tokenize <card.json          a card in, a token out\n"
-                "  ampoule redeem tok_...               the card, once\n"
-                "  ampoule key create --name shop --may tokenize:payments --state DIR\n"
-                "  ampoule bench --duration 10          how fast is it here?\n\n"
-                "exit code: 0 done, 1 refused, 2 wrong usage, 3 unreachable\n");
+    fprintf(
+        to,
+        "\nThe daemon and the key are taken from AMPOULE_URL, AMPOULE_CA, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY\n"
+        "and AWS_REGION, or from options. `ampoule COMMAND --help` says more about each.\n\n"
+        "examples:\n"
+        "  ampoule tokenize <card.json          a card in, a token out\n"
+        "  ampoule redeem tok_...               the card, once\n"
+        "  ampoule key create --name shop --may tokenize:payments --state DIR\n"
+        "  ampoule bench --duration 10          how fast is it here?\n\n"
+        "exit code: 0 done, 1 refused, 2 wrong usage, 3 unreachable\n");
 }
 
 static const struct cli_command *find_command(const char *name)

@@ -160,9 +160,8 @@ void cli_page_card(struct cli_page *page, struct amp_client_reply *reply, const 
     if (amp_client_reply_text(reply, at) == NULL)
         return;
     const char *const parts[] = {
-        member(reply, at, "brand"), " ", member(reply, at, "bin"),       "...",
-        member(reply, at, "last4"), "  ", member(reply, at, "exp_month"), "/",
-        member(reply, at, "exp_year"), NULL,
+        member(reply, at, "brand"),     " ", member(reply, at, "bin"),      "...", member(reply, at, "last4"), "  ",
+        member(reply, at, "exp_month"), "/", member(reply, at, "exp_year"), NULL,
     };
     cli_page_row_of(page, "card", parts);
 }

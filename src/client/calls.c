@@ -7,7 +7,7 @@
 
 #define MAX_BATCH   100
 #define ITEM_ROOM   256 /* member names, numbers and braces of one item */
-#define TEXT_GROWTH 6 /* most that escaping makes of one byte */
+#define TEXT_GROWTH 6   /* most that escaping makes of one byte */
 
 /* A body being written. Strings are checked before anything is sent. */
 struct draft {
@@ -195,8 +195,7 @@ static enum amp_client_status post_subject(struct amp_client *client, const char
     return post(client, target, &draft, key, repeatable, reply);
 }
 
-enum amp_client_status amp_client_inspect(struct amp_client *client, const char *token,
-                                          struct amp_client_reply **reply)
+enum amp_client_status amp_client_inspect(struct amp_client *client, const char *token, struct amp_client_reply **reply)
 {
     return post_subject(client, "/v1/inspect", "token", token, 0, NULL, true, reply);
 }
@@ -252,6 +251,6 @@ enum amp_client_status amp_client_call(struct amp_client *client, const struct a
     if (request->size != sizeof *request || request->target == NULL || (request->body == NULL && has_body) ||
         strcmp(method, "HEAD") == 0)
         return amp_client_wrong(client, "a request needs a target, and its body where it names a length");
-    return amp_client_exchange(client, &message, strcmp(method, "GET") == 0 || request->idempotency_key != NULL,
-                               reply);
+    const bool reads_only = strcmp(method, "GET") == 0;
+    return amp_client_exchange(client, &message, reads_only || request->idempotency_key != NULL, reply);
 }

@@ -37,8 +37,8 @@ static enum amp_client_status sign(struct amp_client *client, const struct amp_c
     amp_hex_encode(nonce, random, sizeof random);
     amp_secret_buf_clear(&client->wire);
     if (err == AMP_OK)
-        err = amp_client_sign(&client->wire, &client->identity, message,
-                              amp_clock_unix_ms(&client->transport.clock), nonce);
+        err = amp_client_sign(&client->wire, &client->identity, message, amp_clock_unix_ms(&client->transport.clock),
+                              nonce);
     if (err == AMP_OK)
         return AMP_CLIENT_OK;
     if (err == AMP_ERR_OUT_OF_MEMORY || err == AMP_ERR_CRYPTO)

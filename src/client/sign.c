@@ -6,10 +6,10 @@
 
 #include "base/text.h"
 
-#define SERVICE       "ampoule"
-#define HEAD_ROOM     (AMP_HTTP1_MAX_TARGET + 2048)
-#define AMZ_DATE_LEN  16
-#define DAY_LEN       8
+#define SERVICE             "ampoule"
+#define HEAD_ROOM           (AMP_HTTP1_MAX_TARGET + 2048)
+#define AMZ_DATE_LEN        16
+#define DAY_LEN             8
 #define MAX_IDEMPOTENCY_KEY 255
 
 static bool is_visible(const char *text)

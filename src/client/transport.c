@@ -118,8 +118,9 @@ static enum amp_client_status after(struct amp_client_transport *transport, int 
         return wait_for(transport, POLLIN, deadline_ms) ? AMP_CLIENT_OK
                                                         : timed_out(fault, "the server did not answer in time");
     case SSL_ERROR_WANT_WRITE:
-        return wait_for(transport, POLLOUT, deadline_ms) ? AMP_CLIENT_OK
-                                                         : timed_out(fault, "the server did not take the request in time");
+        return wait_for(transport, POLLOUT, deadline_ms)
+                   ? AMP_CLIENT_OK
+                   : timed_out(fault, "the server did not take the request in time");
     default:
         ERR_clear_error();
         return AMP_CLIENT_FAULT(fault, AMP_CLIENT_UNREACHABLE, "connection_lost",

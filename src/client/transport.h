@@ -7,12 +7,12 @@
 #include "client/tls.h"
 
 struct amp_client_transport {
-    SSL_CTX *tls;      /* owned by whoever made this */
+    SSL_CTX *tls; /* owned by whoever made this */
     BIO_METHOD *bio;
     struct amp_clock clock;
-    SSL *ssl;          /* NULL while not connected */
+    SSL *ssl; /* NULL while not connected */
     int fd;
-    bool used;         /* has carried a request */
+    bool used; /* has carried a request */
 };
 
 /* AMP_CLIENT_MEMORY alone. */

@@ -31,14 +31,14 @@ struct bench_plan {
     const char *path;
     bool is_unsigned;
     bool insecure;
-    bool hold;        /* after the fill send nothing: only keep the connections */
-    bool fixed_gaps;  /* open loop: even gaps, not Poisson's */
+    bool hold;       /* after the fill send nothing: only keep the connections */
+    bool fixed_gaps; /* open loop: even gaps, not Poisson's */
     size_t threads;
     size_t connections;
     size_t pipeline;
-    size_t batch;     /* items per tokenize request; 0: the single call */
-    size_t body_size; /* 0: natural */
-    uint64_t fill;    /* tokens to make before the measured phase */
+    size_t batch;      /* items per tokenize request; 0: the single call */
+    size_t body_size;  /* 0: natural */
+    uint64_t fill;     /* tokens to make before the measured phase */
     uint64_t requests; /* 0: as many as fit into the duration */
     uint64_t reconnect_every;
     uint64_t ttl_ms;

@@ -82,8 +82,7 @@ static enum amp_err start_hand(struct bench_crew *crew, size_t i, const struct b
     return AMP_OK;
 }
 
-enum amp_err bench_crew_new(struct bench_crew **out, const struct bench_plan *plan,
-                            const struct bench_address *address)
+enum amp_err bench_crew_new(struct bench_crew **out, const struct bench_plan *plan, const struct bench_address *address)
 {
     struct bench_crew *crew = calloc(1, sizeof *crew + plan->threads * sizeof crew->hands[0]);
     *out = NULL;

@@ -24,15 +24,15 @@ struct bench_link {
     uint8_t *in;         /* received and not consumed */
     size_t in_len;
     size_t in_cap;
-    uint8_t *out;        /* accepted and not sent */
+    uint8_t *out; /* accepted and not sent */
     size_t out_at;
     size_t out_len;
     size_t out_cap;
 };
 
 /* A TLS client context as the plan says: verifying unless --insecure. AMP_ERR_INVALID: the CA file cannot be used. */
-enum amp_err bench_tls_new(SSL_CTX **out, const struct cli_connection *connection, bool insecure, int version)
-    AMP_MUST_USE;
+enum amp_err bench_tls_new(SSL_CTX **out, const struct cli_connection *connection, bool insecure,
+                           int version) AMP_MUST_USE;
 
 /* *link zeroed before. */
 void bench_link_init(struct bench_link *link, int epoll, void *owner);

@@ -6,7 +6,7 @@
 #include "cli/bench/request.h"
 #include "client/runtime.h"
 
-#define DEFAULT_FILL_PER_SECOND 20000
+#define DEFAULT_FILL_PER_SECOND 40000
 #define DEFAULT_INSPECT_FILL    1000
 #define LONG_TTL_MS             900000 /* spec section 3: the most there is */
 #define DEFAULT_TTL_MS          10000
@@ -21,12 +21,13 @@ struct given {
 
 static const struct cli_manual manual = {
     .usage = "[options]",
-    .about = "Loads a server with signed requests and reports throughput, latency and what the generator itself cost.\n"
-             "Every request has new test card data and is signed anew. Without --rate each connection sends its next\n"
-             "request when the last was answered (closed loop); with --rate requests are due at their own times and\n"
-             "latency counts from then, so that a slow server is not asked less (open loop). redeem, claim and inspect\n"
-             "first make the tokens they need. Anything but 2xx counts as failed. --phase-fd writes \"start\" and\n"
-             "\"end\" around the measured phase, for whoever measures the server meanwhile.",
+    .about =
+        "Loads a server with signed requests and reports throughput, latency and what the generator itself cost.\n"
+        "Every request has new test card data and is signed anew. Without --rate each connection sends its next\n"
+        "request when the last was answered (closed loop); with --rate requests are due at their own times and\n"
+        "latency counts from then, so that a slow server is not asked less (open loop). redeem, claim and inspect\n"
+        "first make the tokens they need. Anything but 2xx counts as failed. --phase-fd writes \"start\" and\n"
+        "\"end\" around the measured phase, for whoever measures the server meanwhile.",
     .examples = "  ampoule bench --duration 10 --connections 32\n"
                 "  ampoule bench --op redeem --requests 100000 --json\n"
                 "  ampoule bench --rate 5000 --duration 30 --svg latency.svg\n"
@@ -158,8 +159,14 @@ static int start(struct cli *cli, const struct given *given)
 int cli_bench(struct cli *cli, int argc, char **argv)
 {
     struct given g = {
-        .connections = 32, .threads = 1, .pipeline = 1, .phase_fd = UINT64_MAX,
-        .op = "tokenize",  .method = "GET", .path = "/healthz", .queue = "payments",
+        .connections = 32,
+        .threads = 1,
+        .pipeline = 1,
+        .phase_fd = UINT64_MAX,
+        .op = "tokenize",
+        .method = "GET",
+        .path = "/healthz",
+        .queue = "payments",
     };
     const struct cli_option options[] = {
         CLI_OPTION_TEXT("op", "NAME", "tokenize, redeem, claim (and commit), inspect, get; default tokenize", &g.op),

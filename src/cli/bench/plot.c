@@ -22,16 +22,17 @@ static const struct panel latency_panel = {124, 376, "Latency by percentile"};
 static const struct panel rate_panel = {452, 588, "Answers per second over time"};
 
 /* One style sheet for light and dark: where media queries are unknown, light is what shows. */
-static const char style[] = "<style>\n"
-                            "text{font-family:system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#1f2933}\n"
-                            ".bg{fill:#ffffff}.muted{fill:#5b6673}.grid{stroke:#e3e7ec;stroke-width:1}\n"
-                            ".axis{stroke:#9aa5b1;stroke-width:1}.a{stroke:#2463c5}.fa{fill:#2463c5}\n"
-                            ".b{stroke:#0f766e}.fb{fill:#0f766e}.line{fill:none;stroke-width:2;stroke-linejoin:round}\n"
-                            ".area{opacity:.12;stroke:none}.ring{fill:#ffffff;stroke-width:2}\n"
-                            "@media (prefers-color-scheme:dark){text{fill:#e4e8ec}.bg{fill:#12161c}.muted{fill:#98a4b3}\n"
-                            ".grid{stroke:#262d37}.axis{stroke:#5b6673}.a{stroke:#7db0ff}.fa{fill:#7db0ff}\n"
-                            ".b{stroke:#4fd1c0}.fb{fill:#4fd1c0}.ring{fill:#12161c}}\n"
-                            "</style>\n";
+static const char style[] =
+    "<style>\n"
+    "text{font-family:system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#1f2933}\n"
+    ".bg{fill:#ffffff}.muted{fill:#5b6673}.grid{stroke:#e3e7ec;stroke-width:1}\n"
+    ".axis{stroke:#9aa5b1;stroke-width:1}.a{stroke:#2463c5}.fa{fill:#2463c5}\n"
+    ".b{stroke:#0f766e}.fb{fill:#0f766e}.line{fill:none;stroke-width:2;stroke-linejoin:round}\n"
+    ".area{opacity:.12;stroke:none}.ring{fill:#ffffff;stroke-width:2}\n"
+    "@media (prefers-color-scheme:dark){text{fill:#e4e8ec}.bg{fill:#12161c}.muted{fill:#98a4b3}\n"
+    ".grid{stroke:#262d37}.axis{stroke:#5b6673}.a{stroke:#7db0ff}.fa{fill:#7db0ff}\n"
+    ".b{stroke:#4fd1c0}.fb{fill:#4fd1c0}.ring{fill:#12161c}}\n"
+    "</style>\n";
 
 static void format_latency(char *text, size_t cap, double ns)
 {
@@ -90,10 +91,10 @@ static void x_label(FILE *out, const struct panel *panel, double x, const char *
 
 static void frame(FILE *out, const struct panel *panel)
 {
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"14\" font-weight=\"600\">%s</text>\n", LEFT,
-            panel->top - 18, panel->title);
-    fprintf(out, "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n", LEFT, RIGHT,
-            panel->bottom, panel->bottom);
+    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"14\" font-weight=\"600\">%s</text>\n", LEFT, panel->top - 18,
+            panel->title);
+    fprintf(out, "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n", LEFT, RIGHT, panel->bottom,
+            panel->bottom);
 }
 
 /* ---- latency ---- */
@@ -209,8 +210,8 @@ static void draw_rates(FILE *out, const struct bench_result *result)
     char text[32];
     frame(out, &rate_panel);
     if (points < 2) {
-        fprintf(out, "<text class=\"muted\" x=\"%.1f\" y=\"%.1f\" font-size=\"13\">the run was too short</text>\n", LEFT + 12,
-                (rate_panel.top + rate_panel.bottom) / 2);
+        fprintf(out, "<text class=\"muted\" x=\"%.1f\" y=\"%.1f\" font-size=\"13\">the run was too short</text>\n",
+                LEFT + 12, (rate_panel.top + rate_panel.bottom) / 2);
         return;
     }
     for (size_t i = 0; i < points; i++)
@@ -242,11 +243,12 @@ static void draw_title(FILE *out, const struct bench_report *report)
     format_count(rate, sizeof rate, seconds > 0 ? (double)m->requests / seconds : 0);
     fprintf(out, "<text x=\"%.1f\" y=\"44\" font-size=\"22\" font-weight=\"600\">%s: %s requests/s</text>\n", LEFT,
             bench_op_name(plan->op), rate);
-    fprintf(out,
-            "<text class=\"muted\" x=\"%.1f\" y=\"68\" font-size=\"13\">%zu connections, %zu thread%s, %s loop, %.1f s; "
-            "%llu answered, %llu failed</text>\n",
-            LEFT, plan->connections, plan->threads, plan->threads == 1 ? "" : "s", plan->rate > 0 ? "open" : "closed", seconds,
-            (unsigned long long)m->requests, (unsigned long long)m->failed);
+    fprintf(
+        out,
+        "<text class=\"muted\" x=\"%.1f\" y=\"68\" font-size=\"13\">%zu connections, %zu thread%s, %s loop, %.1f s; "
+        "%llu answered, %llu failed</text>\n",
+        LEFT, plan->connections, plan->threads, plan->threads == 1 ? "" : "s", plan->rate > 0 ? "open" : "closed",
+        seconds, (unsigned long long)m->requests, (unsigned long long)m->failed);
 }
 
 enum amp_err bench_plot_write(const struct bench_report *report, const char *path)

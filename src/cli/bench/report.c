@@ -37,16 +37,15 @@ static void json_span(const char *name, const struct bench_result *result)
     printf("\"%s\":{\"start_unix_ns\":%lld,\"end_unix_ns\":%lld,\"duration_s\":%.6f,\"requests\":%llu,\"tokens\":%llu,"
            "\"tokens_per_s\":%.1f,\"failed\":%llu}",
            name, (long long)result->start_unix_ns, (long long)result->end_unix_ns, (double)result->wall_ns / 1e9,
-           (unsigned long long)result->requests, (unsigned long long)result->tokens,
-           per_second(result, result->tokens), (unsigned long long)result->failed);
+           (unsigned long long)result->requests, (unsigned long long)result->tokens, per_second(result, result->tokens),
+           (unsigned long long)result->failed);
 }
 
 static void json_errors(const struct bench_result *result)
 {
     printf("\"errors\":{");
     for (size_t i = 0; i < result->error_count; i++)
-        printf("%s\"%s\":%llu", i > 0 ? "," : "", result->errors[i].name,
-               (unsigned long long)result->errors[i].count);
+        printf("%s\"%s\":%llu", i > 0 ? "," : "", result->errors[i].name, (unsigned long long)result->errors[i].count);
     printf("}");
 }
 
@@ -54,8 +53,7 @@ static void json_latency(const struct bench_histogram *latency)
 {
     printf("\"latency_us\":{\"mean\":%.1f", bench_histogram_mean(latency) / 1e3);
     for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
-        printf(",\"%s\":%.1f", quantiles[i].name,
-               (double)bench_histogram_quantile(latency, quantiles[i].q) / 1e3);
+        printf(",\"%s\":%.1f", quantiles[i].name, (double)bench_histogram_quantile(latency, quantiles[i].q) / 1e3);
     printf("}");
 }
 

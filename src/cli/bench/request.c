@@ -91,10 +91,10 @@ static enum amp_err refresh_date(struct bench_signer *signer, int64_t now_ns)
     char date[AMZ_DATE_LEN];
     enum amp_err err = AMP_OK;
     amp_date_format_basic(date, unix_ns / 1000000000);
-    if (memcmp(date, signer->amz_date, DAY_DIGITS) != 0)
-        err = amp_sigv4_day_key(signer->day_key, amp_slice_str(signer->connection->secret),
-                                amp_slice(date, DAY_DIGITS), amp_slice_str(signer->connection->region),
-                                AMP_SLICE_LIT(SERVICE));
+    const bool new_day = memcmp(date, signer->amz_date, DAY_DIGITS) != 0;
+    if (new_day)
+        err = amp_sigv4_day_key(signer->day_key, amp_slice_str(signer->connection->secret), amp_slice(date, DAY_DIGITS),
+                                amp_slice_str(signer->connection->region), AMP_SLICE_LIT(SERVICE));
     memcpy(signer->amz_date, date, sizeof date);
     signer->fresh_until_ns = now_ns + 1000000000 - unix_ns % 1000000000;
     return err;
@@ -242,8 +242,9 @@ static void write_body(struct amp_out *out, const struct bench_plan *plan, enum 
 static const char *act_path(const struct bench_plan *plan, enum bench_act act)
 {
     static const char *const paths[BENCH_ACT_COUNT_] = {
-        [BENCH_ACT_TOKENIZE] = "/v1/tokens", [BENCH_ACT_BATCH] = "/v1/tokens/batch", [BENCH_ACT_REDEEM] = "/v1/redeem",
-        [BENCH_ACT_CLAIM] = "/v1/claim",     [BENCH_ACT_COMMIT] = "/v1/commit",      [BENCH_ACT_INSPECT] = "/v1/inspect",
+        [BENCH_ACT_TOKENIZE] = "/v1/tokens", [BENCH_ACT_BATCH] = "/v1/tokens/batch",
+        [BENCH_ACT_REDEEM] = "/v1/redeem",   [BENCH_ACT_CLAIM] = "/v1/claim",
+        [BENCH_ACT_COMMIT] = "/v1/commit",   [BENCH_ACT_INSPECT] = "/v1/inspect",
     };
     return act == BENCH_ACT_CUSTOM ? plan->path : paths[act];
 }

@@ -29,7 +29,7 @@ struct bench_signer {
     struct amp_key256 *day_key; /* in secret memory */
     const struct cli_connection *connection;
     char amz_date[16];
-    char nonce[32];         /* 16 random characters, then a counter */
+    char nonce[32]; /* 16 random characters, then a counter */
     uint64_t nonce_counter;
     int64_t fresh_until_ns; /* when amz_date is old */
     uint64_t random;        /* state of the generator of test data */

@@ -130,8 +130,8 @@ static bool take_answers(struct bench_worker *worker, struct bench_conn *conn, i
 {
     while (conn->link.in_len > 0) {
         size_t used = 0;
-        const enum amp_err err = amp_client_reader_advance(&conn->reader, &worker->head, conn->link.in,
-                                                           conn->link.in_len, MAX_BODY, &used);
+        const enum amp_err err =
+            amp_client_reader_advance(&conn->reader, &worker->head, conn->link.in, conn->link.in_len, MAX_BODY, &used);
         if (err == AMP_ERR_TRUNCATED)
             return true;
         if (err != AMP_OK || conn->flight_count == 0) {

@@ -114,6 +114,5 @@ void bench_conn_reopen(struct bench_worker *worker, struct bench_conn *conn, int
 
 bool bench_conn_is_spent(const struct bench_worker *worker, const struct bench_conn *conn)
 {
-    return worker->plan->reconnect_every > 0 && conn->issued >= worker->plan->reconnect_every &&
-           conn->claim_count == 0;
+    return worker->plan->reconnect_every > 0 && conn->issued >= worker->plan->reconnect_every && conn->claim_count == 0;
 }

@@ -107,7 +107,8 @@ static bool issue_on(struct bench_worker *worker, struct bench_conn *conn, int64
     struct bench_flight flight;
     const char *subject;
     worker->scratch_len = 0;
-    while (conn->flight_count < depth && !bench_conn_is_spent(worker, conn) && choose(worker, conn, now, &flight, &subject)) {
+    while (conn->flight_count < depth && !bench_conn_is_spent(worker, conn) &&
+           choose(worker, conn, now, &flight, &subject)) {
         struct bench_template *template;
         struct amp_slice bytes;
         if (get_template(worker, flight.act, &template) != AMP_OK ||
@@ -125,8 +126,7 @@ static bool issue_on(struct bench_worker *worker, struct bench_conn *conn, int64
     }
     const bool full = conn->flight_count == depth || bench_conn_is_spent(worker, conn);
     worker->result->bytes_out += worker->scratch_len;
-    if (worker->scratch_len > 0 &&
-        bench_link_write(&conn->link, worker->scratch, worker->scratch_len) != AMP_OK) {
+    if (worker->scratch_len > 0 && bench_link_write(&conn->link, worker->scratch, worker->scratch_len) != AMP_OK) {
         bench_list_remove(&worker->ready, conn);
         bench_conn_fail(worker, conn, conn->link.failure, now);
         return true;

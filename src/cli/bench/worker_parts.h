@@ -19,7 +19,7 @@ struct bench_conn {
     size_t flight_count;
     char (*claims)[BENCH_SUBJECT_LEN]; /* to be committed next; as many as flights */
     size_t claim_count;
-    uint64_t issued; /* since it was opened */
+    uint64_t issued;        /* since it was opened */
     int64_t wants_since_ns; /* it could not send before, for being reopened; 0: it could */
     int64_t moved_ns;       /* last sign of life */
     int64_t wake_ns;
@@ -53,8 +53,8 @@ struct bench_worker {
     struct bench_conn_list thinking;
     struct bench_conn_list reopening;
     struct bench_pool pool;
-    struct amp_http1_response head;  /* scratch of the reader */
-    uint8_t *scratch;                /* requests that go out together */
+    struct amp_http1_response head; /* scratch of the reader */
+    uint8_t *scratch;               /* requests that go out together */
     size_t scratch_len;
     size_t scratch_cap;
 

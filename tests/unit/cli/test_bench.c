@@ -12,7 +12,8 @@
 #define SECRET "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 #define TOKEN  "tok_0123456789012345678901234567890123456789012"
 
-static const struct cli_connection connection = {.key_id = "AMPKABCDEFGHIJKLMNOP", .secret = SECRET, .region = "test-1"};
+static const struct cli_connection connection = {
+    .key_id = "AMPKABCDEFGHIJKLMNOP", .secret = SECRET, .region = "test-1"};
 
 static struct bench_plan plan_of(void)
 {

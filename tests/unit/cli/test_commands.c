@@ -57,8 +57,8 @@ static void tokenize_wraps_a_card(void **state)
 static void tokenize_takes_a_whole_request(void **state)
 {
     serve("201 Created", ISSUED);
-    const struct capture *got = RUN(" {\"data\":{\"number\":7} , \"queue\":\"q\"}\n ", "tokenize", "--json",
-                                    "--idempotency-key", "order-42");
+    const struct capture *got =
+        RUN(" {\"data\":{\"number\":7} , \"queue\":\"q\"}\n ", "tokenize", "--json", "--idempotency-key", "order-42");
     assert_int_equal(got->exit_code, CLI_DONE);
     assert_string_equal(got->out, ISSUED "\n");
     assert_non_null(strstr(sent(), "\r\n\r\n {\"data\":{\"number\":7} , \"queue\":\"q\"}"));
@@ -75,15 +75,16 @@ static void tokenize_batches_lines_and_arrays(void **state)
         assert_int_equal(got->exit_code, CLI_REFUSED); /* one item was */
         assert_string_equal(got->out, TOKEN "\nrefused: card_expired\n");
         assert_non_null(strstr(sent(), "POST /v1/tokens/batch "));
-        assert_non_null(strstr(sent(), "{\"items\":[{\"card\":" CARD ",\"queue\":\"q\"},{\"data\":1,\"queue\":\"q\"}]}"));
+        assert_non_null(
+            strstr(sent(), "{\"items\":[{\"card\":" CARD ",\"queue\":\"q\"},{\"data\":1,\"queue\":\"q\"}]}"));
         stop(NULL);
     }
 }
 
 static void tokenize_refuses_other_input(void **state)
 {
-    static const char *const bad[] = {"", "\n", "4111111111111111", "[]", "{}", "{\"number\":\"4\"", CARD CARD,
-                                      "{\"pan\":\"4111111111111111\"}"};
+    static const char *const bad[] = {
+        "", "\n", "4111111111111111", "[]", "{}", "{\"number\":\"4\"", CARD CARD, "{\"pan\":\"4111111111111111\"}"};
     serve("201 Created", ISSUED);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         const struct capture *got = RUN(bad[i], "tokenize");
@@ -109,8 +110,7 @@ static void claim_prints_the_claim_and_the_content(void **state)
     serve("200 OK", "{\"claim\":\"clm_x\",\"lease_expires_at\":\"2030-01-01T00:00:00.000Z\",\"data\":[1]}");
     const struct capture *got = RUN("", "claim", TOKEN, "--lease-ms", "2000");
     assert_int_equal(got->exit_code, CLI_DONE);
-    assert_string_equal(got->out,
-                        "claim       clm_x\nlease until 2030-01-01T00:00:00.000Z\ndata        [1]\n");
+    assert_string_equal(got->out, "claim       clm_x\nlease until 2030-01-01T00:00:00.000Z\ndata        [1]\n");
     assert_non_null(strstr(sent(), "\"lease_ms\":2000}"));
 }
 
@@ -130,11 +130,13 @@ static void quiet_commands_say_nothing(void **state)
 
 static void a_refusal_ends_with_one(void **state)
 {
-    serve("410 Gone", "{\"code\":\"token_gone\",\"detail\":\"It is gone.\",\"reason\":\"used\",\"request_id\":\"00ff\"}");
+    serve("410 Gone",
+          "{\"code\":\"token_gone\",\"detail\":\"It is gone.\",\"reason\":\"used\",\"request_id\":\"00ff\"}");
     const struct capture *got = RUN("", "redeem", TOKEN, "--json");
     assert_int_equal(got->exit_code, CLI_REFUSED);
-    assert_string_equal(got->out, "{\"error\":{\"code\":\"token_gone\",\"message\":\"It is gone.\",\"status\":410,\"reason\":"
-                                  "\"used\",\"request_id\":\"00ff\"}}\n");
+    assert_string_equal(got->out,
+                        "{\"error\":{\"code\":\"token_gone\",\"message\":\"It is gone.\",\"status\":410,\"reason\":"
+                        "\"used\",\"request_id\":\"00ff\"}}\n");
     assert_string_equal(got->err, "ampoule redeem: refused: token_gone (used): It is gone. [request 00ff]\n");
 }
 

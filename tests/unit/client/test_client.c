@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "ampoule.h"
 #include "../client/tls_server.h"
+#include "ampoule.h"
 #include "crypto/crypto.h"
 
 #define KEY_ID "AMPKABCDEFGHIJKLMNOP"
@@ -16,7 +16,8 @@
     "{\"token\":\"tok_a\",\"n\":{\"e\":\"\\u00e4\"}}"
 #define OK_CARD "HTTP/1.1 200 OK\r\ncontent-length: 38\r\n\r\n{\"card\":{\"number\":\"4111111111111111\"}}"
 #define GONE                                                                                                           \
-    "HTTP/1.1 410 Gone\r\nretry-after: 7\r\ncontent-length: 50\r\n\r\n{\"code\":\"token_gone\",\"detail\":\"d\",\"reason\":\"used\"}"
+    "HTTP/1.1 410 Gone\r\nretry-after: 7\r\ncontent-length: "                                                          \
+    "50\r\n\r\n{\"code\":\"token_gone\",\"detail\":\"d\",\"reason\":\"used\"}"
 #define NO_CONTENT "HTTP/1.1 204 No Content\r\n\r\n"
 
 struct rig {
@@ -85,9 +86,10 @@ static void tokenizes_with_a_key_a_nonce_and_a_signature(void **state)
     assert_non_null(strstr(request, "POST /v1/tokens HTTP/1.1\r\n"));
     assert_non_null(strstr(request, "\r\nidempotency-key: "));
     assert_non_null(strstr(request, "SignedHeaders=content-type;host;idempotency-key;x-ampoule-nonce;x-amz-date"));
-    assert_non_null(strstr(request, "\r\n\r\n{\"card\":{\"number\":\"4111111111111111\",\"exp_month\":12,\"exp_year\":2030,"
-                                    "\"cvc\":\"123\",\"name\":\"J \\\"D\\\" DOE\"},\"queue\":\"payments\",\"ttl_ms\":5000,"
-                                    "\"metadata\":{\"order\":\"42\"}}"));
+    assert_non_null(strstr(request,
+                           "\r\n\r\n{\"card\":{\"number\":\"4111111111111111\",\"exp_month\":12,\"exp_year\":2030,"
+                           "\"cvc\":\"123\",\"name\":\"J \\\"D\\\" DOE\"},\"queue\":\"payments\",\"ttl_ms\":5000,"
+                           "\"metadata\":{\"order\":\"42\"}}"));
     rig_down(&rig);
 }
 
@@ -253,14 +255,9 @@ static void wrong_arguments_send_nothing(void **state)
         const struct amp_client_card *card;
         const char *data, *metadata, *queue;
     } bad[] = {
-        {NULL, NULL, NULL, NULL},
-        {&card, "{}", NULL, NULL},
-        {&numberless, NULL, NULL, NULL},
-        {&not_text, NULL, NULL, NULL},
-        {NULL, "{\"a\":", NULL, NULL},
-        {NULL, "1,\"ttl_ms\":900000", NULL, NULL},
-        {NULL, "1", "{}},{", NULL},
-        {&card, NULL, NULL, "\xc3"},
+        {NULL, NULL, NULL, NULL},      {&card, "{}", NULL, NULL},     {&numberless, NULL, NULL, NULL},
+        {&not_text, NULL, NULL, NULL}, {NULL, "{\"a\":", NULL, NULL}, {NULL, "1,\"ttl_ms\":900000", NULL, NULL},
+        {NULL, "1", "{}},{", NULL},    {&card, NULL, NULL, "\xc3"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct amp_client_content content = AMP_CLIENT_CONTENT_INIT;

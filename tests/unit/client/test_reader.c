@@ -115,12 +115,9 @@ static void remembers_that_the_connection_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_a_response_however_it_is_cut),
-        cmocka_unit_test(reads_chunks_however_they_are_cut),
-        cmocka_unit_test(stops_at_the_end_of_one_response),
-        cmocka_unit_test(every_truncation_wants_more),
-        cmocka_unit_test(refuses_what_cannot_be_framed),
-        cmocka_unit_test(remembers_that_the_connection_ends),
+        cmocka_unit_test(reads_a_response_however_it_is_cut), cmocka_unit_test(reads_chunks_however_they_are_cut),
+        cmocka_unit_test(stops_at_the_end_of_one_response),   cmocka_unit_test(every_truncation_wants_more),
+        cmocka_unit_test(refuses_what_cannot_be_framed),      cmocka_unit_test(remembers_that_the_connection_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,10 +50,11 @@ static void signs_a_post_as_botocore_does(void **state)
     message.idempotency_key = "order-42";
     assert_int_equal(sign(&wire, &message, NOW_MS), AMP_OK);
     assert_true(contains(&wire, "POST /v1/tokens HTTP/1.1\r\nhost: 127.0.0.1:8443\r\n"));
-    assert_true(contains(&wire, "authorization: AWS4-HMAC-SHA256 Credential=" KEY_ID
-                                "/20260131/eu-central-1/ampoule/aws4_request, SignedHeaders=content-type;host;"
-                                "idempotency-key;x-ampoule-nonce;x-amz-date, Signature="
-                                "6b066254862bb368b9241b5b3f840a8e8ae7dd76625525432595ec9ee5d9c09c\r\n\r\n{\"data\":1}"));
+    assert_true(contains(&wire,
+                         "authorization: AWS4-HMAC-SHA256 Credential=" KEY_ID
+                         "/20260131/eu-central-1/ampoule/aws4_request, SignedHeaders=content-type;host;"
+                         "idempotency-key;x-ampoule-nonce;x-amz-date, Signature="
+                         "6b066254862bb368b9241b5b3f840a8e8ae7dd76625525432595ec9ee5d9c09c\r\n\r\n{\"data\":1}"));
     amp_secret_buf_free(&wire);
 }
 
@@ -90,8 +91,8 @@ static enum amp_err verify(const struct amp_secret_buf *wire, const struct amp_k
 static void the_servers_verifier_accepts_it_and_refuses_every_flipped_bit(void **state)
 {
     /* what stands behind each of these, up to the line's end, is covered */
-    static const char *const covered[] = {"POST ",       "host: ",       "content-type: ", "x-amz-date: ",
-                                          "x-ampoule-nonce: ", "Signature=", "\r\n\r\n"};
+    static const char *const covered[] = {
+        "POST ", "host: ", "content-type: ", "x-amz-date: ", "x-ampoule-nonce: ", "Signature=", "\r\n\r\n"};
     struct amp_secret_buf wire = {NULL, 0, 0};
     struct amp_key256 key;
     const struct amp_client_message message = message_of("POST", "/v1/redeem", "{\"token\":\"tok_x\"}");

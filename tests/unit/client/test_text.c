@@ -32,10 +32,30 @@ static void takes_urls_apart(void **state)
 static void refuses_other_urls(void **state)
 {
     static const char *const bad[] = {
-        "",           "https://",          "http://a",          "https:/a",         "https://a:0",    "https://a:65536",
-        "https://a:", "https://a:08443",   "https://a/b",       "https://a?x=1",    "https://u@a",    "https://u:p@a",
-        "https://a b", "https://a\r\nx: y", "https://[::1",      "https://[::1]x",   "https://[a]:1",  "https://a_b",
-        "https://::1", "https://a#x",       "https://[1.2.3.4]", "https://a:1:2",    "https://a:+1",   "https://:8443",
+        "",
+        "https://",
+        "http://a",
+        "https:/a",
+        "https://a:0",
+        "https://a:65536",
+        "https://a:",
+        "https://a:08443",
+        "https://a/b",
+        "https://a?x=1",
+        "https://u@a",
+        "https://u:p@a",
+        "https://a b",
+        "https://a\r\nx: y",
+        "https://[::1",
+        "https://[::1]x",
+        "https://[a]:1",
+        "https://a_b",
+        "https://::1",
+        "https://a#x",
+        "https://[1.2.3.4]",
+        "https://a:1:2",
+        "https://a:+1",
+        "https://:8443",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct amp_client_url url;
@@ -51,12 +71,13 @@ static void refuses_other_urls(void **state)
 
 static void finds_members_by_path(void **state)
 {
-    static const char json[] = " { \"a\" : [ 1 , {\"b\":\"x]}\\\"\"} ,[],{} ] , \"c\":{\"d\":null,\"e\":-1.5e3} , \"f\" : true }";
+    static const char json[] =
+        " { \"a\" : [ 1 , {\"b\":\"x]}\\\"\"} ,[],{} ] , \"c\":{\"d\":null,\"e\":-1.5e3} , \"f\" : true }";
     static const struct {
         const char *path, *value;
     } found[] = {
-        {"a.0", "1"}, {"a.1.b", "\"x]}\\\"\""}, {"a.2", "[]"}, {"a.3", "{}"}, {"c.d", "null"}, {"c.e", "-1.5e3"},
-        {"f", "true"}, {"c", "{\"d\":null,\"e\":-1.5e3}"},
+        {"a.0", "1"},    {"a.1.b", "\"x]}\\\"\""}, {"a.2", "[]"}, {"a.3", "{}"},
+        {"c.d", "null"}, {"c.e", "-1.5e3"},        {"f", "true"}, {"c", "{\"d\":null,\"e\":-1.5e3}"},
     };
     static const char *const absent[] = {"b", "a.4", "a.-1", "a.x", "c.f", "f.g", "a.0.0", "a.2.0", "c.e.x", "a.00"};
     const struct amp_slice text = amp_slice_str(json);
@@ -74,7 +95,8 @@ static void finds_members_by_path(void **state)
 
 static void only_one_whole_value_is_valid(void **state)
 {
-    static const char *const bad[] = {"", " ", "{", "{}{}", "1,\"ttl_ms\":1", "{\"a\":1,\"a\":2}", "nul", "[1,]", "\"\\ud800\""};
+    static const char *const bad[] = {"",    " ",    "{",          "{}{}", "1,\"ttl_ms\":1", "{\"a\":1,\"a\":2}",
+                                      "nul", "[1,]", "\"\\ud800\""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(amp_client_path_valid(amp_slice_str(bad[i])));
 }
