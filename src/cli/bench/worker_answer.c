@@ -112,9 +112,9 @@ static void complete(struct bench_worker *worker, struct bench_conn *conn, struc
 /* The connection has room in its pipeline again. */
 static void rest(struct bench_worker *worker, struct bench_conn *conn, int64_t now)
 {
-    if (conn->claim_count > 0) {
-        bench_list_push_front(&worker->ready, conn);
-    } else if (bench_conn_is_spent(worker, conn)) {
+    if (conn->claim_count > 0 && bench_conn_issue(worker, conn, now))
+        return; /* its commit went out at once */
+    if (bench_conn_is_spent(worker, conn)) {
         if (conn->flight_count == 0)
             bench_conn_reopen(worker, conn, now);
     } else if (worker->plan->think_ns > 0 && worker->phase->rate <= 0) {

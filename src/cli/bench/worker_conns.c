@@ -17,17 +17,6 @@ void bench_list_push_back(struct bench_conn_list *list, struct bench_conn *conn)
     list->last = conn;
 }
 
-void bench_list_push_front(struct bench_conn_list *list, struct bench_conn *conn)
-{
-    if (conn->listed)
-        return;
-    conn->listed = true;
-    conn->next = list->first;
-    list->first = conn;
-    if (list->last == NULL)
-        list->last = conn;
-}
-
 struct bench_conn *bench_list_pop(struct bench_conn_list *list)
 {
     struct bench_conn *conn = list->first;

@@ -100,8 +100,7 @@ static bool choose(struct bench_worker *worker, struct bench_conn *conn, int64_t
     return true;
 }
 
-/* Fills the connection's pipeline. True where it is full. */
-static bool issue_on(struct bench_worker *worker, struct bench_conn *conn, int64_t now)
+bool bench_conn_issue(struct bench_worker *worker, struct bench_conn *conn, int64_t now)
 {
     const size_t depth = worker->plan->pipeline;
     struct bench_flight flight;
@@ -138,7 +137,7 @@ void bench_worker_issue(struct bench_worker *worker, int64_t now)
 {
     struct bench_conn *conn;
     while ((conn = worker->ready.first) != NULL && worker->failure[0] == '\0') {
-        if (!issue_on(worker, conn, now))
+        if (!bench_conn_issue(worker, conn, now))
             return; /* nothing is due for anybody */
         if (worker->ready.first == conn)
             bench_list_pop(&worker->ready);

@@ -73,7 +73,6 @@ struct bench_worker {
 
 /* worker_conns.c: the round of connections. */
 void bench_list_push_back(struct bench_conn_list *list, struct bench_conn *conn);
-void bench_list_push_front(struct bench_conn_list *list, struct bench_conn *conn);
 struct bench_conn *bench_list_pop(struct bench_conn_list *list);
 void bench_list_remove(struct bench_conn_list *list, struct bench_conn *conn);
 /* The whole run is to end, and why. */
@@ -86,7 +85,10 @@ void bench_conn_reopen(struct bench_worker *worker, struct bench_conn *conn, int
 /* It has sent as many requests as --reconnect-every lets it. */
 bool bench_conn_is_spent(const struct bench_worker *worker, const struct bench_conn *conn);
 
-/* worker_issue.c: sends on every ready connection what is due. */
+/* worker_issue.c: fills the connection's pipeline with what is due, commits first. True where it is full (or failed).
+ */
+bool bench_conn_issue(struct bench_worker *worker, struct bench_conn *conn, int64_t now);
+/* The same on every ready connection. */
 void bench_worker_issue(struct bench_worker *worker, int64_t now);
 /* No more requests begin in this phase. */
 bool bench_worker_stopped(const struct bench_worker *worker, int64_t now);

@@ -146,7 +146,7 @@ static void errors_beyond_the_last_kind_are_still_counted(void **state)
     static struct bench_result result;
     uint64_t sum = 0;
     for (int i = 0; i < BENCH_ERROR_KINDS + 10; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "kind %d", i);
         bench_result_count_error(&result, name, 2);
     }
