@@ -178,6 +178,11 @@ class Client:
                     raise
         raise AssertionError("not reached")
 
+    @property
+    def source(self):
+        """This end of the open connection, as the event log names it."""
+        return "{}:{}".format(*self._connection.sock.getsockname()[:2])
+
     def get(self, path, **options):
         return self.request("GET", path, **options)
 
@@ -545,11 +550,21 @@ class DaemonCase(unittest.TestCase):
 
     def assert_event(self, answer, **members):
         """The record of this answer's request has these members."""
-        request = answer.headers["x-request-id"]
-        event = self.daemon.wait_event(lambda record: record.get("request") == request)
-        for name, value in members.items():
-            self.assertEqual(event.get(name), value, event)
-        return event
+        return self.assert_events([(answer, members)])[0]
+
+    def assert_events(self, expected):
+        """The same for many: [(answer, members)]."""
+        wanted = {answer.headers["x-request-id"] for answer, _ in expected}
+
+        def found():
+            records = {event["request"]: event for event in self.daemon.events() if event.get("request") in wanted}
+            return [records] if len(records) == len(wanted) else None
+        records = wait_until(found, 20, "the record of every request")[0]
+        events = [records[answer.headers["x-request-id"]] for answer, _ in expected]
+        for event, (_, members) in zip(events, expected):
+            for name, value in members.items():
+                self.assertEqual(event.get(name), value, event)
+        return events
 
 
 def _listdir(path):
