@@ -214,6 +214,7 @@ void amp_dev_free(struct amp_dev *dev)
 {
     if (dev == NULL)
         return;
+    (void)unlinkat(dev->supervisor->state.dir_fd, env_file, 0); /* its key dies now */
     amp_link_free(dev->keeper);
     event_free(dev->retry);
     free(dev);

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "daemon/supervisor.h"
 
-enum { BACKLOG = 16 };
+enum { BACKLOG = 128 };
 
 static bool may_administer(const struct ucred *peer)
 {

@@ -1,0 +1,438 @@
+"""The daemon's own life: starting, restarting what dies, draining, reloading, administration, and its event log."""
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import tempfile
+import threading
+import unittest
+
+import audit_reader
+from harness import AMPOULED, CARD, Daemon, DaemonCase, free_port, wait_until
+
+FILE_KEYS = {"keys": {"provider": "file", "file": ""}}
+
+
+def run(*args, timeout=30):
+    return subprocess.run([AMPOULED, *args], capture_output=True, text=True, timeout=timeout, check=False)
+
+
+class CommandLineTest(unittest.TestCase):
+    def test_help_and_version(self):
+        self.assertIn("--check-config", run("--help").stdout)
+        self.assertRegex(run("--version").stdout, r"^ampouled \d+\.\d+\.\d+\n$")
+
+    def test_wrong_usage_is_told_and_exits_2(self):
+        for args in ((), ("--dev",), ("--nonsense",), ("--config", "/nonexistent.yaml"), ("--role", "king"),
+                     ("--dev", "--state", "/tmp/x", "--listen", "0.0.0.0:8443")):
+            done = run(*args)
+            self.assertEqual(done.returncode, 2, args)
+
+    def test_a_role_cannot_be_started_by_hand(self):
+        for role in ("front", "keeper", "scribe"):
+            self.assertEqual(run("--role", role).returncode, 1)
+
+    def test_configuration_is_checked_with_helpful_words(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "a.yaml")
+            with open(path, "w", encoding="utf-8") as config:
+                json.dump({"vault": {"ttl": "10"}, "state": "relative"}, config)
+            done = run("--config", path, "--check-config")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn('vault.ttl: "10" is not a duration such as', done.stderr)
+            self.assertIn('state: "relative" is not an absolute path', done.stderr)
+            self.assertIn("listen.cert is missing", done.stderr)
+
+    def test_development_mode_is_asked_for_by_its_option_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "a.yaml")
+            with open(path, "w", encoding="utf-8") as config:
+                json.dump({"dev": "true", "state": folder, "listen": {"addresses": ["127.0.0.1:1"], "cert": "/c",
+                                                                      "key": "/k"}}, config)
+            done = run("--config", path)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("--dev alone", done.stderr)
+
+
+class StartTest(unittest.TestCase):
+    def test_development_mode_says_so_and_keeps_its_files_private(self):
+        with Daemon() as daemon:
+            self.assertIn("DEVELOPMENT MODE - NOT FOR CARD DATA OF REAL PEOPLE", daemon.log())
+            for name, mode in (("", 0o700), ("audit", 0o700), ("dev.env", 0o600), ("tls.key", 0o600),
+                               ("keyring", 0o600), ("admin.sock", 0o600)):
+                found = os.stat(os.path.join(daemon.state, name)).st_mode
+                self.assertEqual(stat.S_IMODE(found), mode, name)
+            for name in os.listdir(os.path.join(daemon.state, "audit")):
+                self.assertEqual(stat.S_IMODE(os.stat(os.path.join(daemon.state, "audit", name)).st_mode), 0o600)
+
+    def test_no_secret_in_arguments_or_environment_of_any_process(self):
+        with Daemon(env={"SOME_PASSWORD": "swordfish"}) as daemon:
+            for pid in daemon.pids()[1:]:
+                for name in ("cmdline", "environ"):
+                    with open(f"/proc/{pid}/{name}", "rb") as source:
+                        content = source.read()
+                    self.assertNotIn(b"swordfish", content)
+                    self.assertNotIn(daemon.secret.encode(), content)
+
+    def test_port_0_takes_a_free_one(self):
+        daemon = Daemon("--workers", "2")
+        daemon.port = 0
+        with daemon:
+            self.assertGreater(daemon.port, 0)
+            self.assertTrue(daemon.client().tokenize())
+
+    def test_the_certificate_is_kept_and_the_keyring_is_not(self):
+        with Daemon() as daemon:
+            with open(os.path.join(daemon.state, "tls.crt"), "rb") as cert:
+                before = cert.read()
+            old_key = daemon.key_id
+            daemon.stop()
+            self.assertFalse(os.path.exists(os.path.join(daemon.state, "dev.env")))  # its key is dead
+            daemon.start()
+            with open(os.path.join(daemon.state, "tls.crt"), "rb") as cert:
+                self.assertEqual(cert.read(), before)
+            self.assertNotEqual(daemon.key_id, old_key)
+            self.assertIn("keyring of an earlier run was discarded", daemon.log())
+
+    def test_one_state_directory_serves_one_daemon(self):
+        with Daemon() as daemon:
+            done = run("--dev", "--state", daemon.state, "--listen", f"127.0.0.1:{free_port()}")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("another daemon uses this state directory", done.stderr)
+
+    def test_a_port_in_use_is_refused(self):
+        with Daemon() as daemon, tempfile.TemporaryDirectory() as other:
+            done = run("--dev", "--state", os.path.join(other, "s"), "--listen", f"127.0.0.1:{daemon.port}")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("cannot listen", done.stderr)
+
+    def test_a_state_directory_open_to_others_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            done = run("--dev", "--state", folder, "--listen", f"127.0.0.1:{free_port()}")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("mode 0700", done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to take the privilege away")
+    def test_production_refuses_where_memory_cannot_be_locked(self):
+        daemon = Daemon(settings={})
+        self.addCleanup(daemon.destroy)
+        os.makedirs(daemon.state, mode=0o700)
+        open(os.path.join(daemon.home, "tls.crt"), "w", encoding="utf-8").close()
+        open(os.path.join(daemon.home, "tls.key"), "w", encoding="utf-8").close()
+        daemon.configure({})
+        done = subprocess.run(["/usr/sbin/capsh", "--drop=cap_ipc_lock", "--", "-c",
+                               f"ulimit -l 64; exec {AMPOULED} --config {daemon.config_path}"],
+                              capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("memory cannot be locked", done.stderr)
+
+
+class EndTest(unittest.TestCase):
+    def test_every_signal_to_end_drains_and_completes_the_log(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with Daemon() as daemon:
+                token = daemon.client().tokenize()
+                daemon.client().post("/v1/redeem", {"token": token})
+                daemon.process.send_signal(number)
+                self.assertEqual(daemon.process.wait(30), 0)
+                daemon.process = None
+                records = audit_reader.read_log(os.path.join(daemon.state, "audit"), sealed_end=True)
+                self.assertEqual([record["event"] for record in records[-2:]], ["service.stop", "log.epoch"])
+                self.assertIn("token.redeem", [record["event"] for record in records])
+                self.assertFalse(os.path.exists(os.path.join(daemon.state, "admin.sock")))
+
+    def test_what_is_under_way_is_finished(self):
+        with Daemon() as daemon:
+            raw = daemon.raw()
+            body = json.dumps({"card": CARD}).encode()
+            headers = daemon.client().signer.headers("POST", daemon.url + "/v1/tokens", body,
+                                                     {"content-type": "application/json"})
+            head = f"POST /v1/tokens HTTP/1.1\r\nhost: {daemon.host}:{daemon.port}\r\n" + "".join(
+                f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() != "host")
+            raw.send(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body[:10])
+            daemon.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: "ending" in daemon.log(), what="the drain")
+            raw.send(body[10:])
+            answer = raw.read_answer()
+            self.assertIn(answer.status if answer else None, (201, 503))
+            self.assertEqual(daemon.process.wait(30), 0)
+            daemon.process = None
+
+    def test_no_role_survives_the_supervisor(self):
+        with Daemon() as daemon:
+            roles = daemon.roles()
+            daemon.process.kill()
+            daemon.process.wait()
+            for role, pid in roles.items():
+                wait_until(lambda pid=pid: gone(pid), what=f"the end of {role}")
+            os.unlink(os.path.join(daemon.state, "dev.env"))
+            daemon.start()  # and the state it left behind is good
+            audit_reader.read_log(os.path.join(daemon.state, "audit"))
+
+
+def gone(pid):
+    """Neither running nor anything but a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as source:
+            return source.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+class RestartTest(DaemonCase):
+    def kill(self, role):
+        before = self.daemon.roles()[role]
+        starts = self.count("role.start", role)
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: self.daemon.roles().get(role, before) != before, what=f"a new {role}")
+        self.daemon.wait_ready()
+        wait_until(lambda: self.count("role.start", role) > starts, what="the record of its start")
+
+    def count(self, event, subject):
+        return sum(record["event"] == event and record.get("subject") == subject for record in self.daemon.events())
+
+    def test_each_role_is_started_again_and_the_death_recorded(self):
+        for role in ("keeper", "scribe", "front"):
+            deaths = self.count("role.died", role)
+            self.kill(role)
+            self.assertEqual(self.count("role.died", role), deaths + 1)
+            self.client.close()
+            token = self.client.tokenize()
+            self.assertEqual(self.client.post("/v1/redeem", {"token": token}).status, 200)
+        audit_reader.read_log(os.path.join(self.daemon.state, "audit"))
+
+    def test_keys_outlive_the_keeper_and_tokens_outlive_keeper_and_scribe(self):
+        token = self.client.tokenize(ttl_ms=60000)
+        made = self.daemon.new_key("tokenize")
+        self.kill("keeper")
+        self.kill("scribe")
+        self.assertEqual(self.client.post("/v1/redeem", {"token": token}).status, 200)
+        self.assertTrue(self.daemon.client(*made).tokenize() if isinstance(made, tuple) else made)
+
+    def test_alarm_stands_in_the_record_of_a_death(self):
+        self.kill("scribe")
+        died = [record for record in self.daemon.events() if record["event"] == "role.died"][-1]
+        self.assertTrue(died["alarm"])
+        self.assertEqual((died["outcome"], died["who"]), ("failure", "supervisor"))
+
+
+class GiveUpTest(unittest.TestCase):
+    def test_a_role_that_never_comes_up_ends_the_daemon(self):
+        """A certificate that is none: front cannot serve, and that must not go on for ever."""
+        daemon = Daemon(settings={})
+        self.addCleanup(daemon.destroy)
+        os.makedirs(daemon.state, mode=0o700)
+        for name in ("tls.crt", "tls.key"):
+            with open(os.path.join(daemon.home, name), "w", encoding="utf-8") as broken:
+                broken.write("nothing\n")
+            os.chmod(os.path.join(daemon.home, name), 0o600)
+        daemon.configure({})
+        done = run("--config", daemon.config_path, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot be kept alive", done.stderr)
+
+
+class AdminTest(DaemonCase):
+    def socket(self):
+        plain = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        plain.settimeout(10)
+        plain.connect(os.path.join(self.daemon.state, "admin.sock"))
+        self.addCleanup(plain.close)
+        return plain
+
+    def test_a_key_from_its_creation_to_its_end(self):
+        made = json.loads(self.daemon.admin("create", "--name", "till", "--may", "tokenize", "--json").stdout)
+        client = self.daemon.client(made["key_id"], made["secret"])
+        token = client.tokenize()
+        self.assert_refused(client.post("/v1/redeem", {"token": token}), 403, "not_permitted")
+        rotated = json.loads(self.daemon.admin("rotate", made["key_id"], "--json").stdout)
+        self.assertTrue(client.tokenize())  # the overlap
+        fresh = self.daemon.client(rotated["key_id"], rotated["secret"])
+        self.assertTrue(fresh.tokenize())
+        self.assertEqual(self.daemon.admin("disable", made["key_id"]).returncode, 0)
+        self.assert_refused(client.post("/v1/tokens", {"card": CARD}), 403, "key_disabled")
+        self.assertTrue(fresh.tokenize())
+        listed = self.daemon.admin("list", "--json").stdout
+        self.assertIn(made["key_id"], listed)
+        self.assertIn(rotated["key_id"], listed)
+        self.assertNotIn(made["secret"], listed)
+        recorded = [(event["event"], event["who"]) for event in self.daemon.events()
+                    if event.get("subject") == made["key_id"]]
+        self.assertEqual(recorded, [("key.create", "uid:0" if os.geteuid() == 0 else f"uid:{os.geteuid()}"),
+                                    ("key.rotate", f"uid:{os.geteuid()}"), ("key.disable", f"uid:{os.geteuid()}")])
+
+    def test_an_unknown_key_is_refused_and_the_refusal_recorded(self):
+        done = self.daemon.admin("disable", "AMPKAAAAAAAAAAAAAAAA")
+        self.assertEqual(done.returncode, 1)
+        refused = self.daemon.wait_event(lambda event: event.get("subject") == "AMPKAAAAAAAAAAAAAAAA")
+        self.assertEqual((refused["outcome"], refused["code"]), ("refused", "no_such_principal"))
+
+    def test_nonsense_on_the_socket_is_cut_and_harms_nobody(self):
+        for packet in (b"\xff", b"\x00\x00\x00", bytes([13]) + b"\x00" * 8000, bytes(range(256)) * 40, b"\x07"):
+            plain = self.socket()
+            plain.send(packet)
+            self.assertEqual(plain.recv(100), b"")
+        self.assertEqual(set(self.daemon.roles()), {"front", "keeper", "scribe"})
+        self.assertTrue(self.client.tokenize())
+
+    def test_descriptors_sent_along_are_a_violation(self):
+        plain = self.socket()
+        plain.sendmsg([b"\x0f"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", plain.fileno()))])
+        self.assertEqual(plain.recv(100), b"")
+
+    def test_many_clients_that_say_nothing_do_not_stop_one_that_asks(self):
+        """Beyond a bound they are turned away, and the place of one that leaves is free again."""
+        crowd = [self.socket() for _ in range(40)]
+        for plain in crowd:
+            plain.close()
+        wait_until(lambda: self.daemon.admin("list").returncode == 0, what="an answer")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
+    def test_other_users_may_not_administer(self):
+        path = os.path.join(self.daemon.state, "admin.sock")
+        for folder in (self.daemon.home, self.daemon.state):
+            self.addCleanup(os.chmod, folder, stat.S_IMODE(os.stat(folder).st_mode))
+            os.chmod(folder, 0o755)
+        self.addCleanup(os.chmod, path, 0o600)
+        os.chmod(path, 0o666)  # as if the file's mode had been forgotten
+        script = ("import socket,sys; s=socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(10);"
+                  "s.connect(sys.argv[1]); sys.exit(0 if s.recv(10) == b'' else 1)")
+        done = subprocess.run(["/usr/bin/python3", "-c", script, path], user=65534, group=65534, extra_groups=[],
+                              cwd="/", timeout=30, check=False)
+        self.assertEqual(done.returncode, 0)
+        refused = self.daemon.wait_event(lambda event: event.get("who") == "uid:65534")
+        self.assertEqual((refused["outcome"], refused["code"]), ("refused", "not_permitted"))
+
+
+class ReloadTest(unittest.TestCase):
+    def test_good_is_taken_over_bad_is_not(self):
+        with Daemon(settings={"vault": {"ttl": "20s"}}) as daemon:
+            self.assertEqual(daemon.reload({"vault": {"ttl": "30s"}}), "success")
+            self.assertEqual(daemon.reload({"vault": {"ttl": "30"}}), "refused")
+            self.assertIn("is not a duration", daemon.log())
+            self.assertEqual(daemon.reload({"workers": "1"}), "refused")
+            self.assertIn("change by a restart alone", daemon.log())
+            self.assertTrue(daemon.client().tokenize())
+
+
+class EventLogTest(unittest.TestCase):
+    def test_the_whole_log_verifies_under_the_kek_and_every_change_shows(self):
+        with tempfile.TemporaryDirectory() as keys:
+            kek_path = os.path.join(keys, "kek")
+            with Daemon(settings={"keys": {"provider": "file", "file": kek_path}}) as daemon:
+                for _ in range(3):
+                    daemon.client().post("/v1/redeem", {"token": daemon.client().tokenize()})
+                key_id = daemon.key_id
+                daemon.stop()
+                daemon.settings = dict(daemon.settings)
+                daemon.start()
+                # The keyring outlived the daemon.
+                self.assertIn(key_id, daemon.admin("list", "--json").stdout)
+                os.kill(daemon.roles()["scribe"], signal.SIGKILL)
+                daemon.wait_event(lambda event: event["event"] == "role.died")
+                daemon.wait_ready()
+                daemon.stop()
+                with open(kek_path, "rb") as kek_file:
+                    kek = kek_file.read()
+                self.check(os.path.join(daemon.state, "audit"), kek)
+
+    def check(self, folder, kek):
+        records = audit_reader.read_log(folder, kek, sealed_end=True)
+        self.assertEqual([record["event"] for record in records].count("log.start"), 3)
+        name = sorted(os.listdir(folder))[0]
+        path = os.path.join(folder, name)
+        with open(path, "rb") as log:
+            whole = log.read()
+        lines = whole.split(b"\n")
+        changes = [whole.replace(b'"outcome":"success"', b'"outcome":"refused"', 1),
+                   b"\n".join(lines[:3] + lines[4:]), b"\n".join(lines[:3] + [lines[4], lines[3]] + lines[5:]),
+                   b"\n".join(lines[:4] + lines[3:]), whole[:-len(lines[-2]) - 1], whole[:-1]]
+        for changed in changes:
+            with open(path, "wb") as log:
+                log.write(changed)
+            with self.assertRaises(audit_reader.Broken):
+                audit_reader.read_log(folder, kek, sealed_end=True)
+
+    def test_a_torn_line_is_set_aside_when_the_daemon_starts(self):
+        with Daemon() as daemon:
+            daemon.client().tokenize()
+            daemon.stop()
+            folder = os.path.join(daemon.state, "audit")
+            with open(os.path.join(folder, sorted(os.listdir(folder))[-1]), "ab") as log:
+                log.write(b'{"v":1,"seq":')
+            daemon.start()
+            records = audit_reader.read_log(folder)
+            torn = [record for record in records if record["event"] == "log.torn"]
+            self.assertEqual([record["count"] for record in torn], [13])
+            self.assertTrue(any(name.startswith("torn-") for name in os.listdir(folder)))
+
+    def test_a_log_that_somebody_wrote_into_is_not_gone_on_with(self):
+        with tempfile.TemporaryDirectory() as home:
+            state = os.path.join(home, "state")
+            os.makedirs(os.path.join(state, "audit"), mode=0o700)
+            os.chmod(state, 0o700)
+            with open(os.path.join(state, "audit", "events-20260101T000000Z-000001.jsonl"), "wb") as log:
+                log.write(b"hello\n")
+            done = run("--dev", "--state", state, "--listen", f"127.0.0.1:{free_port()}", timeout=60)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("last line is not one of ours", done.stderr)
+
+    def test_many_at_once_leave_one_unbroken_log(self):
+        with Daemon("--workers", "2") as daemon:
+            def work():
+                client = daemon.client()
+                for _ in range(25):
+                    client.post("/v1/redeem", {"token": client.tokenize()})
+                client.close()
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            daemon.stop()
+            records = audit_reader.read_log(os.path.join(daemon.state, "audit"), sealed_end=True)
+            events = [record["event"] for record in records]
+            self.assertEqual((events.count("token.create"), events.count("token.redeem")), (200, 200))
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root to mount a small file system")
+class FullDiskTest(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.mkdtemp(prefix="ampoule-full-")
+        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", self.home], check=False)
+        if mounted.returncode != 0:
+            self.skipTest("may not mount")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.home], check=False)
+
+    def test_a_full_disk_refuses_work_and_loses_nothing(self):
+        with Daemon(state=os.path.join(self.home, "state")) as daemon:
+            token = daemon.client().tokenize(ttl_ms=600000)
+            ballast = os.open(os.path.join(self.home, "ballast"), os.O_WRONLY | os.O_CREAT)
+            try:
+                while True:
+                    os.write(ballast, b"\0" * 4096)
+            except OSError:
+                os.close(ballast)
+
+            def refused():
+                answer = daemon.client().post("/v1/tokens", {"card": CARD})
+                return answer.status == 503 and answer.code == "audit_unavailable"
+            # What is reserved serves a while; then work is refused, before a record could be lost.
+            wait_until(refused, 30, "refusal")
+            self.assertEqual(daemon.client().post("/v1/redeem", {"token": token}).code, "audit_unavailable")
+            self.assertIn("cannot be written", daemon.log())
+            os.unlink(os.path.join(self.home, "ballast"))
+            wait_until(lambda: daemon.client().post("/v1/tokens", {"card": CARD}).status == 201, 10, "recovery")
+            self.assertEqual(daemon.client().post("/v1/redeem", {"token": token}).status, 200)
+            daemon.stop()
+            audit_reader.read_log(os.path.join(daemon.state, "audit"), sealed_end=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
