@@ -7,11 +7,14 @@
  */
 #include "ipc/recorder.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
+#include <sys/time.h>
 
 #include "base/log.h"
 
 /* A request that was let in may record up to a batch of events: work is refused while there is room for those yet. */
+enum { SEND_AT = 16 << 10, SEND_AFTER_US = 5000 };
 enum { WAITING_MAX = 4 << 20, WAITING_READY = WAITING_MAX - (256 << 10), WAITING_FIRST = 64 << 10, HEADER_LEN = 8 + 1 };
 
 struct amp_recorder {
@@ -21,6 +24,8 @@ struct amp_recorder {
     void (*violated)(void *ctx);
     void *violated_ctx;
     struct amp_link *link;
+    struct event *later; /* added while events wait to be sent that nobody waits for */
+    bool later_added;
     uint8_t *waiting;
     size_t cap;
     size_t start;
@@ -35,6 +40,8 @@ struct amp_recorder {
     bool writable;
     uint8_t scratch[AMP_IPC_MAX_PAYLOAD];
 };
+
+static void on_later(evutil_socket_t fd, short what, void *ctx);
 
 static size_t event_len(const uint8_t *packed)
 {
@@ -53,8 +60,9 @@ enum amp_err amp_recorder_new(struct amp_recorder **out, struct event_base *base
     recorder->ctx = ctx;
     recorder->cap = WAITING_FIRST;
     recorder->waiting = malloc(recorder->cap);
-    if (recorder->waiting == NULL) {
-        free(recorder);
+    recorder->later = evtimer_new(base, on_later, recorder);
+    if (recorder->waiting == NULL || recorder->later == NULL) {
+        amp_recorder_free(recorder);
         return AMP_ERR_OUT_OF_MEMORY;
     }
     *out = recorder;
@@ -66,6 +74,8 @@ void amp_recorder_free(struct amp_recorder *recorder)
     if (recorder == NULL)
         return;
     amp_link_free(recorder->link);
+    if (recorder->later != NULL)
+        event_free(recorder->later);
     free(recorder->waiting);
     free(recorder);
 }
@@ -153,7 +163,7 @@ static bool send_batch(struct amp_recorder *recorder, size_t to, uint64_t last)
     return true;
 }
 
-void amp_recorder_flush(struct amp_recorder *recorder)
+static void send_all(struct amp_recorder *recorder)
 {
     while (recorder->link != NULL && recorder->sent_at < recorder->end && amp_link_idle(recorder->link)) {
         size_t to = recorder->sent_at;
@@ -168,6 +178,33 @@ void amp_recorder_flush(struct amp_recorder *recorder)
         if (!send_batch(recorder, to, last))
             return;
     }
+}
+
+static void on_later(evutil_socket_t fd, short what, void *ctx)
+{
+    struct amp_recorder *recorder = ctx;
+    recorder->later_added = false;
+    send_all(recorder);
+}
+
+static void send_later(struct amp_recorder *recorder)
+{
+    static const struct timeval after = {.tv_usec = SEND_AFTER_US};
+    if (!recorder->later_added && event_add(recorder->later, &after) == 0)
+        recorder->later_added = true;
+    if (!recorder->later_added)
+        send_all(recorder);
+}
+
+/* A packet for each turn of a busy loop would cost both sides more than the events in it. */
+void amp_recorder_flush(struct amp_recorder *recorder)
+{
+    if (recorder->sent_at == recorder->end)
+        return;
+    if (recorder->sync_wanted > recorder->sent || recorder->end - recorder->sent_at >= SEND_AT)
+        send_all(recorder);
+    else
+        send_later(recorder);
 }
 
 void amp_recorder_attach(struct amp_recorder *recorder, enum amp_role self, int fd)
@@ -186,7 +223,7 @@ void amp_recorder_attach(struct amp_recorder *recorder, enum amp_role self, int 
         return;
     }
     if (send_batch(recorder, recorder->sent_at, recorder->sent))
-        amp_recorder_flush(recorder);
+        send_all(recorder);
 }
 
 /* Room for `len` more bytes: by moving what waits to the front, or by growing. */

@@ -26,7 +26,8 @@ bool amp_recorder_ready(const struct amp_recorder *recorder);
  */
 enum amp_err amp_recorder_add(struct amp_recorder *recorder, const struct amp_event *event, bool want_durable,
                               uint64_t *number) AMP_MUST_USE;
-/* Sends what was added, once per turn of the loop. */
+/* Call once per turn of the loop. Sends what was added: at once where some of it wants to be durable or much waits,
+ * otherwise within 5 ms. */
 void amp_recorder_flush(struct amp_recorder *recorder);
 /* Everything added is durable. */
 bool amp_recorder_idle(const struct amp_recorder *recorder);

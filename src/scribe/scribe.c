@@ -20,7 +20,7 @@
 
 enum {
     TICK_MS = 1000,
-    PENDING_SYNC_BYTES = 1 << 20, /* synced without being asked once so much waits */
+    PENDING_SYNC_BYTES = 4 << 20, /* synced without being asked once so much waits */
     JUMP_MS = 5000,               /* the two clocks may part by so much between two ticks */
     KEY_LINK_INDEX = 1,
 };
