@@ -84,6 +84,8 @@ static enum amp_err take_lease(struct amp_api_call *call, struct claiming *claim
         return err;
     err = amp_vault_claim(config->vault, claiming->subject.index, &guard, claiming->who, mark, claiming->lease_ms,
                           claiming->lease.claim, &call->view);
+    if (err == AMP_ERR_TOKEN_GONE && claiming->repeated && !claiming->redeem)
+        err = AMP_ERR_CLAIM_GONE; /* the claim that was asked for again ended together with its token */
     err = amp_subject_seen(call, err);
     call->event.alarm = is_alarming(call, claiming, err);
     if (err != AMP_OK)

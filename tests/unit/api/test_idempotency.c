@@ -206,6 +206,9 @@ static void a_key_whose_claim_has_ended_starts_no_other(void **state)
     assert_string_equal(code(), "claim_gone");
     fx.key = NULL;
     assert_int_equal(post("/v1/redeem", body("token", token)), 200);
+    fx.key = "c";
+    assert_int_equal(post("/v1/claim", body("token", token)), 410);
+    assert_string_equal(code(), "claim_gone");
 }
 
 static void two_at_once_with_one_key_are_kept_apart(void **state)
