@@ -1,0 +1,29 @@
+# Completion of ampoule for fish. Commands and options are asked of the program itself, so they are always its own.
+
+function __ampoule_commands
+    ampoule help 2>/dev/null | string replace -rf '^  ([a-z]+) +(.*)$' '$1\t$2' | string match -rv '^ampoule\t'
+end
+
+function __ampoule_options
+    set -l words (commandline -opc)
+    test (count $words) -ge 2; or return
+    ampoule $words[2] --help 2>/dev/null | string replace -rf '^  (--[a-z0-9-]+)( [A-Z]\S*)? +(.*)$' '$1\t$3'
+end
+
+function __ampoule_after
+    set -l words (commandline -opc)
+    contains -- $words[-1] $argv
+end
+
+set -l files --ca --secret-file --svg --socket --state
+set -l values $files --op --tls --may
+
+complete -c ampoule -f
+complete -c ampoule -n __fish_use_subcommand -a '(__ampoule_commands)'
+complete -c ampoule -n '__fish_seen_subcommand_from help' -a '(__ampoule_commands)'
+complete -c ampoule -n '__fish_seen_subcommand_from key' -a 'create list rotate disable'
+complete -c ampoule -n "not __fish_use_subcommand; and not __ampoule_after $values" -a '(__ampoule_options)'
+complete -c ampoule -n "__ampoule_after $files" -F
+complete -c ampoule -n '__ampoule_after --op' -a 'tokenize redeem claim inspect get'
+complete -c ampoule -n '__ampoule_after --tls' -a '1.2 1.3'
+complete -c ampoule -n '__ampoule_after --may' -a 'tokenize claim inspect revoke all'
