@@ -31,7 +31,9 @@ static bool take_epoch(struct amp_worker *worker, struct amp_ipc_in *in)
 
     amp_ipc_get_fixed(in, dek.bytes, sizeof dek.bytes);
     good = amp_ipc_end(in);
-    if (good && amp_epochs_add(worker->shared->epochs, id, &dek) != AMP_OK)
+    if (good && id == 0)
+        amp_log(AMP_LOG_WARN, "the keeper has no epoch key to give now");
+    else if (good && amp_epochs_add(worker->shared->epochs, id, &dek) != AMP_OK)
         amp_log(AMP_LOG_ERROR, "an epoch key could not be taken over");
     amp_wipe(&dek, sizeof dek);
     worker->epoch_asked = false;
