@@ -31,7 +31,7 @@ def run(command, env=None):
 def ampoule_bench(build, server_env, *options, connections=CONNECTIONS):
     """`ampoule bench --json OPTIONS` against the server that server_env names."""
     command = [os.path.join(build, "src", "cli", "ampoule"), "bench", "--json", "--connections", str(connections),
-               "--threads", "1", *options]
+               "--threads", "1", "--spin", *options]
     output, cpu, _ = run(command, server_env)
     result = json.loads(output)
     return {"requests": result["requests"], "errors": result["errors"], "seconds": result["duration_s"],

@@ -31,6 +31,7 @@ struct bench_plan {
     const char *path;
     bool is_unsigned;
     bool insecure;
+    bool spin;       /* never sleep */
     bool hold;       /* after the fill send nothing: only keep the connections */
     bool fixed_gaps; /* open loop: even gaps, not Poisson's */
     size_t threads;

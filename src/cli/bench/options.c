@@ -16,7 +16,7 @@ struct given {
     uint64_t connections, threads, requests, ttl_ms, batch, body_size, fill, reconnect_every, pipeline, phase_fd;
     double duration, rate, think_ms, warmup;
     const char *op, *method, *path, *svg, *tls, *queue;
-    bool is_unsigned, insecure, hold, fixed_gaps;
+    bool is_unsigned, insecure, hold, fixed_gaps, spin;
 };
 
 static const struct cli_manual manual = {
@@ -107,6 +107,7 @@ static void plan_from(const struct given *given, const struct cli *cli, struct b
         .insecure = given->insecure,
         .hold = given->hold,
         .fixed_gaps = given->fixed_gaps,
+        .spin = given->spin,
         .threads = (size_t)given->threads,
         .connections = (size_t)given->connections,
         .pipeline = (size_t)given->pipeline,
@@ -177,6 +178,7 @@ int cli_bench(struct cli *cli, int argc, char **argv)
         CLI_OPTION_REAL("warmup", "S", "seconds of the same load before; default 0", &g.warmup, 0, 3600),
         CLI_OPTION_REAL("rate", "R", "open loop: requests per second over all", &g.rate, 0, 10000000),
         CLI_OPTION_FLAG("fixed-gaps", "open loop with even gaps instead of random (Poisson) ones", &g.fixed_gaps),
+        CLI_OPTION_FLAG("spin", "never sleep: the server then does not pay for waking the generator", &g.spin),
         CLI_OPTION_REAL("think-ms", "MS", "closed loop: pause before each next request", &g.think_ms, 0, 3600000),
         CLI_OPTION_NUMBER("pipeline", "N", "requests under way on a connection; default 1", &g.pipeline, 1, 64),
         CLI_OPTION_NUMBER("reconnect-every", "N", "open a connection anew after so many requests", &g.reconnect_every,

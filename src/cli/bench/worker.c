@@ -92,6 +92,8 @@ static void earlier(int64_t *least, int64_t at)
 static struct timespec wait_time(const struct bench_worker *worker, int64_t now)
 {
     int64_t until = worker->next_tick_ns;
+    if (worker->plan->spin)
+        return (struct timespec){0, 0};
     if (now < worker->deadline_ns)
         earlier(&until, worker->deadline_ns);
     if (worker->thinking.first != NULL)
