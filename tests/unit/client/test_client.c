@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "../client/tls_server.h"
 #include "ampoule.h"
 #include "crypto/crypto.h"
+#include "tls_server.h"
 
 #define KEY_ID "AMPKABCDEFGHIJKLMNOP"
 #define SECRET "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

@@ -1,4 +1,4 @@
-#include "../client/tls_server.h"
+#include "tls_server.h"
 
 #include <arpa/inet.h>
 #include <openssl/evp.h>
