@@ -52,6 +52,7 @@ struct amp_api_call; /* private to the room */
 struct amp_route {
     enum amp_method method;
     const char *path; /* exact */
+    size_t path_len;
     enum amp_act act; /* what a refusal of it is recorded as */
     bool open;        /* served without authentication */
     size_t max_body;

@@ -80,7 +80,8 @@ static enum amp_err read_metadata(struct amp_json *json, void *into)
     return object ? check_metadata(order->content.metadata) : AMP_ERR_WRONG_TYPE;
 }
 
-enum amp_err amp_order_read(struct amp_order *order, const struct amp_api_config *config, uint8_t *text, size_t len)
+enum amp_err amp_order_read(struct amp_order *order, const struct amp_api_config *config, int64_t now_unix_ms,
+                            uint8_t *text, size_t len)
 {
     static const struct amp_json_member members[] = {
         {"card", read_card, false},  {"data", read_data, false},         {"queue", read_queue, false},
@@ -91,7 +92,7 @@ enum amp_err amp_order_read(struct amp_order *order, const struct amp_api_config
         .queue = AMP_SLICE_LIT("default"),
         .ttl_ms = config->ttl_ms,
         .ttl_max_ms = config->ttl_max_ms,
-        .now_unix_ms = amp_clock_unix_ms(&config->clock),
+        .now_unix_ms = now_unix_ms,
     };
     amp_json_init(&json, text, len);
     enum amp_err err = amp_json_read_object(&json, members, sizeof members / sizeof members[0], order);

@@ -15,7 +15,7 @@ struct amp_order {
 };
 
 /* Reads {"card"|"data","queue"?,"ttl_ms"?,"metadata"?}, the whole of `text`, which is unescaped in place. */
-enum amp_err amp_order_read(struct amp_order *order, const struct amp_api_config *config, uint8_t *text,
-                            size_t len) AMP_MUST_USE;
+enum amp_err amp_order_read(struct amp_order *order, const struct amp_api_config *config, int64_t now_unix_ms,
+                            uint8_t *text, size_t len) AMP_MUST_USE;
 
 #endif

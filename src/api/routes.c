@@ -9,11 +9,11 @@
 
 #define OPEN_GET(path, handle)                                                                                         \
     {                                                                                                                  \
-        AMP_METHOD_GET, path, AMP_ACT_REQUEST, true, 0, handle                                                         \
+        AMP_METHOD_GET, path, sizeof(path) - 1, AMP_ACT_REQUEST, true, 0, handle                                       \
     }
 #define SIGNED_POST(path, act, handle)                                                                                 \
     {                                                                                                                  \
-        AMP_METHOD_POST, path, act, false, AMP_API_MAX_BODY, handle                                                    \
+        AMP_METHOD_POST, path, sizeof(path) - 1, act, false, AMP_API_MAX_BODY, handle                                  \
     }
 
 const struct amp_route amp_api_routes[] = {
@@ -39,7 +39,7 @@ enum amp_err amp_api_route(enum amp_method method, struct amp_slice path, const 
     if (method == AMP_METHOD_HEAD)
         method = AMP_METHOD_GET;
     for (size_t i = 0; i < amp_api_route_count; i++) {
-        if (!amp_slice_is(path, amp_api_routes[i].path))
+        if (!amp_slice_equal(path, amp_slice(amp_api_routes[i].path, amp_api_routes[i].path_len)))
             continue;
         if (amp_api_routes[i].method == method) {
             *route = &amp_api_routes[i];

@@ -147,7 +147,8 @@ enum amp_err amp_handle_tokenize(struct amp_api_call *call)
     struct amp_order order;
     struct issued issued = {0};
     struct amp_out out;
-    enum amp_err err = amp_order_read(&order, config, call->request->body, call->request->body_len);
+    enum amp_err err =
+        amp_order_read(&order, config, call->event.unix_ms, call->request->body, call->request->body_len);
     if (err == AMP_OK)
         err = check_permission(call, &order);
     if (err == AMP_OK)
@@ -220,7 +221,7 @@ static enum amp_err serve_item(struct amp_api_call *call, struct batch *batch, s
     uint8_t *writable = call->request->body + (text.ptr - call->request->body);
     if (batch->repeated && !take_stored(call, i, issued))
         return AMP_ERR_INTERNAL;
-    enum amp_err err = amp_order_read(order, &call->api->config, writable, text.len);
+    enum amp_err err = amp_order_read(order, &call->api->config, call->event.unix_ms, writable, text.len);
     if (err == AMP_OK)
         err = check_permission(call, order);
     if (err != AMP_OK)

@@ -60,10 +60,8 @@ static bool key_id_wellformed(struct amp_slice id)
 }
 
 static enum amp_err check_scope(const struct amp_auth *auth, const struct amp_auth_request *request,
-                                const struct amp_sigv4 *sig)
+                                const struct amp_sigv4 *sig, int64_t now_s)
 {
-    int64_t now_s = amp_clock_unix_ms(&auth->config.clock) / 1000;
-
     if (!amp_slice_is(sig->service, request->service))
         return AMP_ERR_WRONG_SCOPE;
     if (sig->date_s < now_s - auth->config.skew_s || sig->date_s > now_s + auth->config.skew_s)
@@ -112,23 +110,23 @@ static enum amp_err ask_keeper(struct amp_auth *auth, const struct amp_sigv4 *si
     return AMP_ERR_AGAIN;
 }
 
-static bool expired(const struct amp_auth *auth, const struct amp_principal *who)
+static bool expired(const struct amp_principal *who, int64_t now_unix_ms)
 {
     return who->state == AMP_PRINCIPAL_DISABLED ||
-           (who->state == AMP_PRINCIPAL_EXPIRING && amp_clock_unix_ms(&auth->config.clock) >= who->expires_unix_ms);
+           (who->state == AMP_PRINCIPAL_EXPIRING && now_unix_ms >= who->expires_unix_ms);
 }
 
 /* Behind the signature: used once, by a key in force, within its rate. */
 static enum amp_err admit(struct amp_auth *auth, const struct amp_auth_request *request, const struct amp_sigv4 *sig,
-                          const struct amp_principal *who, uint32_t *retry_after_s)
+                          const struct amp_principal *who, int64_t now_unix_ms, uint32_t *retry_after_s)
 {
     uint64_t first_connection;
     enum amp_err err;
 
-    if (expired(auth, who))
+    if (expired(who, now_unix_ms))
         return AMP_ERR_KEY_DISABLED;
-    err = amp_replay_remember(auth->config.replay, sig->signature, sig->date_s,
-                              amp_clock_unix_ms(&auth->config.clock) / 1000, request->connection_id, &first_connection);
+    err = amp_replay_remember(auth->config.replay, sig->signature, sig->date_s, now_unix_ms / 1000,
+                              request->connection_id, &first_connection);
     if (err != AMP_OK)
         return err;
     if (who->rate_per_second == 0)
@@ -154,6 +152,7 @@ enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request
     struct amp_sigv4 sig;
     struct amp_keycache_entry *entry = NULL;
     uint8_t body_hash[AMP_SHA256_LEN];
+    int64_t now_unix_ms = amp_clock_unix_ms(&auth->config.clock);
     enum amp_err err;
 
     *result = (struct amp_auth_result){0};
@@ -161,7 +160,7 @@ enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request
     if (err != AMP_OK)
         return err;
     result->claimed_id = sig.key_id;
-    err = check_scope(auth, request, &sig);
+    err = check_scope(auth, request, &sig, now_unix_ms / 1000);
     if (err != AMP_OK)
         return err;
     err = find_key(auth, &sig, &entry, &result->ask);
@@ -174,7 +173,7 @@ enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request
     if (err != AMP_OK)
         return err;
     amp_keycache_prove(auth->keys, entry);
-    err = admit(auth, request, &sig, &entry->principal, &result->retry_after_s);
+    err = admit(auth, request, &sig, &entry->principal, now_unix_ms, &result->retry_after_s);
     if (err != AMP_OK)
         return err;
     result->who = &entry->principal;

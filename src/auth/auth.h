@@ -34,10 +34,9 @@ struct amp_auth_request {
 
 struct amp_auth_result {
     const struct amp_principal *who; /* where AMP_OK; valid until the loop turns */
-    struct amp_slice
-        claimed_id;         /* else: the key id the request claimed, in the head; empty where unreadable */
-    uint32_t retry_after_s; /* where AMP_ERR_RATE_LIMITED */
-    uint64_t ask;           /* where AMP_ERR_AGAIN */
+    struct amp_slice claimed_id;     /* else: the key id the request claimed, in the head; empty where unreadable */
+    uint32_t retry_after_s;          /* where AMP_ERR_RATE_LIMITED */
+    uint64_t ask;                    /* where AMP_ERR_AGAIN */
 };
 /*
  * AMP_OK once and only once per signature. AMP_ERR_AGAIN: the day key was asked for; check again when

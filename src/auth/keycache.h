@@ -41,8 +41,7 @@ bool amp_scope_equal(const struct amp_scope *a, const struct amp_scope *b);
 struct amp_keycache_entry *amp_keycache_find(struct amp_keycache *cache, const struct amp_scope *scope);
 /* Stores the keeper's answer unproven. AMP_ERR_OUT_OF_MEMORY. */
 enum amp_err amp_keycache_store(struct amp_keycache *cache, const struct amp_scope *scope, enum amp_err err,
-                                const struct amp_key256 *key,
-                                const struct amp_principal *principal) AMP_MUST_USE;
+                                const struct amp_key256 *key, const struct amp_principal *principal) AMP_MUST_USE;
 /* Marks it as in use: proven, and newest. */
 void amp_keycache_prove(struct amp_keycache *cache, struct amp_keycache_entry *entry);
 void amp_keycache_forget(struct amp_keycache *cache, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]);

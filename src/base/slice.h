@@ -32,6 +32,8 @@ static inline bool amp_slice_equal(struct amp_slice a, struct amp_slice b)
 
 static inline bool amp_slice_is(struct amp_slice a, const char *text)
 {
+    if (a.len != 0 && a.ptr[0] != (uint8_t)text[0])
+        return false; /* as most are: the text need not be measured */
     return amp_slice_equal(a, amp_slice_str(text));
 }
 
