@@ -19,7 +19,7 @@
     X(REVOKE, "token.revoke")                                                                                          \
     X(EXPIRE, "token.expire") /* count: how many were wiped */                                                         \
     X(LEASE_LAPSE, "token.lease_lapse")                                                                                \
-    X(REQUEST, "request")       /* a refused request that names no act: malformed */                                    \
+    X(REQUEST, "request")       /* a refused request that names no act: malformed */                                   \
     X(CONNECTION, "connection") /* broken, not shaken hands with, or beyond a limit */                                 \
     X(KEY_CREATE, "key.create")                                                                                        \
     X(KEY_ROTATE, "key.rotate")                                                                                        \

@@ -123,16 +123,16 @@ struct setting {
     const char *fallback; /* NULL: absent is told by the value's being empty or 0 */
 };
 
-#define SETTING_OF(prefix, path, key, kind, field, least, most, fallback)                                              \
-    {prefix #key, KIND_##kind, offsetof(struct raw, path), offsetof(struct amp_config, field), least, most, fallback},
-#define SETTING_top(key, ...)    SETTING_OF("", key, key, __VA_ARGS__)
-#define SETTING_listen(key, ...) SETTING_OF("listen.", listen.key, key, __VA_ARGS__)
-#define SETTING_log(key, ...)    SETTING_OF("log.", log.key, key, __VA_ARGS__)
-#define SETTING_auth(key, ...)   SETTING_OF("auth.", auth.key, key, __VA_ARGS__)
-#define SETTING_vault(key, ...)  SETTING_OF("vault.", vault.key, key, __VA_ARGS__)
-#define SETTING_mask(key, ...)   SETTING_OF("mask.", mask.key, key, __VA_ARGS__)
-#define SETTING_keys(key, ...)   SETTING_OF("keys.", keys.key, key, __VA_ARGS__)
-#define SETTING_limits(key, ...) SETTING_OF("limits.", limits.key, key, __VA_ARGS__)
+#define SETTING_OF(name, path, kind, field, least, most, fallback)                                                     \
+    {(name), KIND_##kind, offsetof(struct raw, path), offsetof(struct amp_config, field), least, most, fallback},
+#define SETTING_top(key, ...)    SETTING_OF(#key, key, __VA_ARGS__)
+#define SETTING_listen(key, ...) SETTING_OF("listen." #key, listen.key, __VA_ARGS__)
+#define SETTING_log(key, ...)    SETTING_OF("log." #key, log.key, __VA_ARGS__)
+#define SETTING_auth(key, ...)   SETTING_OF("auth." #key, auth.key, __VA_ARGS__)
+#define SETTING_vault(key, ...)  SETTING_OF("vault." #key, vault.key, __VA_ARGS__)
+#define SETTING_mask(key, ...)   SETTING_OF("mask." #key, mask.key, __VA_ARGS__)
+#define SETTING_keys(key, ...)   SETTING_OF("keys." #key, keys.key, __VA_ARGS__)
+#define SETTING_limits(key, ...) SETTING_OF("limits." #key, limits.key, __VA_ARGS__)
 
 static const struct setting settings[] = {TOP_SETTINGS(SETTING_top) LISTEN_SETTINGS(SETTING_listen)
                                               LOG_SETTINGS(SETTING_log) AUTH_SETTINGS(SETTING_auth)

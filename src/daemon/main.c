@@ -178,7 +178,7 @@ static int serve(const struct amp_options *options)
 
 int main(int argc, char **argv)
 {
-    struct amp_options options;
+    static struct amp_options options; /* the supervisor keeps it */
     amp_log_init("supervisor", AMP_LOG_INFO);
     amp_options_parse(&options, argc, argv);
     switch (options.wish) {

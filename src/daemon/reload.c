@@ -71,9 +71,10 @@ static enum amp_err send_tls_files(struct amp_supervisor *supervisor)
     enum amp_err err = amp_tls_files_open(fds, &supervisor->config);
     if (err != AMP_OK)
         return err;
-    for (uint8_t file = 0; file < AMP_TLS_FILE_COUNT_; file++) {
-        if (fds[file] >= 0)
-            amp_child_send(&supervisor->children[AMP_CHILD_FRONT], AMP_IPC_TLS_FILE, amp_slice(&file, 1), fds[file]);
+    for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++) {
+        const uint8_t file = (uint8_t)i;
+        if (fds[i] >= 0)
+            amp_child_send(&supervisor->children[AMP_CHILD_FRONT], AMP_IPC_TLS_FILE, amp_slice(&file, 1), fds[i]);
     }
     amp_tls_files_close(fds);
     return AMP_OK;

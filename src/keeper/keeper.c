@@ -262,8 +262,10 @@ static enum amp_err set_up(struct amp_keeper *keeper)
 
 static void tear_down(struct amp_keeper *keeper)
 {
-    while (!TAILQ_EMPTY(&keeper->askers))
-        asker_free(TAILQ_FIRST(&keeper->askers));
+    for (struct amp_asker *next, *asker = TAILQ_FIRST(&keeper->askers); asker != NULL; asker = next) {
+        next = TAILQ_NEXT(asker, next);
+        asker_free(asker);
+    }
     amp_recorder_free(keeper->recorder);
     amp_link_free(keeper->control);
     amp_keyring_free(keeper->keyring);

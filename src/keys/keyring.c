@@ -42,7 +42,7 @@ void amp_keyring_free(struct amp_keyring *keyring)
 {
     if (keyring == NULL)
         return;
-    for (size_t i = 0; i < keyring->count; i++)
+    for (size_t i = 0; keyring->entries != NULL && i < keyring->count; i++)
         entry_fini(&keyring->entries[i]);
     free(keyring->entries);
     free(keyring);
@@ -124,12 +124,14 @@ static enum amp_err entry_init(struct entry *entry, const struct amp_principal *
     return AMP_OK;
 }
 
-static void insert(struct amp_keyring *keyring, size_t at, const struct entry *entry)
+/* An entry is made in the place behind the last; this counts it in and moves it to `at`. */
+static void settle(struct amp_keyring *keyring, size_t at)
 {
-    memmove(&keyring->entries[at + 1], &keyring->entries[at], (keyring->count - at) * sizeof(*entry));
-    keyring->entries[at] = *entry;
+    const struct entry fresh = keyring->entries[keyring->count];
+    memmove(&keyring->entries[at + 1], &keyring->entries[at], (keyring->count - at) * sizeof(fresh));
+    keyring->entries[at] = fresh;
     keyring->count++;
-    keyring->bytes += entry->packed_len + ENTRY_OVERHEAD;
+    keyring->bytes += fresh.packed_len + ENTRY_OVERHEAD;
 }
 
 static struct entry take_out(struct amp_keyring *keyring, size_t at)
@@ -154,7 +156,6 @@ static const uint8_t *take(struct amp_slice *left, size_t len)
 static enum amp_err load_entry(struct amp_keyring *keyring, struct amp_slice *left)
 {
     struct amp_principal principal;
-    struct entry entry;
     const uint8_t *len_bytes = take(left, 2);
     size_t len = len_bytes != NULL ? (size_t)len_bytes[0] << 8 | len_bytes[1] : 0;
     const uint8_t *packed = take(left, len);
@@ -166,9 +167,9 @@ static enum amp_err load_entry(struct amp_keyring *keyring, struct amp_slice *le
     if (err == AMP_OK && (locate(keyring, principal.key_id, &at) || at != keyring->count))
         err = AMP_ERR_INVALID; /* twice, or out of order */
     if (err == AMP_OK)
-        err = entry_init(&entry, &principal, secret);
+        err = entry_init(&keyring->entries[keyring->count], &principal, secret);
     if (err == AMP_OK)
-        insert(keyring, keyring->count, &entry);
+        settle(keyring, keyring->count);
     return err;
 }
 
@@ -227,8 +228,9 @@ enum amp_err amp_keyring_open(struct amp_keyring **out, const struct amp_keyring
 static enum amp_err make_key_id(const struct amp_keyring *keyring, uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN])
 {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    static const uint8_t prefix[4] = {'A', 'M', 'P', 'K'};
     size_t at;
-    memcpy(key_id, "AMPK", 4);
+    memcpy(key_id, prefix, sizeof(prefix));
     do {
         uint8_t random[AMP_PRINCIPAL_KEY_ID_LEN - 4];
         enum amp_err err = amp_random(random, sizeof(random));
@@ -243,11 +245,11 @@ static enum amp_err make_key_id(const struct amp_keyring *keyring, uint8_t key_i
 /* Adds a key without writing the file. */
 static enum amp_err add(struct amp_keyring *keyring, struct amp_principal *wanted, struct amp_keyring_secret *text)
 {
-    struct entry entry = {0};
     uint8_t secret[SECRET_LEN];
     size_t at;
     if (keyring->count == AMP_KEYRING_MAX)
         return AMP_ERR_KEYRING_FULL;
+    struct entry *entry = &keyring->entries[keyring->count];
     wanted->state = AMP_PRINCIPAL_ACTIVE;
     wanted->created_unix_ms = amp_clock_unix_ms(&keyring->config.clock);
     wanted->expires_unix_ms = 0;
@@ -257,15 +259,15 @@ static enum amp_err add(struct amp_keyring *keyring, struct amp_principal *wante
     if (err == AMP_OK)
         err = amp_random(secret, sizeof(secret));
     if (err == AMP_OK)
-        err = entry_init(&entry, wanted, secret);
-    if (err == AMP_OK && keyring->bytes + entry.packed_len + ENTRY_OVERHEAD > AMP_KEYRING_BYTES_MAX) {
-        entry_fini(&entry);
+        err = entry_init(entry, wanted, secret);
+    if (err == AMP_OK && keyring->bytes + entry->packed_len + ENTRY_OVERHEAD > AMP_KEYRING_BYTES_MAX) {
+        entry_fini(entry);
         err = AMP_ERR_KEYRING_FULL;
     }
     if (err == AMP_OK) {
         amp_base64url_encode(text->text, secret, sizeof(secret));
-        (void)locate(keyring, entry.key_id, &at);
-        insert(keyring, at, &entry);
+        (void)locate(keyring, entry->key_id, &at);
+        settle(keyring, at);
     }
     amp_wipe(secret, sizeof(secret));
     return err;

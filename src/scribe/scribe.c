@@ -406,8 +406,10 @@ static enum amp_err set_up(struct scribe *scribe)
 
 static void tear_down(struct scribe *scribe)
 {
-    while (!TAILQ_EMPTY(&scribe->peers))
-        peer_free(TAILQ_FIRST(&scribe->peers));
+    for (struct peer *next, *peer = TAILQ_FIRST(&scribe->peers); peer != NULL; peer = next) {
+        next = TAILQ_NEXT(peer, next);
+        peer_free(peer);
+    }
     amp_link_free(scribe->keeper);
     amp_link_free(scribe->control);
     if (scribe->flush != NULL)
