@@ -1,6 +1,7 @@
 #include "front/front.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@ struct front {
     struct amp_worker *workers[AMP_CONFIG_WORKERS_MAX];
     unsigned worker_count;
     struct event_base *base;
+    struct event *report_event;
+    int report_fds[2]; /* see struct amp_front_shared */
     struct amp_link *control;
     int status;
 };
@@ -243,6 +246,28 @@ static void on_control_closed(void *ctx, struct amp_link *link, bool violation)
     (void)event_base_loopbreak(front->base);
 }
 
+/* The supervisor ends the violator and starts it anew. */
+static void on_report(evutil_socket_t fd, short what, void *ctx)
+{
+    struct front *front = ctx;
+    uint8_t role;
+
+    (void)what;
+    if (read(fd, &role, 1) == 1 && amp_link_send(front->control, AMP_IPC_VIOLATION, amp_slice(&role, 1), -1) != AMP_OK)
+        amp_log(AMP_LOG_ERROR, "a violation could not be reported");
+}
+
+static enum amp_err open_reports(struct front *front)
+{
+    if (pipe2(front->report_fds, O_CLOEXEC) != 0)
+        return AMP_ERR_IO;
+    front->shared.report_fd = front->report_fds[1];
+    front->report_event = event_new(front->base, front->report_fds[0], EV_READ | EV_PERSIST, on_report, front);
+    if (front->report_event == NULL || event_add(front->report_event, NULL) != 0)
+        return AMP_ERR_OUT_OF_MEMORY;
+    return AMP_OK;
+}
+
 static enum amp_err open_front(struct front *front)
 {
     struct amp_link_config control = {
@@ -264,6 +289,8 @@ static enum amp_err open_front(struct front *front)
         return err;
     }
     err = open_shared(&front->shared, front->env->config);
+    if (err == AMP_OK)
+        err = open_reports(front);
     if (err == AMP_OK)
         err = start_workers(front);
     if (err == AMP_OK)
@@ -290,6 +317,9 @@ int amp_front_main(const struct amp_role_env *env)
     if (front.status != EXIT_SUCCESS)
         return EXIT_FAILURE; /* workers still run: exit is what stops them */
     amp_link_free(front.control);
+    event_free(front.report_event);
+    (void)close(front.report_fds[0]);
+    (void)close(front.report_fds[1]);
     amp_tls_unref(front.tls);
     close_shared(&front.shared);
     event_base_free(front.base);

@@ -67,6 +67,9 @@ void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms, bool all);
 enum amp_err amp_front_record(void *worker, const struct amp_event *event, bool want_durable, uint64_t *number);
 void amp_front_readiness(void *worker, struct amp_api_readiness *out);
 
+/* worker.c */
+void amp_front_report(struct amp_worker *worker, enum amp_role violator);
+
 /* keeper.c: the link to the keeper. */
 void amp_front_attach_keeper(struct amp_worker *worker, int fd);
 enum amp_err amp_front_ask_keeper(void *worker, uint64_t ask, const struct amp_sigv4 *scope);

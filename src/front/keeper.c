@@ -70,9 +70,9 @@ static void lose_keeper(struct amp_worker *worker)
 static void on_closed(void *ctx, struct amp_link *link, bool violation)
 {
     (void)link;
-    if (violation)
-        amp_log(AMP_LOG_ERROR, "the keeper broke the table of messages; its link is cut");
     lose_keeper(ctx);
+    if (violation)
+        amp_front_report(ctx, AMP_ROLE_KEEPER);
 }
 
 void amp_front_attach_keeper(struct amp_worker *worker, int fd)

@@ -169,6 +169,20 @@ static enum amp_err open_nets(struct amp_worker *worker, const int *listen_fds, 
     return AMP_OK;
 }
 
+void amp_front_report(struct amp_worker *worker, enum amp_role violator)
+{
+    uint8_t role = (uint8_t)violator;
+
+    amp_log_text(AMP_LOG_ERROR, "a role broke the table of messages; its link is cut", "role", amp_role_name(violator));
+    if (write(worker->shared->report_fd, &role, 1) != 1)
+        amp_fatal("a violation could not be reported");
+}
+
+static void on_scribe_violation(void *ctx)
+{
+    amp_front_report(ctx, AMP_ROLE_SCRIBE);
+}
+
 static enum amp_err open_events(struct amp_worker *worker)
 {
     struct timeval tick = {.tv_usec = TICK_MS * 1000};
@@ -251,8 +265,10 @@ enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *
     err = open_events(worker);
     if (err == AMP_OK)
         err = amp_recorder_new(&worker->recorder, worker->base, amp_front_durable, worker);
-    if (err == AMP_OK)
+    if (err == AMP_OK) {
+        amp_recorder_on_violation(worker->recorder, on_scribe_violation, worker);
         err = open_auth(worker);
+    }
     if (err == AMP_OK)
         err = make_api(worker);
     if (err == AMP_OK)

@@ -28,6 +28,7 @@ struct amp_front_shared {
     bool dev;
     bool memory_locked;
     _Atomic bool draining;
+    int report_fd; /* a pipe to the main thread: each byte names a role that broke the table of messages */
 };
 
 /* What may change while the daemon runs; a copy goes to each worker. */

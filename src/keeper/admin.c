@@ -125,7 +125,10 @@ static bool rotate(struct amp_asker *asker, struct amp_slice payload)
     enum amp_err err = amp_keyring_rotate(asker->keeper->keyring, key_id, overlap_ms, &fresh, secret);
     if (err == AMP_OK)
         tell_fronts(asker->keeper, key_id);
+    /* Two lifecycle events: the old key's end was set, and a new one is in use from now on. */
     err = record(asker, AMP_ACT_KEY_ROTATE, err, key_id);
+    if (err == AMP_OK)
+        err = record(asker, AMP_ACT_KEY_CREATE, AMP_OK, fresh.key_id);
     if (err == AMP_OK)
         show_secret(asker, &fresh, secret);
     else
