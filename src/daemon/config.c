@@ -33,7 +33,7 @@ enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR =
 #define VAULT_SETTINGS(X)                                                                                              \
     X(ttl, DURATION, vault.ttl_ms, 1, 15 * MINUTE, "10s")                                                              \
     X(ttl_max, DURATION, vault.ttl_max_ms, 1, 15 * MINUTE, "15m")                                                      \
-    X(memory_max, BYTES, vault.memory_max, 1 * MIB, INT64_MAX, "256MiB")
+    X(memory_max, BYTES, vault.memory_max, 4 * MIB, INT64_MAX, "256MiB")
 #define MASK_SETTINGS(X) X(bin8, BOOL, mask.bin8, 0, 0, "false")
 #define KEYS_SETTINGS(X)                                                                                               \
     X(provider, PROVIDER, keys.provider, 0, 0, "ephemeral")                                                            \
