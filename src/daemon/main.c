@@ -46,10 +46,12 @@ static bool read_config(const char *path)
 
 static int check_config(const char *path)
 {
-    int fds[AMP_TLS_FILE_COUNT_];
-    if (!read_config(path) || amp_tls_files_open(fds, &supervisor.config) != AMP_OK)
+    if (!read_config(path) || amp_secret_init(POOL_BYTES, false) != AMP_OK)
         return EXIT_USAGE;
-    amp_tls_files_close(fds);
+    enum amp_err err = amp_tls_files_check(&supervisor.config);
+    amp_secret_fini();
+    if (err != AMP_OK)
+        return EXIT_USAGE;
     printf("%s is good\n", path);
     return 0;
 }

@@ -46,19 +46,16 @@ static enum amp_err read_again(struct amp_supervisor *supervisor)
     static const struct amp_config_critic critic = {on_complaint, NULL};
     size_t len;
     if (supervisor->options->dev)
-        return AMP_OK;
+        return amp_tls_files_check(&supervisor->config);
     enum amp_err err = read_file(supervisor->options->config, text, &len);
     if (err == AMP_OK)
         err = amp_config_parse(&next, amp_slice(text, len), &critic);
     if (err == AMP_OK && !is_compatible(&supervisor->config, &next))
         err = AMP_ERR_INVALID;
+    if (err == AMP_OK)
+        err = amp_tls_files_check(&next);
     if (err != AMP_OK)
         return err;
-    int fds[AMP_TLS_FILE_COUNT_];
-    err = amp_tls_files_open(fds, &next); /* is everything there? */
-    if (err != AMP_OK)
-        return err;
-    amp_tls_files_close(fds);
     supervisor->config = next;
     memcpy(supervisor->text, text, len);
     supervisor->text_len = len;

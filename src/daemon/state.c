@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "keys/keyring.h"
+#include "net/net.h"
 
 static enum amp_err fail(const char *what, const char *path)
 {
@@ -140,6 +141,27 @@ void amp_tls_files_close(int fds[AMP_TLS_FILE_COUNT_])
 {
     for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++)
         close_one(&fds[i]);
+}
+
+enum amp_err amp_tls_files_check(const struct amp_config *config)
+{
+    int fds[AMP_TLS_FILE_COUNT_];
+    struct amp_tls *tls = NULL;
+    enum amp_err err = amp_tls_files_open(fds, config);
+    if (err != AMP_OK)
+        return err;
+    const struct amp_tls_config files = {
+        .cert_fd = fds[AMP_TLS_FILE_CERT],
+        .key_fd = fds[AMP_TLS_FILE_KEY],
+        .client_ca_fd = fds[AMP_TLS_FILE_CLIENT_CA],
+    };
+    err = amp_tls_new(&tls, &files);
+    amp_tls_unref(tls);
+    amp_tls_files_close(fds);
+    if (err != AMP_OK)
+        amp_log_text(AMP_LOG_ERROR, "the certificate, its key and the roots cannot be used together", "path",
+                     config->listen.cert);
+    return err;
 }
 
 int amp_memfd_sealed(const char *name, struct amp_slice text)

@@ -24,6 +24,8 @@ enum amp_err amp_state_write(const struct amp_state *state, const char *name, st
 /* The files of TLS, open for reading; -1 where there is none. AMP_ERR_INVALID: the key's file is open to others. */
 enum amp_err amp_tls_files_open(int fds[AMP_TLS_FILE_COUNT_], const struct amp_config *config) AMP_MUST_USE;
 void amp_tls_files_close(int fds[AMP_TLS_FILE_COUNT_]);
+/* Whether a server can be made of them; the log says why not. Needs the secret pool. */
+enum amp_err amp_tls_files_check(const struct amp_config *config) AMP_MUST_USE;
 
 /* A sealed memory file with this text, at offset 0; -1 where it cannot be made. */
 int amp_memfd_sealed(const char *name, struct amp_slice text);

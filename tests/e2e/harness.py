@@ -229,7 +229,11 @@ class RawTls:
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError):
             return b""
 
-    def read_answer(self):
+    def read_answer_to_head(self):
+        """The same where HEAD was asked: its length is of a body that does not come."""
+        return self.read_answer(body_comes=False)
+
+    def read_answer(self, body_comes=True):
         """The next complete response as an Answer, or None where the peer closed without one."""
         while b"\r\n\r\n" not in self._rest:
             more = self._more()
@@ -242,7 +246,7 @@ class RawTls:
         for line in lines[1:]:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
-        length = int(headers.get("content-length", "0"))
+        length = int(headers.get("content-length", "0")) if body_comes else 0
         while len(self._rest) < length:
             more = self._more()
             if not more:

@@ -1,0 +1,221 @@
+"""Deadlines and caps of connections, and what HTTP/1.1 allows within them."""
+import json
+import socket
+import time
+import unittest
+
+from harness import ANSWER_SECONDS, CARD, Daemon, DaemonCase, wait_until
+
+
+class DeadlineTest(DaemonCase):
+    settings = {"workers": "1", "limits": {"handshake": "700ms", "header": "700ms", "body": "700ms", "idle": "700ms"}}
+
+    def closes(self, connection, within=10):
+        """Seconds until the peer closed."""
+        started = time.monotonic()
+        connection.socket.settimeout(within)
+        self.assertTrue(connection.is_closed())
+        return time.monotonic() - started
+
+    def test_a_handshake_that_does_not_come(self):
+        for first in (b"", b"\x16\x03\x01\x02\x00\x01"):
+            with socket.create_connection((self.daemon.host, self.daemon.port), timeout=10) as plain:
+                plain.sendall(first)
+                started = time.monotonic()
+                while plain.recv(1000):
+                    pass
+                self.assertGreater(time.monotonic() - started, 0.5)
+
+    def test_a_head_that_does_not_come(self):
+        with self.daemon.raw() as connection:
+            connection.send(b"POST /v1/tokens HTTP/1.1\r\nhost: a\r\n")
+            self.assert_refused(connection.read_answer(), 408, "request_timeout")
+            self.closes(connection)
+
+    def test_a_head_that_drips(self):
+        """Each byte comes in time; the whole does not."""
+        head = b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-slow: " + b"y" * 1000
+        with self.daemon.raw() as connection:
+            started = time.monotonic()
+            connection.socket.settimeout(0.1)
+            answer = b""
+            for byte in head:
+                try:
+                    connection.send(bytes([byte]))
+                    answer += connection.socket.recv(4096)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+                if answer:
+                    break
+            self.assertIn(b"408", answer[:20])
+            self.assertLess(time.monotonic() - started, 8)
+
+    def test_a_body_that_does_not_come(self):
+        for head in (b"content-length: 100\r\n\r\n{", b"transfer-encoding: chunked\r\n\r\n5\r\n{"):
+            with self.daemon.raw() as connection:
+                connection.send(b"POST /v1/tokens HTTP/1.1\r\nhost: a\r\n" + head)
+                self.assert_refused(connection.read_answer(), 408, "request_timeout")
+                self.closes(connection)
+
+    def test_an_idle_connection(self):
+        with self.daemon.raw() as connection:
+            self.assertGreater(self.closes(connection), 0.3)
+        with self.daemon.raw() as connection:
+            connection.send(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+            self.assertEqual(connection.read_answer().status, 200)
+            self.assertGreater(self.closes(connection), 0.3)
+
+    def test_the_timeouts_stand_in_the_log(self):
+        with self.daemon.raw() as connection:
+            connection.send(b"POST /v1/tokens HTTP/1.1\r\n")
+            answer = connection.read_answer()
+            source = "{}:{}".format(*connection.socket.getsockname())
+        self.assert_event(answer, event="request", outcome="refused", code="request_timeout", source=source)
+
+    def test_a_peer_that_does_not_read(self):
+        """Answers pile up to a bound, then the connection ends."""
+        plain = socket.socket()
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.connect((self.daemon.host, self.daemon.port))
+        connection = self.daemon.tls_context().wrap_socket(plain, server_hostname=self.daemon.host)
+        connection.settimeout(20)
+        request = b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n" * 100
+        sent = 0
+        with self.assertRaises(OSError):
+            while sent < 1 << 28:
+                sent += connection.send(request)
+        connection.close()
+        self.assertEqual(self.client.get("/healthz", signed=False).status, 200)
+
+
+class CapTest(unittest.TestCase):
+    def served(self, connection):
+        """Whether this connection, opened before, is served."""
+        try:
+            connection.send(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+            return connection.read_answer() is not None
+        except OSError:
+            return False
+
+    def open(self, daemon):
+        """A connection, or None where it was closed at once."""
+        try:
+            connection = daemon.raw()
+        except OSError:
+            return None
+        if self.served(connection):
+            return connection
+        connection.close()
+        return None
+
+    def check(self, limits, most):
+        with Daemon(settings={"workers": "1", "limits": limits}) as daemon:
+            held = []
+            for _ in range(most + 3):
+                held.append(self.open(daemon))
+            good = [connection for connection in held if connection is not None]
+            self.assertLessEqual(len(good), most)
+            self.assertGreaterEqual(len(good), most - 1)  # the harness's own may not be gone yet
+            self.assertIsNone(held[-1])
+            for connection in good:
+                self.assertTrue(self.served(connection))
+            good.pop().close()
+            fresh = wait_until(lambda: self.open(daemon), 10, "a place that is free again")
+            fresh.close()
+            # Those that were closed at once are counted in the log.
+            daemon.wait_event(lambda event: event["event"] == "connection" and event["code"] == "overloaded"
+                              and event["count"] >= 1)
+            for connection in good:
+                connection.close()
+
+    def test_connections_of_all(self):
+        self.check({"max_connections": "8"}, 8)
+
+    def test_connections_of_one_source(self):
+        self.check({"max_connections_per_source": "5"}, 5)
+
+
+class KeepAliveTest(DaemonCase):
+    def signed(self, path, body):
+        fields = self.client.signer.headers("POST", self.daemon.url + path, body, {"content-type": "application/json"})
+        lines = [f"POST {path} HTTP/1.1", f"host: {self.daemon.host}:{self.daemon.port}", f"content-length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in fields.items() if name.lower() != "host"]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode(), body
+
+    def test_200_requests_in_one_piece(self):
+        """Their answers come in order, each to its own question."""
+        tokens = [self.client.tokenize(dict(CARD, name=f"NUMBER {i}"), ttl_ms=600000) for i in range(50)]
+        whole = b""
+        for token in tokens:
+            redeem = b"".join(self.signed("/v1/redeem", json.dumps({"token": token}).encode()))
+            whole += b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n" + redeem
+            whole += b"GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n" + b"HEAD /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
+        with self.daemon.raw() as connection:
+            connection.send(whole)
+            for i in range(50):
+                self.assertEqual(connection.read_answer().status, 200)
+                self.assertEqual(connection.read_answer().json()["card"]["name"], f"NUMBER {i}")
+                self.assertEqual(connection.read_answer().code, "not_found")
+                head = connection.read_answer_to_head()
+                self.assertEqual(head.status, 200)
+
+    def test_requests_cut_anywhere(self):
+        one = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
+        whole = one * 20
+        with self.daemon.raw() as connection:
+            for start in range(0, len(whole), 7):
+                connection.send(whole[start:start + 7])
+            for _ in range(20):
+                self.assertEqual(connection.read_answer().status, 200)
+
+    def test_connection_close(self):
+        with self.daemon.raw() as connection:
+            connection.send(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            answer = connection.read_answer()
+            self.assertEqual((answer.status, answer.headers.get("connection")), (200, "close"))
+            self.assertTrue(connection.is_closed())
+
+    def test_expect_100_continue(self):
+        head, body = self.signed("/v1/tokens", json.dumps({"card": CARD}).encode())
+        head = head.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n")
+        with self.daemon.raw() as connection:
+            connection.send(head)
+            self.assertEqual(connection.read_answer().status, 100)
+            connection.send(body)
+            self.assertEqual(connection.read_answer().status, 201)
+
+    def test_expectations_that_are_refused(self):
+        base = b"POST /v1/tokens HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+        for more, status in ((b"expect: 200-ok\r\ncontent-length: 5\r\n\r\n", 417),
+                             (b"expect: 100-continue\r\ncontent-length: 300000\r\n\r\n", 413)):
+            with self.daemon.raw() as connection:
+                connection.send(base + more)
+                self.assertEqual(connection.read_answer().status, status)
+                self.assertTrue(connection.is_closed())
+        with self.daemon.raw() as connection:
+            connection.send(base.replace(b"/v1/tokens", b"/nowhere") + b"expect: 100-continue\r\ncontent-length: 5\r\n\r\n")
+            self.assertEqual(connection.read_answer().status, 404)
+
+    def test_body_sent_with_the_expectation(self):
+        head, body = self.signed("/v1/tokens", json.dumps({"card": CARD}).encode())
+        with self.daemon.raw() as connection:
+            connection.send(head.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n") + body)
+            answer = connection.read_answer()
+            self.assertEqual((connection.read_answer() if answer.status == 100 else answer).status, 201)
+
+    def test_many_idle_connections_leave_others_alone(self):
+        idle = [self.daemon.raw() for _ in range(300)]
+        slowest = 0
+        for _ in range(50):
+            started = time.monotonic()
+            self.client.tokenize()
+            slowest = max(slowest, time.monotonic() - started)
+        for connection in idle:
+            connection.close()
+        self.assertLess(slowest, ANSWER_SECONDS / 10)
+
+
+if __name__ == "__main__":
+    unittest.main()
