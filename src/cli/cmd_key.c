@@ -302,6 +302,8 @@ static const char *judge(const struct cli *cli, const struct verb *verb, const s
         return "a key id is AMPK and 16 characters";
     if (verb->run == create && wish->name == NULL)
         return "name the key: --name NAME";
+    if (verb->run == create && strlen(wish->name) > AMP_PRINCIPAL_NAME_MAX)
+        return "a name has 64 characters at most";
     if (verb->run == create && wish->may.count == 0)
         return "say what the key may do: --may tokenize:QUEUE, --may claim, ... or --may all";
     return NULL;
