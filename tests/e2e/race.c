@@ -302,6 +302,8 @@ static void *run_side(void *ctx)
     struct side *side = ctx;
     struct race *race = side->race;
     const enum verb verb = race->pair->verbs[side->number];
+    /* Each thread starts it: what it keeps for a thread ends with that. */
+    must(amp_client_runtime_start(), "the cryptographic library cannot be started");
     for (size_t round = 0; round < race->rounds; round++) {
         if (side->number == 0)
             make_tokens(side);

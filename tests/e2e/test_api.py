@@ -101,7 +101,8 @@ class NothingIsConsumedTest(DaemonCase):
     def test_by_being_refused(self):
         token = self.client.tokenize()
         self.assertEqual(self.client.post("/v1/redeem", {"token": token, "x": 1}).code, "unknown_field")
-        self.assertEqual(self.client.post("/v1/redeem", {"token": token}, headers={"content-type": "text/plain"}).status, 415)
+        self.assertEqual(self.client.post("/v1/redeem", {"token": token},
+                                          headers={"content-type": "text/plain"}).status, 415)
         self.assertEqual(self.client.post("/v1/claim", {"token": token, "lease_ms": 0}).code, "lease_invalid")
         self.assertEqual(self.client.post("/v1/redeem", {"token": token}).status, 200)
 

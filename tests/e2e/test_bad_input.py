@@ -1,12 +1,12 @@
-"""Bytes and bodies that are wrong: a clear refusal that repeats nothing of what was sent, neither to the sender nor into
-any log, and a daemon that goes on as if nothing had been."""
+"""Bytes and bodies that are wrong: a clear refusal that repeats nothing of what was sent, neither to the sender nor
+into any log, and a daemon that goes on as if nothing had been."""
 import json
 import os
 import re
 import time
 import unittest
 
-from harness import CARD, DaemonCase, card_number, random_token
+from harness import CARD, DaemonCase, card_number, random_token, raw_request
 
 # What must never be seen again. Each stands in every place where a client can put something.
 WORD = "canary7f3a9e51c2"
@@ -62,9 +62,7 @@ class BadInputCase(DaemonCase):
         """The bytes of a signed request."""
         fields = self.client.signer.headers("POST", self.daemon.url + path, body,
                                             {"content-type": "application/json", **(headers or {})})
-        lines = [f"POST {path} HTTP/1.1", f"host: {self.authority}", f"content-length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in fields.items() if name.lower() != "host"]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+        return raw_request("POST", path, self.authority, {**fields, "content-length": len(body)}, body)
 
 
 class BytesTest(BadInputCase):
@@ -149,7 +147,8 @@ class BytesTest(BadInputCase):
         self.check(b"GET /healthz\r\n\r\n")
 
     def test_other_protocols(self):
-        for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 64 + b"\r\n\r\n", b"SSH-2.0-OpenSSH_9\r\n\r\n",
+        for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 64 + b"\r\n\r\n",
+                     b"SSH-2.0-OpenSSH_9\r\n\r\n",
                      b"\0" * 64 + b"\r\n\r\n", b"EHLO mail\r\n\r\n", b"*1\r\n$4\r\nPING\r\n\r\n"):
             with self.daemon.raw() as connection:
                 connection.send(data)
@@ -164,9 +163,12 @@ class BytesTest(BadInputCase):
 
     def test_chunks(self):
         for body in (b"5;ext=1\r\nhello\r\n0\r\n\r\n", b"+5\r\nhello\r\n0\r\n\r\n", b"-5\r\nhello\r\n0\r\n\r\n",
-                     b"0x5\r\nhello\r\n0\r\n\r\n", b"00000000000000005\r\nhello\r\n0\r\n\r\n", b"5 \r\nhello\r\n0\r\n\r\n",
-                     b" 5\r\nhello\r\n0\r\n\r\n", b"5\nhello\n0\n\n", b"5\r\nhelloo\r\n0\r\n\r\n", b"\r\nhello\r\n0\r\n\r\n",
-                     b"g\r\nhello\r\n0\r\n\r\n", b"5\r\nhello0\r\n\r\n", b"0\r\ntrailer: x\r\n\r\n", b"5\r\nhello\r\n0;x\r\n\r\n",
+                     b"0x5\r\nhello\r\n0\r\n\r\n", b"00000000000000005\r\nhello\r\n0\r\n\r\n",
+                     b"5 \r\nhello\r\n0\r\n\r\n",
+                     b" 5\r\nhello\r\n0\r\n\r\n", b"5\nhello\n0\n\n", b"5\r\nhelloo\r\n0\r\n\r\n",
+                     b"\r\nhello\r\n0\r\n\r\n",
+                     b"g\r\nhello\r\n0\r\n\r\n", b"5\r\nhello0\r\n\r\n", b"0\r\ntrailer: x\r\n\r\n",
+                     b"5\r\nhello\r\n0;x\r\n\r\n",
                      b"ffffffffffffffff0\r\n"):
             self.check(self.post("transfer-encoding: chunked", "content-type: application/json", body=body))
 
@@ -293,7 +295,8 @@ class BodyTest(BadInputCase):
                      b'{"data":+1}', b'{"data":1.}', b'{"data":.5}', b'{"data":NaN}', b'{"data":Infinity}',
                      b'{"data":tru}', b'{"data":"' + number, b'{"data":"\\x41"}', b'{"data":"\\u12"}',
                      b'{"data":"\x01"}', b'{"data":"' + word + b'\n"}', b'{"data":"\xff"}', b'{"data":"\xc0\xaf"}',
-                     b'{"data":"\xed\xa0\x80"}', b'{"data":"\\ud800"}', b'{"data":"\\udc00\\ud800"}', b'{"data":"\\u0000"}',
+                     b'{"data":"\xed\xa0\x80"}', b'{"data":"\\ud800"}', b'{"data":"\\udc00\\ud800"}',
+                     b'{"data":"\\u0000"}',
                      b'\xef\xbb\xbf{"data":1}', b'{"data":1}\0', b'\xff\xfe{\0}\0', b'{"data":/*' + word + b'*/1}'):
             self.check(body, 400, "malformed_json")
 
@@ -341,8 +344,10 @@ class BodyTest(BadInputCase):
         self.check(b'{"card":{"number":%s,"exp_month":12,"exp_year":2030}}' % NUMBER.encode(), 422,
                    "card_number_must_be_string")
         wrong_digit = NUMBER[:-1] + str((int(NUMBER[-1]) + 1) % 10)
-        for number in ("", "4", wrong_digit, NUMBER[:11], NUMBER + "0" * 4, NUMBER[:-1] + "x", " " + NUMBER, NUMBER + " ",
-                       "-".join((NUMBER[:8], NUMBER[8:])), "4111 1111 1111 1111", "\u0664" * 16, "0" * 11, NUMBER + "\u00a0",
+        for number in ("", "4", wrong_digit, NUMBER[:11], NUMBER + "0" * 4, NUMBER[:-1] + "x", " " + NUMBER,
+                       NUMBER + " ",
+                       "-".join((NUMBER[:8], NUMBER[8:])), "4111 1111 1111 1111", "\u0664" * 16, "0" * 11,
+                       NUMBER + "\u00a0",
                        f"{WORD}"):
             self.check({"card": card(number=number)}, 422, "card_number_invalid")
         for wrong in (True, [NUMBER], {"a": NUMBER}, None):
@@ -398,7 +403,8 @@ class BodyTest(BadInputCase):
             self.assert_silent(answer)
 
     def test_tokens_and_claims(self):
-        for token in ("", "tok_", WORD, "tok_" + "A" * 42, "tok_" + "A" * 44, "tok_" + "A" * 42 + "!", "clm_" + "A" * 43,
+        for token in ("", "tok_", WORD, "tok_" + "A" * 42, "tok_" + "A" * 44, "tok_" + "A" * 42 + "!",
+                      "clm_" + "A" * 43,
                       "TOK_" + "A" * 43, "tok_" + "B" * 43, NUMBER):
             for path in ("redeem", "inspect", "claim", "revoke"):
                 self.check({"token": token}, 422, "token_malformed", "/v1/" + path)
@@ -415,7 +421,8 @@ class BodyTest(BadInputCase):
         for items in ([], [{"card": CARD}] * 101):
             self.check({"items": items}, 422, "batch_size", "/v1/tokens/batch")
         self.check({"items": {"0": {"card": CARD}}}, 400, "wrong_type", "/v1/tokens/batch")
-        answer = self.client.post("/v1/tokens/batch", {"items": [{"card": card(number=NUMBER[:-1])}, {WORD: NUMBER}, 5]})
+        items = [{"card": card(number=NUMBER[:-1])}, {WORD: NUMBER}, 5]
+        answer = self.client.post("/v1/tokens/batch", {"items": items})
         self.assertEqual(answer.status, 200)
         self.assertEqual([result["error"]["code"] for result in answer.json()["results"]],
                          ["card_number_invalid", "unknown_field", "wrong_type"])
@@ -431,7 +438,8 @@ class BodyTest(BadInputCase):
 
     def test_content_types(self):
         body = json.dumps({"card": card(number=NUMBER)}).encode()
-        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data", "json",
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data",
+                     "json",
                      "application/jsonp", "application/json-patch+json", "text/json", WORD, "application/problem+json"):
             self.check(body, 415, "unsupported_media_type", headers={"content-type": kind})
         for kind in ("application/json", "application/json; charset=utf-8", "Application/JSON"):
@@ -452,7 +460,8 @@ class BodyTest(BadInputCase):
     def test_canaries_in_headers(self):
         """In every header that a client may fill, signed or not, with a body that is refused too."""
         for name in ("user-agent", "accept", "cookie", "referer", "origin", "x-forwarded-for", "x-ampoule-anything",
-                     "x-amz-anything", "idempotency-key", "authorization", "x-amz-date", "host", "content-type", "expect",
+                     "x-amz-anything", "idempotency-key", "authorization", "x-amz-date", "host", "content-type",
+                     "expect",
                      "te", "upgrade", "via", "forwarded", "range", "if-match", "accept-encoding", WORD):
             for signed in (True, False):
                 def change(headers, name=name, signed=signed):

@@ -110,7 +110,8 @@ class KeyTest(CliCase):
         return self.run_cli("key", *args, "--state", self.daemon.state, **options)
 
     def test_life_of_a_key(self):
-        made = self.key("create", "--name", "till", "--may", "tokenize,inspect:payments", "--may", "revoke", "--rate", "50",
+        made = self.key("create", "--name", "till", "--may", "tokenize,inspect:payments", "--may", "revoke", "--rate",
+                        "50",
                         "--json")
         made = json.loads(made.stdout)
         env = {"AWS_ACCESS_KEY_ID": made["key_id"], "AWS_SECRET_ACCESS_KEY": made["secret"]}
@@ -136,13 +137,16 @@ class KeyTest(CliCase):
         self.assertIn("tok_", self.run_cli("tokenize", input=json.dumps(CARD), env=env).stdout)
 
     def test_what_is_refused(self):
-        for args in (("create", "--name", "no/slash", "--may", "all"), ("disable", "AMPK" + "A" * 16), ("rotate", "AMPK" + "A" * 16)):
+        for args in (("create", "--name", "no/slash", "--may", "all"), ("disable", "AMPK" + "A" * 16),
+                     ("rotate", "AMPK" + "A" * 16)):
             self.key(*args, expect=REFUSED)
 
     def test_wrong_usage(self):
-        for args in ((), ("nonsense",), ("create",), ("create", "--name", "x"), ("create", "--name", "x" * 65, "--may", "all"),
+        for args in ((), ("nonsense",), ("create",), ("create", "--name", "x"),
+                     ("create", "--name", "x" * 65, "--may", "all"),
                      ("create", "--may", "all"),
-                     ("create", "--name", "x", "--may", "everything"), ("disable",), ("disable", "short"), ("list", "more")):
+                     ("create", "--name", "x", "--may", "everything"), ("disable",), ("disable", "short"),
+                     ("list", "more")):
             self.key(*args, expect=USAGE)
         self.run_cli("key", "list", expect=USAGE, env={"AMPOULE_STATE": ""})
 
@@ -154,11 +158,13 @@ class KeyTest(CliCase):
 class ExitCodesTest(CliCase):
     def test_usage(self):
         card = json.dumps(CARD)
-        for args, input_ in (((), None), (("nonsense",), None), (("redeem", "a", "b"), None), (("redeem", "--nonsense"), None),
+        for args, input_ in (((), None), (("nonsense",), None), (("redeem", "a", "b"), None),
+                             (("redeem", "--nonsense"), None),
                              (("tokenize", "--ttl-ms", "soon"), card), (("tokenize", "--ttl-ms"), card),
                              (("tokenize", "--metadata", "=x"), card), (("tokenize",), ""), (("tokenize",), "not json"),
                              (("tokenize",), "[]"), (("tokenize", "--batch"), "[]"), (("redeem",), ""),
-                             (("tokenize", "--url", "http://127.0.0.1:1"), card), (("redeem", random_token(), "--ca", "/no"), None),
+                             (("tokenize", "--url", "http://127.0.0.1:1"), card),
+                             (("redeem", random_token(), "--ca", "/no"), None),
                              (("redeem", random_token(), "--secret-file", "/nonexistent"), None)):
             self.run_cli(*args, expect=USAGE, input=input_)
 
@@ -198,7 +204,8 @@ class ExitCodesTest(CliCase):
             secret.flush()
             env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AMPOULE_"))}
             done = subprocess.run([AMPOULE, "redeem", self.token(), "--url", self.daemon.url, "--ca", self.daemon.ca,
-                                   "--key-id", self.daemon.key_id, "--secret-file", secret.name, "--region", "eu-west-1"],
+                                   "--key-id", self.daemon.key_id, "--secret-file", secret.name, "--region",
+                                   "eu-west-1"],
                                   env=env, capture_output=True, text=True, timeout=60, check=False)
             self.assertEqual(done.returncode, DONE, done.stderr)
 

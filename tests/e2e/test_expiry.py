@@ -134,8 +134,9 @@ class ResidueTest(unittest.TestCase):
 
     def test_the_scanner_finds_what_is_there(self):
         number = card_number()
-        with subprocess.Popen(["/usr/bin/python3", "-c", "import sys; kept = sys.stdin.readline(); print(1, flush=True);"
-                               "sys.stdin.readline()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        program = "import sys; kept = sys.stdin.readline(); print(1, flush=True); sys.stdin.readline()"
+        with subprocess.Popen(["/usr/bin/python3", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as holder:
             holder.stdin.write(number + "\n")
             holder.stdin.flush()
             holder.stdout.readline()

@@ -1,5 +1,5 @@
-"""The daemon without something that it needs: memory, its scribe, its keeper, its front. What it accepted it keeps; what
-it cannot do it says."""
+"""The daemon without something that it needs: memory, its scribe, its keeper, its front. What it accepted it keeps;
+what it cannot do it says."""
 import json
 import os
 import signal
@@ -103,6 +103,9 @@ class DurableFirstTest(DaemonCase):
         self.addCleanup(client.close)
         return client
 
+    def state(self, token):
+        return self.client.post("/v1/inspect", {"token": token}).json()["state"]
+
     def test_no_card_while_the_scribe_stands_still(self):
         tokens = [self.client.tokenize(ttl_ms=600000) for _ in range(2)]
         clients = [self.another() for _ in tokens]
@@ -113,8 +116,7 @@ class DurableFirstTest(DaemonCase):
                          for client, path, token in zip(clients, ("redeem", "claim"), tokens)]
             # Both are taken: nobody else can have them meanwhile. Nobody has been told the card.
             for token in tokens:
-                wait_until(lambda token=token: self.client.post("/v1/inspect", {"token": token}).json()["state"] == "claimed",
-                           5, "the claim")
+                wait_until(lambda token=token: self.state(token) == "claimed", 5, "the claim")
             time.sleep(0.5)
             self.assertEqual([later.is_answered() for later in under_way], [False, False])
             for token in tokens:
@@ -137,7 +139,7 @@ class DurableFirstTest(DaemonCase):
             self.assertGreaterEqual(waited, 9)
             self.assertNotIn(CARD["number"].encode(), answer.body)
         wait_until(lambda: self.client.post("/v1/inspect", {"token": token}).status == 200, 30, "recovery")
-        self.assertEqual(self.client.post("/v1/inspect", {"token": token}).json()["state"], "active")
+        self.assertEqual(self.state(token), "active")
         self.assertEqual(self.client.post("/v1/redeem", {"token": token}).json()["card"], CARD)
 
     def test_each_card_that_left_has_its_record_though_the_scribe_is_killed(self):
@@ -238,10 +240,14 @@ class AbsenceTest(DaemonCase):
             self.assert_refused(answer, 503, "keeper_unavailable")
         wait_until(lambda: stranger.post("/v1/tokens", {"card": CARD}).status == 201, 30, "recovery")
 
+    def deaths_of_front(self):
+        return [event for event in self.daemon.events()
+                if event["event"] == "role.died" and event.get("subject") == "front"]
+
     def test_tokens_die_with_front_and_the_log_says_so(self):
         token = self.client.tokenize(ttl_ms=600000)
         front = self.daemon.roles()["front"]
-        deaths = sum(event["event"] == "role.died" and event.get("subject") == "front" for event in self.daemon.events())
+        deaths = self.deaths_of_front()
         os.kill(front, signal.SIGKILL)
         wait_until(lambda: self.daemon.roles().get("front", front) != front, 30, "another front")
         self.daemon.wait_ready()
@@ -249,8 +255,8 @@ class AbsenceTest(DaemonCase):
         self.assertEqual(self.client.post("/v1/redeem", {"token": token}).code, "token_unknown")
         self.daemon.wait_event(lambda event: event["event"] == "role.start" and event.get("subject") == "front"
                                and event["seq"] > 10)
-        died = [event for event in self.daemon.events() if event["event"] == "role.died" and event["subject"] == "front"]
-        self.assertEqual(len(died), deaths + 1)
+        died = self.deaths_of_front()
+        self.assertEqual(len(died), len(deaths) + 1)
         self.assertTrue(died[-1]["alarm"])
 
     def test_a_replay_across_the_death_of_front_is_refused(self):
@@ -277,7 +283,8 @@ class DrainTest(unittest.TestCase):
             for each in clients:
                 each.post("/v1/inspect", {"token": tokens[0]})
             with Stopped(daemon.roles()["scribe"]):
-                under_way = [Later(lambda c=c, t=t: c.post("/v1/redeem", {"token": t})) for c, t in zip(clients, tokens)]
+                under_way = [Later(lambda c=c, t=t: c.post("/v1/redeem", {"token": t}))
+                             for c, t in zip(clients, tokens)]
                 for token in tokens:
                     wait_until(lambda t=token: client.post("/v1/inspect", {"token": t}).json()["state"] == "claimed")
                 daemon.process.send_signal(signal.SIGTERM)

@@ -103,7 +103,8 @@ class ReloadTest(unittest.TestCase):
         self.assertEqual((checked.returncode, checked.stdout), (0, f"{self.daemon.config_path} is good\n"))
 
     def test_a_configuration_that_is_not_good_changes_nothing(self):
-        for settings in ({"vault": {"ttl": "forever"}}, {"vault": {"ttl": "20s", "ttl_max": "10s"}}, {"nonsense": {"a": "b"}},
+        for settings in ({"vault": {"ttl": "forever"}}, {"vault": {"ttl": "20s", "ttl_max": "10s"}},
+                         {"nonsense": {"a": "b"}},
                          {"vault": {"ttl": "20s", "nonsense": "1"}}, {"limits": {"idle": "0ms"}}, {"workers": "3"},
                          {"listen": {"cert": "/nonexistent"}}, {"keys": {"provider": "file"}}):
             self.assertEqual(self.daemon.reload(settings), "refused", settings)

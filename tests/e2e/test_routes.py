@@ -65,7 +65,8 @@ class RoutesTest(DaemonCase):
         for method, path, _, body in self.signed_operations():
             with self.subTest(path):
                 secret = self.daemon.secret
-                for headers in ({"authorization": f"Bearer {secret}"}, {"x-api-key": secret}, {"cookie": f"key={secret}"}):
+                for headers in ({"authorization": f"Bearer {secret}"}, {"x-api-key": secret},
+                                {"cookie": f"key={secret}"}):
                     answer = self.client.request(method, path, body, signed=False, headers=headers)
                     self.assertEqual(answer.status, 401, answer)
                 answer = self.client.request(method, f"{path}?X-Amz-Signature={'0' * 64}", body, signed=False)
@@ -119,7 +120,8 @@ class RoutesTest(DaemonCase):
     def test_answers_are_as_described(self):
         """Each status that the calls give here is one that the document lists for them."""
         for method, path, operation, body in self.signed_operations():
-            for answer in (self.client.request(method, path, body, signed=False), self.client.request(method, path, body),
+            for answer in (self.client.request(method, path, body, signed=False),
+                           self.client.request(method, path, body),
                            self.client.request(method, path, {})):
                 self.assertIn(str(answer.status), operation["responses"], (path, answer))
 

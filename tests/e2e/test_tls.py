@@ -44,15 +44,18 @@ class VersionsTest(DaemonCase):
                                and event["source"].startswith("127.0.0.1:"))
 
     def test_aead_suites_of_1_2(self):
-        for suite in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"):
+        for suite in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+                      "ECDHE-ECDSA-CHACHA20-POLY1305"):
             context = self.context()
             context.maximum_version = ssl.TLSVersion.TLSv1_2
             context.set_ciphers(suite)
             self.assertEqual(self.shake(context)[1], suite)
 
     def test_other_suites_are_refused(self):
-        for suite in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA256", "AES128-GCM-SHA256",
-                      "AES256-SHA", "ECDHE-ECDSA-AES128-CCM8", "ECDHE-ECDSA-NULL-SHA", "AECDH-AES128-SHA", "PSK-AES128-GCM-SHA256"):
+        for suite in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA256",
+                      "AES128-GCM-SHA256",
+                      "AES256-SHA", "ECDHE-ECDSA-AES128-CCM8", "ECDHE-ECDSA-NULL-SHA", "AECDH-AES128-SHA",
+                      "PSK-AES128-GCM-SHA256"):
             context = self.context()
             context.maximum_version = ssl.TLSVersion.TLSv1_2
             try:
@@ -79,7 +82,7 @@ class VersionsTest(DaemonCase):
         done = subprocess.run(["openssl", "s_client", "-connect", f"{self.daemon.host}:{self.daemon.port}", "-tls1_2"],
                               input="R\n", capture_output=True, text=True, timeout=30, check=False)
         self.assertIn("RENEGOTIATING", done.stderr + done.stdout)
-        self.assertRegex(done.stderr + done.stdout, r"no renegotiation|no_renegotiation|handshake failure|unexpected eof|Secure Renegotiation")
+        self.assertIn("no renegotiation", done.stderr)
         self.assertEqual(self.client.get("/healthz", signed=False).status, 200)
 
     def test_plain_http_gets_nothing(self):

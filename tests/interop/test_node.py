@@ -15,7 +15,8 @@ def why_not():
     """Why these cases cannot run here; None where they can. Installs what package-lock.json names, once."""
     if not shutil.which("node") or not shutil.which("npm"):
         return "node and npm are not installed"
-    lock, installed = (os.path.join(FOLDER, *path) for path in (("package-lock.json",), ("node_modules", ".package-lock.json")))
+    lock = os.path.join(FOLDER, "package-lock.json")
+    installed = os.path.join(FOLDER, "node_modules", ".package-lock.json")
     if os.path.exists(installed) and os.path.getmtime(installed) >= os.path.getmtime(lock):
         return None
     done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=FOLDER, capture_output=True,
