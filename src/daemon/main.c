@@ -95,13 +95,13 @@ static enum amp_err listen_on(struct amp_config *config)
 
 static enum amp_err make_kek(void)
 {
-    if (supervisor.config.keys.provider != AMP_CONFIG_PROVIDER_EPHEMERAL)
-        return AMP_OK;
+    enum amp_err err = amp_state_ready_keyring(&supervisor.state, supervisor.config.keys.provider);
+    if (err != AMP_OK || supervisor.config.keys.provider != AMP_CONFIG_PROVIDER_EPHEMERAL)
+        return err;
     supervisor.kek = amp_secret_alloc(sizeof(*supervisor.kek));
     if (supervisor.kek == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    enum amp_err err = amp_random(supervisor.kek->bytes, sizeof(supervisor.kek->bytes));
-    return err == AMP_OK ? amp_state_discard_keyring(&supervisor.state) : err;
+    return amp_random(supervisor.kek->bytes, sizeof(supervisor.kek->bytes));
 }
 
 /* Development mode's port may be chosen only as it is bound, so the text of the configuration comes after that. */
@@ -134,7 +134,7 @@ static enum amp_err configure_dev(const struct amp_options *options)
 
 static enum amp_err prepare_dev(const struct amp_options *options)
 {
-    enum amp_err err = amp_state_open(&supervisor.state, options->state);
+    enum amp_err err = amp_state_open(&supervisor.state, options->state, true);
     if (err == AMP_OK)
         err = configure_dev(options);
     if (err == AMP_OK)
@@ -151,7 +151,7 @@ static enum amp_err prepare(void)
     if (err != AMP_OK)
         return err;
     amp_tls_files_close(fds);
-    err = amp_state_open(&supervisor.state, supervisor.config.state);
+    err = amp_state_open(&supervisor.state, supervisor.config.state, false);
     return err == AMP_OK ? listen_on(&supervisor.config) : err;
 }
 

@@ -1,5 +1,6 @@
 #include "daemon/state.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #include "base/log.h"
 #include "keys/keyring.h"
 #include "net/net.h"
+
+static const char dev_mark[] = "dev";
 
 static enum amp_err fail(const char *what, const char *path)
 {
@@ -35,30 +38,67 @@ static enum amp_err open_private_dir(int at, const char *path, int *fd)
     return AMP_OK;
 }
 
-enum amp_err amp_state_open(struct amp_state *out, const char *path)
-{
-    *out = (struct amp_state){-1, -1, -1};
-    enum amp_err err = open_private_dir(AT_FDCWD, path, &out->dir_fd);
-    if (err == AMP_OK)
-        err = open_private_dir(out->dir_fd, "audit", &out->audit_fd);
-    if (err == AMP_OK) {
-        /* A description of its own: roles hold the other one, and with it would hold the lock. */
-        out->lock_fd = openat(out->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (out->lock_fd < 0 || flock(out->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-            amp_log_text(AMP_LOG_ERROR, "another daemon uses this state directory", "path", path);
-            err = AMP_ERR_IO;
-        }
-    }
-    if (err != AMP_OK)
-        amp_state_close(out);
-    return err;
-}
-
 static void close_one(int *fd)
 {
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
+}
+
+/* A description of its own: roles hold the other one, and with it would hold the lock. */
+static enum amp_err lock(struct amp_state *state, const char *path)
+{
+    state->lock_fd = openat(state->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (state->lock_fd >= 0 && flock(state->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return AMP_OK;
+    amp_log_text(AMP_LOG_ERROR, "another daemon uses this state directory", "path", path);
+    return AMP_ERR_IO;
+}
+
+static bool is_empty(int dir_fd)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        close_one(&fd);
+        return false;
+    }
+    const struct dirent *entry;
+    do {
+        entry = readdir(dir);
+    } while (entry != NULL && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+    closedir(dir);
+    return entry == NULL;
+}
+
+/* What development mode discards and makes anew in its directory must never be what production lives on. */
+static enum amp_err claim(const struct amp_state *state, const char *path, bool dev)
+{
+    bool marked = faccessat(state->dir_fd, dev_mark, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (marked == dev)
+        return AMP_OK;
+    if (dev && is_empty(state->dir_fd))
+        return amp_state_write(state, dev_mark, AMP_SLICE_LIT("made by ampouled --dev, and for it alone\n"));
+    amp_log_text(AMP_LOG_ERROR,
+                 dev ? "development mode takes a directory of its own: this one is not empty, and not of its making"
+                     : "this state directory was made by development mode: production takes one of its own",
+                 "path", path);
+    return AMP_ERR_INVALID;
+}
+
+enum amp_err amp_state_open(struct amp_state *out, const char *path, bool dev)
+{
+    *out = (struct amp_state){-1, -1, -1};
+    enum amp_err err = open_private_dir(AT_FDCWD, path, &out->dir_fd);
+    if (err == AMP_OK)
+        err = lock(out, path);
+    if (err == AMP_OK)
+        err = claim(out, path, dev);
+    if (err == AMP_OK)
+        err = open_private_dir(out->dir_fd, "audit", &out->audit_fd);
+    if (err != AMP_OK)
+        amp_state_close(out);
+    return err;
 }
 
 void amp_state_close(struct amp_state *state)
@@ -68,13 +108,33 @@ void amp_state_close(struct amp_state *state)
     close_one(&state->lock_fd);
 }
 
-enum amp_err amp_state_discard_keyring(const struct amp_state *state)
+static enum amp_err discard_keyring(const struct amp_state *state)
 {
-    if (unlinkat(state->dir_fd, AMP_KEYRING_FILE, 0) == 0) {
-        amp_log(AMP_LOG_WARN, "the keyring of an earlier run was discarded: its ephemeral KEK died with that run");
+    if (unlinkat(state->dir_fd, AMP_KEYRING_FILE, 0) != 0)
+        return fail("the old keyring cannot be removed", AMP_KEYRING_FILE);
+    amp_log(AMP_LOG_WARN, "the keyring of an earlier run was discarded: its ephemeral KEK died with that run");
+    return AMP_OK;
+}
+
+enum amp_err amp_state_ready_keyring(const struct amp_state *state, enum amp_config_provider provider)
+{
+    char sealed_by[AMP_KEY_PROVIDER_NAME_MAX];
+    bool ephemeral = provider == AMP_CONFIG_PROVIDER_EPHEMERAL;
+    enum amp_err err = amp_keyring_provider(state->dir_fd, sealed_by);
+    if (err == AMP_ERR_NOT_FOUND)
         return AMP_OK;
+    if (err == AMP_ERR_IO)
+        return fail("the keyring cannot be read", AMP_KEYRING_FILE);
+    if (err != AMP_OK) {
+        amp_log(AMP_LOG_ERROR, "the keyring is damaged, or of another version: it is left as it is");
+        return AMP_ERR_INVALID;
     }
-    return errno == ENOENT ? AMP_OK : fail("the old keyring cannot be removed", AMP_KEYRING_FILE);
+    if (strcmp(sealed_by, ephemeral ? "ephemeral" : "file") != 0) {
+        amp_log_text(AMP_LOG_ERROR, "the keyring belongs to another keys.provider: it is left as it is", "provider",
+                     sealed_by);
+        return AMP_ERR_INVALID;
+    }
+    return ephemeral ? discard_keyring(state) : AMP_OK;
 }
 
 static enum amp_err write_all(int fd, struct amp_slice content)
@@ -103,7 +163,7 @@ enum amp_err amp_state_write(const struct amp_state *state, const char *name, st
         err = AMP_ERR_IO;
     if (close(fd) != 0)
         err = AMP_ERR_IO;
-    if (err == AMP_OK && renameat(state->dir_fd, beside, state->dir_fd, name) == 0)
+    if (err == AMP_OK && renameat(state->dir_fd, beside, state->dir_fd, name) == 0 && fsync(state->dir_fd) == 0)
         return AMP_OK;
     err = fail("a file cannot be written", name);
     unlinkat(state->dir_fd, beside, 0);

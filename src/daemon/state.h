@@ -13,11 +13,19 @@ struct amp_state {
     int lock_fd; /* holds the state directory for one daemon alone */
 };
 
-/* Makes and opens state directory and audit/ in it: ours, mode 0700. AMP_ERR_INVALID where somebody else may enter. */
-enum amp_err amp_state_open(struct amp_state *out, const char *path) AMP_MUST_USE;
+/*
+ * Makes and opens state directory and audit/ in it: ours, mode 0700. Development mode marks the directories that it
+ * made, or found empty, and takes no other; production takes none of those. AMP_ERR_INVALID for one that is not ours
+ * to take.
+ */
+enum amp_err amp_state_open(struct amp_state *out, const char *path, bool dev) AMP_MUST_USE;
 void amp_state_close(struct amp_state *state);
-/* An ephemeral KEK died with the daemon before: its keyring cannot be opened any more. */
-enum amp_err amp_state_discard_keyring(const struct amp_state *state) AMP_MUST_USE;
+/*
+ * Before the keeper opens the keyring with this provider: one that an ephemeral KEK sealed, which died with the daemon
+ * before, is discarded where the provider is ephemeral again. AMP_ERR_INVALID where another provider sealed it, or it
+ * is none: it is left as it is.
+ */
+enum amp_err amp_state_ready_keyring(const struct amp_state *state, enum amp_config_provider provider) AMP_MUST_USE;
 /* Writes a file as a whole: beside it, synced, renamed. */
 enum amp_err amp_state_write(const struct amp_state *state, const char *name, struct amp_slice content) AMP_MUST_USE;
 

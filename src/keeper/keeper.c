@@ -165,7 +165,7 @@ static enum amp_err open_keyring(struct amp_keeper *keeper)
     if (err == AMP_ERR_NOT_AUTHENTIC)
         amp_log(AMP_LOG_ERROR, "the keyring does not verify under this KEK: it was changed, or the KEK was");
     else if (err == AMP_ERR_INVALID)
-        amp_log(AMP_LOG_ERROR, "the keyring is damaged, or of another version");
+        amp_log(AMP_LOG_ERROR, "the keyring is damaged, of another version or of another provider");
     else if (err != AMP_OK)
         amp_log_text(AMP_LOG_ERROR, "the keyring could not be opened", "code", amp_err_code(err));
     if (err == AMP_OK)

@@ -2,9 +2,10 @@
  * The keyring: every principal and its secret, in the keeper's memory and, sealed under the KEK, in the file `keyring`
  * of the state directory. Each change is durable when its function returns; one that could not be written is undone.
  *
- * File: "AMPKRING" | u32 version 1 | u16 length, wrapped DEK | nonce (12) | AES-256-GCM ciphertext and tag, with all
- * before it as AAD. Inside: u32 highest epoch id reserved | u32 count | count times { u16 length, packed principal,
- * 32 bytes secret }, in order of key ids. The DEK is new each time the file is written.
+ * File: "AMPKRING" | u32 version 1 | name of the provider, 16 bytes, zeros behind it | u16 length, wrapped DEK | nonce
+ * (12) | AES-256-GCM ciphertext and tag, with all before it as AAD. Inside: u32 highest epoch id reserved | u32 count |
+ * count times { u16 length, packed principal, 32 bytes secret }, in order of key ids. The DEK is new each time the file
+ * is written.
  */
 #ifndef AMP_KEYS_KEYRING_H
 #define AMP_KEYS_KEYRING_H
@@ -28,10 +29,15 @@ struct amp_keyring_config {
 
 /*
  * Reads the file, or makes an empty one where there is none. AMP_ERR_NOT_AUTHENTIC where it does not verify under this
- * KEK, AMP_ERR_INVALID for another form or version: the keeper must not go on.
+ * KEK, AMP_ERR_INVALID for another form, version or provider: the keeper must not go on.
  */
 enum amp_err amp_keyring_open(struct amp_keyring **out, const struct amp_keyring_config *config) AMP_MUST_USE;
 void amp_keyring_free(struct amp_keyring *keyring);
+/*
+ * Which provider sealed the file, as its header claims: not verified. AMP_ERR_NOT_FOUND: there is none;
+ * AMP_ERR_INVALID: another form; AMP_ERR_IO.
+ */
+enum amp_err amp_keyring_provider(int dir_fd, char name[AMP_KEY_PROVIDER_NAME_MAX]) AMP_MUST_USE;
 
 /* A secret as it is shown once and as SigV4 takes it. Wipe after use. */
 struct amp_keyring_secret {

@@ -14,7 +14,9 @@
 
 enum {
     MAGIC_LEN = 8,
-    PREFIX_LEN = MAGIC_LEN + 4 + 2,
+    NAME_AT = MAGIC_LEN + 4,
+    LENGTH_AT = NAME_AT + AMP_KEY_PROVIDER_NAME_MAX,
+    PREFIX_LEN = LENGTH_AT + 2,
     HEADER_MAX = PREFIX_LEN + AMP_WRAPPED_MAX + AMP_GCM_NONCE_LEN,
     VERSION = 1,
     FILE_MAX = HEADER_MAX + AMP_KEYRING_BYTES_MAX + AMP_GCM_TAG_LEN,
@@ -43,23 +45,33 @@ static enum amp_err read_whole(int fd, struct amp_secret_buf *file)
 
 /* Where things lie in a file that was read; AMP_ERR_INVALID for another form. */
 struct parts {
+    const char *provider; /* its name, with its NUL */
     struct amp_slice wrapped;
     const uint8_t *nonce;
     struct amp_slice header; /* the AAD */
     struct amp_slice sealed;
 };
 
+/* The fixed part: magic, version, and a provider's name that ends within its field. */
+static bool is_prefix(struct amp_slice file)
+{
+    static const uint8_t version[4] = {0, 0, 0, VERSION};
+    return file.len >= PREFIX_LEN && memcmp(file.ptr, magic, MAGIC_LEN) == 0 &&
+           memcmp(file.ptr + MAGIC_LEN, version, sizeof(version)) == 0 && file.ptr[NAME_AT] != 0 &&
+           file.ptr[LENGTH_AT - 1] == 0;
+}
+
 static enum amp_err split(struct parts *parts, struct amp_slice file)
 {
     const uint8_t *at = file.ptr;
-    if (file.len < PREFIX_LEN || memcmp(at, magic, MAGIC_LEN) != 0)
+    if (!is_prefix(file))
         return AMP_ERR_INVALID;
-    uint32_t version = (uint32_t)at[8] << 24 | (uint32_t)at[9] << 16 | (uint32_t)at[10] << 8 | at[11];
-    size_t wrapped_len = (size_t)at[12] << 8 | at[13];
+    size_t wrapped_len = (size_t)at[LENGTH_AT] << 8 | at[LENGTH_AT + 1];
     size_t header_len = PREFIX_LEN + wrapped_len + AMP_GCM_NONCE_LEN;
-    if (version != VERSION || wrapped_len > AMP_WRAPPED_MAX || file.len < header_len + AMP_GCM_TAG_LEN)
+    if (wrapped_len > AMP_WRAPPED_MAX || file.len < header_len + AMP_GCM_TAG_LEN)
         return AMP_ERR_INVALID;
     *parts = (struct parts){
+        .provider = (const char *)at + NAME_AT,
         .wrapped = amp_slice(at + PREFIX_LEN, wrapped_len),
         .nonce = at + PREFIX_LEN + wrapped_len,
         .header = amp_slice(at, header_len),
@@ -87,6 +99,22 @@ static enum amp_err unseal(const struct parts *parts, const struct amp_key_provi
     return err;
 }
 
+enum amp_err amp_keyring_provider(int dir_fd, char name[AMP_KEY_PROVIDER_NAME_MAX])
+{
+    uint8_t prefix[PREFIX_LEN];
+    int fd = openat(dir_fd, AMP_KEYRING_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? AMP_ERR_NOT_FOUND : AMP_ERR_IO;
+    ssize_t n = read(fd, prefix, sizeof(prefix));
+    close(fd);
+    if (n < 0)
+        return AMP_ERR_IO;
+    if (!is_prefix(amp_slice(prefix, (size_t)n)))
+        return AMP_ERR_INVALID;
+    memcpy(name, prefix + NAME_AT, AMP_KEY_PROVIDER_NAME_MAX);
+    return AMP_OK;
+}
+
 enum amp_err amp_keyring_file_read(int dir_fd, const struct amp_key_provider *provider, struct amp_secret_buf *plain)
 {
     struct amp_secret_buf file = {0};
@@ -97,6 +125,8 @@ enum amp_err amp_keyring_file_read(int dir_fd, const struct amp_key_provider *pr
     enum amp_err err = read_whole(fd, &file);
     if (err == AMP_OK)
         err = split(&parts, amp_slice(file.ptr, file.len));
+    if (err == AMP_OK && strcmp(parts.provider, provider->ops->name) != 0)
+        err = AMP_ERR_INVALID;
     if (err == AMP_OK)
         err = unseal(&parts, provider, plain);
     amp_secret_buf_free(&file);
@@ -109,7 +139,12 @@ static enum amp_err seal(const struct amp_key_provider *provider, struct amp_sec
 {
     uint8_t wrapped[AMP_WRAPPED_MAX];
     uint8_t nonce[AMP_GCM_NONCE_LEN];
+    char name[AMP_KEY_PROVIDER_NAME_MAX] = "";
     size_t wrapped_len = 0;
+    size_t name_len = strlen(provider->ops->name);
+    if (name_len == 0 || name_len >= sizeof(name))
+        return AMP_ERR_INVALID;
+    memcpy(name, provider->ops->name, name_len);
     struct amp_key256 *dek = amp_secret_alloc(sizeof(*dek));
     enum amp_err err = dek != NULL ? amp_secret_buf_reserve(plain, AMP_GCM_TAG_LEN) : AMP_ERR_OUT_OF_MEMORY;
     if (err == AMP_OK)
@@ -121,6 +156,7 @@ static enum amp_err seal(const struct amp_key_provider *provider, struct amp_sec
     if (err == AMP_OK) {
         amp_out_bytes(header, magic, MAGIC_LEN);
         amp_out_bytes(header, (const uint8_t[4]){0, 0, 0, VERSION}, 4);
+        amp_out_bytes(header, name, sizeof(name));
         amp_out_bytes(header, (const uint8_t[2]){(uint8_t)(wrapped_len >> 8), (uint8_t)wrapped_len}, 2);
         amp_out_bytes(header, wrapped, wrapped_len);
         amp_out_bytes(header, nonce, sizeof(nonce));

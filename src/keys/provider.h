@@ -7,12 +7,13 @@
 
 #include "secret/secret.h"
 
-#define AMP_WRAPPED_MAX 512
+#define AMP_WRAPPED_MAX           512
+#define AMP_KEY_PROVIDER_NAME_MAX 16
 
 struct amp_key_provider;
 
 struct amp_key_provider_ops {
-    const char *name; /* as in the configuration: "ephemeral", "file" */
+    const char *name; /* as in the configuration: "ephemeral", "file"; below AMP_KEY_PROVIDER_NAME_MAX */
     /* May block. `out` has AMP_WRAPPED_MAX bytes. */
     enum amp_err (*wrap)(void *self, const uint8_t *key, size_t len, uint8_t *out, size_t *out_len);
     /* AMP_ERR_NOT_AUTHENTIC where it was not wrapped by this KEK; `key` is zeroed then. *len: capacity in, length out.

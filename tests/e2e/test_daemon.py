@@ -132,6 +132,73 @@ class StartTest(unittest.TestCase):
         self.assertIn("memory cannot be locked", done.stderr)
 
 
+def contents(folder):
+    """{name: bytes} of every file below."""
+    found = {}
+    for where, _, names in os.walk(folder):
+        for name in names:
+            if not stat.S_ISSOCK(os.stat(os.path.join(where, name)).st_mode):
+                with open(os.path.join(where, name), "rb") as source:
+                    found[os.path.relpath(os.path.join(where, name), folder)] = source.read()
+    return found
+
+
+class StateDirectoryTest(unittest.TestCase):
+    """What production lives on is never discarded nor written over by another mode or provider."""
+
+    def production(self):
+        daemon = Daemon(settings={})
+        self.addCleanup(daemon.destroy)
+        daemon.settings = {"keys": {"provider": "file", "file": os.path.join(daemon.home, "kek")}}
+        daemon.start()
+        daemon.stop()
+        for name in ("tls.crt", "tls.key"):  # some keep them there
+            shutil.copy(os.path.join(daemon.home, name), daemon.state)
+        return daemon
+
+    def test_development_mode_leaves_a_production_directory_alone(self):
+        daemon = self.production()
+        before = contents(daemon.state)
+        self.assertIn("keyring", before)
+        done = run("--dev", "--state", daemon.state, "--listen", f"127.0.0.1:{free_port()}")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("development mode takes a directory of its own", done.stderr)
+        self.assertEqual(contents(daemon.state), before)
+        key_id = daemon.key_id
+        daemon.start()  # and it serves as before
+        self.assertIn(key_id, daemon.admin("list", "--json").stdout)
+
+    def test_another_provider_leaves_the_keyring_alone(self):
+        daemon = self.production()
+        before = contents(daemon.state)
+        daemon.configure({"keys": {"provider": "ephemeral"}})
+        done = run("--config", daemon.config_path)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("belongs to another keys.provider", done.stderr)
+        self.assertEqual(contents(daemon.state), before)
+        with open(os.path.join(daemon.state, "keyring"), "wb") as keyring:
+            keyring.write(b"no keyring")
+        self.assertEqual(run("--config", daemon.config_path).returncode, 2)
+        self.assertEqual(contents(daemon.state)["keyring"], b"no keyring")
+
+    def test_production_leaves_a_development_directory_alone(self):
+        with Daemon() as daemon:
+            daemon.stop()
+            for name in ("tls.crt", "tls.key"):
+                shutil.copy(os.path.join(daemon.state, name), daemon.home)
+            daemon.configure({})
+            done = run("--config", daemon.config_path)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("made by development mode", done.stderr)
+            daemon.start()
+
+    def test_an_empty_directory_is_taken_for_development(self):
+        daemon = Daemon()
+        os.makedirs(daemon.state, mode=0o700)
+        with daemon:
+            self.assertTrue(daemon.client().tokenize())
+
+
 class EndTest(unittest.TestCase):
     def test_every_signal_to_end_drains_and_completes_the_log(self):
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -376,6 +443,8 @@ class EventLogTest(unittest.TestCase):
             state = os.path.join(home, "state")
             os.makedirs(os.path.join(state, "audit"), mode=0o700)
             os.chmod(state, 0o700)
+            with open(os.path.join(state, "dev"), "wb"):
+                pass  # as if development mode had made it
             with open(os.path.join(state, "audit", "events-20260101T000000Z-000001.jsonl"), "wb") as log:
                 log.write(b"hello\n")
             done = run("--dev", "--state", state, "--listen", f"127.0.0.1:{free_port()}", timeout=60)

@@ -221,6 +221,21 @@ static void another_kek_does_not_open_it(void **state)
     assert_int_equal(reopen(ring), AMP_OK);
 }
 
+static void the_file_names_its_provider_and_opens_under_no_other(void **state)
+{
+    struct ring *ring = *state;
+    char name[AMP_KEY_PROVIDER_NAME_MAX];
+    static const struct amp_key_provider_ops namesake = {"other", faulty_wrap, faulty_unwrap, NULL};
+    assert_int_equal(amp_keyring_provider(ring->dir.fd, name), AMP_OK);
+    assert_string_equal(name, "faulty");
+    ring->provider.ops = &namesake; /* the same KEK, under another name */
+    assert_int_equal(reopen(ring), AMP_ERR_INVALID);
+    tempdir_write(&ring->dir, AMP_KEYRING_FILE, "AMPKRING", 8);
+    assert_int_equal(amp_keyring_provider(ring->dir.fd, name), AMP_ERR_INVALID);
+    assert_int_equal(unlinkat(ring->dir.fd, AMP_KEYRING_FILE, 0), 0);
+    assert_int_equal(amp_keyring_provider(ring->dir.fd, name), AMP_ERR_NOT_FOUND);
+}
+
 static void the_file_shows_no_secret_and_is_sealed_anew_each_time(void **state)
 {
     struct ring *ring = *state;
@@ -236,7 +251,7 @@ static void the_file_shows_no_secret_and_is_sealed_anew_each_time(void **state)
     assert_int_equal(amp_keyring_disable(ring->keyring, principal.key_id), AMP_OK);
     char *again = tempdir_read(&ring->dir, AMP_KEYRING_FILE, &again_len);
     assert_int_equal(len, again_len);
-    assert_memory_not_equal(file + 14, again + 14, 40); /* the wrapped DEK */
+    assert_memory_not_equal(file + 30, again + 30, 40); /* the wrapped DEK */
     free(file);
     free(again);
 }
@@ -318,6 +333,7 @@ int main(void)
         TEST(unknown_and_malformed_are_refused),
         TEST(every_changed_bit_and_every_truncation_of_the_file_is_refused),
         TEST(another_kek_does_not_open_it),
+        TEST(the_file_names_its_provider_and_opens_under_no_other),
         TEST(the_file_shows_no_secret_and_is_sealed_anew_each_time),
         TEST(what_cannot_be_written_is_undone),
         TEST(epoch_ids_rise_and_never_come_again),
