@@ -1,7 +1,8 @@
 /*
  * Two callers act on one token at the same moment, over TLS and many times: exactly one may win.
  *
- *     race PAIR COUNT [LANES]      PAIR: redeem-redeem, claim-redeem, claim-claim, redeem-revoke, redeem-expiry
+ *     race PAIR COUNT [LANES [TTL_MS]]      PAIR: redeem-redeem, claim-redeem, claim-claim, redeem-revoke,
+ * redeem-expiry
  *
  * Two threads hold LANES connections each. In every round the first makes LANES tokens, both sign their requests, meet
  * at a barrier and then send, the one from the first token up, the other down in every second round: so both orders
@@ -22,7 +23,7 @@
 #include "client/transport.h"
 #include "crypto/crypto.h"
 
-enum { LANES_MAX = 100, BUFFER = 32768, DEADLINE_MS = 60000, EXPIRY_TTL_MS = 25, LONG_TTL_MS = 600000, TOKEN_LEN = 47 };
+enum { LANES_MAX = 100, BUFFER = 32768, DEADLINE_MS = 60000, TTL_MS_MAX = 600000, TOKEN_LEN = 47 };
 
 enum verb { REDEEM, CLAIM, REVOKE };
 
@@ -62,6 +63,7 @@ struct race {
     const struct pair *pair;
     size_t lanes;
     size_t rounds;
+    size_t ttl_ms;
     struct amp_client_url url;
     SSL_CTX *tls;
     struct amp_clock clock;
@@ -69,7 +71,7 @@ struct race {
     struct side sides[2];
     char tokens[LANES_MAX][TOKEN_LEN];
     char numbers[LANES_MAX][16];
-    int64_t expires_unix_ms;
+    int64_t expires_unix_ms[LANES_MAX];
     uint64_t next_number;
     uint64_t wins[2];
     uint64_t expired;
@@ -200,6 +202,29 @@ static void take_token(struct race *race, const struct connection *connection, s
     memcpy(race->tokens[lane], token.ptr + 1, TOKEN_LEN);
 }
 
+/* "2026-01-31T23:59:59.123Z", in quotes, as milliseconds. */
+static int64_t parse_time(struct amp_slice text)
+{
+    char basic[17];
+    int64_t seconds;
+    if (text.len != 26)
+        die("expires_at has another form", NULL);
+    const char *digits = (const char *)text.ptr + 1;
+    snprintf(basic, sizeof basic, "%.4s%.2s%.5s%.2s%.2sZ", digits, digits + 5, digits + 8, digits + 14, digits + 17);
+    must(amp_date_parse_basic(&seconds, amp_slice(basic, 16)), "expires_at is not a time");
+    return seconds * 1000 + (digits[20] - '0') * 100 + (digits[21] - '0') * 10 + (digits[22] - '0');
+}
+
+static void take_expiry(struct race *race, const struct connection *connection, size_t lane)
+{
+    char path[40];
+    struct amp_slice time;
+    snprintf(path, sizeof path, "results.%zu.expires_at", lane);
+    if (!amp_client_path_find(connection->body, path, &time))
+        die("there is no expires_at in the answer", connection);
+    race->expires_unix_ms[lane] = parse_time(time);
+}
+
 static void make_tokens(struct side *side)
 {
     static uint8_t storage[BUFFER];
@@ -213,7 +238,7 @@ static void make_tokens(struct side *side)
         amp_out_str(&body, "{\"card\":{\"number\":\"");
         amp_out_bytes(&body, race->numbers[lane], sizeof race->numbers[lane]);
         amp_out_str(&body, "\",\"exp_month\":12,\"exp_year\":2040},\"ttl_ms\":");
-        amp_out_u64(&body, race->pair->expires ? EXPIRY_TTL_MS : LONG_TTL_MS);
+        amp_out_u64(&body, race->ttl_ms);
         amp_out_str(&body, "}");
     }
     amp_out_str(&body, "]}");
@@ -222,10 +247,10 @@ static void make_tokens(struct side *side)
     receive(side, connection);
     if (connection->status != 200 || !amp_client_path_valid(connection->body))
         die("no tokens", connection);
-    /* Not later than any of them expires: they were made after this request was sent. */
-    race->expires_unix_ms = amp_clock_unix_ms(&race->clock) + EXPIRY_TTL_MS;
-    for (size_t lane = 0; lane < race->lanes; lane++)
+    for (size_t lane = 0; lane < race->lanes; lane++) {
         take_token(race, connection, lane);
+        take_expiry(race, connection, lane);
+    }
 }
 
 /* ---- judging ---- */
@@ -271,7 +296,7 @@ static void judge(struct race *race, size_t lane)
                            body_holds(both[side], race->numbers[lane], sizeof race->numbers[lane])))
             die("an answer is neither a win nor a right refusal", both[side]);
         /* Both clocks are this machine's; each rounds down to a millisecond. */
-        if (won[side] && race->pair->expires && both[side]->sent_unix_ms > race->expires_unix_ms + 1)
+        if (won[side] && race->pair->expires && both[side]->sent_unix_ms > race->expires_unix_ms[lane] + 1)
             die("a card came out after its expiry", both[side]);
     }
     if (!won[0] && !won[1]) {
@@ -287,11 +312,11 @@ static void judge(struct race *race, size_t lane)
 
 /* ---- two threads ---- */
 
-/* Around the moment of expiry; the first half of the lanes comes before it. */
+/* Shortly before the first expires: some lanes come before their moment, some behind it. */
 static void await_expiry(const struct race *race, size_t round)
 {
     const int64_t early_ms = (int64_t)(round % 4);
-    while (amp_clock_unix_ms(&race->clock) < race->expires_unix_ms - early_ms) {
+    while (amp_clock_unix_ms(&race->clock) < race->expires_unix_ms[0] - early_ms) {
         const struct timespec moment = {0, 200000};
         nanosleep(&moment, NULL);
     }
@@ -364,7 +389,7 @@ static size_t take_count(const char *text, uint64_t max)
 {
     uint64_t value = 0;
     if (amp_u64_parse(&value, amp_slice_str(text), max) != AMP_OK || value == 0)
-        die("usage: race PAIR COUNT [LANES]", NULL);
+        die("usage: race PAIR COUNT [LANES [TTL_MS]]", NULL);
     return (size_t)value;
 }
 
@@ -375,9 +400,10 @@ int main(int argc, char **argv)
     for (size_t i = 0; argc >= 3 && i < sizeof pairs / sizeof pairs[0]; i++)
         race.pair = strcmp(argv[1], pairs[i].name) == 0 ? &pairs[i] : race.pair;
     if (race.pair == NULL)
-        die("usage: race PAIR COUNT [LANES]", NULL);
+        die("usage: race PAIR COUNT [LANES [TTL_MS]]", NULL);
     race.lanes = argc > 3 ? take_count(argv[3], LANES_MAX) : 64;
     race.rounds = (take_count(argv[2], 100000000) + race.lanes - 1) / race.lanes;
+    race.ttl_ms = argc > 4 ? take_count(argv[4], TTL_MS_MAX) : TTL_MS_MAX;
     race.clock = amp_clock_system();
     must(amp_client_runtime_start(), "the cryptographic library cannot be started");
     must(amp_client_url_parse(&race.url, wanted_environment("AMPOULE_URL")), "AMPOULE_URL is malformed");
