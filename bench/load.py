@@ -14,28 +14,38 @@ from servers import CLIENT_CPU, pinned
 CONNECTIONS = 32
 
 
-def run(command, env=None):
-    """(standard output, client CPU seconds, seconds) of a load program; SystemExit where it failed."""
+def run(command, env=None, sample=None):
+    """(standard output, client CPU seconds, seconds, samples) of a load program; SystemExit where it failed. Where `sample`
+    is given it is called at the start and at the end of the program's measured phase (see --phase-fd)."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
-    done = subprocess.run(pinned(CLIENT_CPU, command), capture_output=True, text=True, check=False,
-                          env={**os.environ, **(env or {})})
+    samples, read_end, write_end = [], None, None
+    if sample:
+        read_end, write_end = os.pipe()
+        command = [*command, "--phase-fd", str(write_end)]
+    with subprocess.Popen(pinned(CLIENT_CPU, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, **(env or {})}, pass_fds=[write_end] if sample else []) as process:
+        if sample:
+            os.close(write_end)
+            with os.fdopen(read_end, encoding="ascii") as phases:
+                samples = [sample() for _ in phases]
+        output, errors = process.communicate()
     seconds = time.monotonic() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command[:4])} ... failed ({done.returncode}):\n{done.stdout[-800:]}{done.stderr[-2000:]}")
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command[:4])} ... failed ({process.returncode}):\n{output[-800:]}{errors[-2000:]}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return done.stdout, cpu, seconds
+    return output, cpu, seconds, samples
 
 
-def ampoule_bench(build, server_env, *options, connections=CONNECTIONS):
+def ampoule_bench(build, server_env, *options, connections=CONNECTIONS, sample=None):
     """`ampoule bench --json OPTIONS` against the server that server_env names."""
     command = [os.path.join(build, "src", "cli", "ampoule"), "bench", "--json", "--connections", str(connections),
                "--threads", "1", "--spin", *options]
-    output, cpu, _ = run(command, server_env)
+    output, cpu, _, samples = run(command, server_env, sample)
     result = json.loads(output)
-    return {"requests": result["requests"], "errors": result["errors"], "seconds": result["duration_s"],
-            "latency_us": result.get("latency_us"), "client_cpu_s": cpu}
+    return {"requests": result["requests"], "errors": result["failed"], "seconds": result["duration_s"],
+            "latency_us": result.get("latency_us"), "client_cpu_s": cpu, "samples": samples}
 
 
 def redis_benchmark(server, requests, value_size):
@@ -43,7 +53,7 @@ def redis_benchmark(server, requests, value_size):
     command = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "--tls", "--cacert", server.cert,
                "-c", str(CONNECTIONS), "-n", str(requests), "-r", "1000000", "--csv",
                "SET", "key:__rand_int__", "x" * value_size, "EX", "60"]
-    output, cpu, seconds = run(command)
+    output, cpu, seconds, _ = run(command)
     row = list(csv.DictReader(io.StringIO(output)))[-1]
     milli = {"p50": "p50_latency_ms", "p99": "p99_latency_ms", "max": "max_latency_ms"}
     return {"requests": requests, "errors": 0, "seconds": requests / float(row["rps"]) if float(row["rps"]) else seconds,
