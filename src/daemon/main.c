@@ -162,6 +162,7 @@ static int serve(const struct amp_options *options)
         return EXIT_USAGE;
     amp_log_init("supervisor", options->dev ? AMP_LOG_INFO : supervisor.config.log_level);
     int status = 1;
+    amp_supervisor_hold_signals(true);
     enum amp_err err = harden(options->dev);
     if (err == AMP_OK)
         err = options->dev ? prepare_dev(options) : prepare();

@@ -71,6 +71,15 @@ static bool is_empty(int dir_fd)
     return entry == NULL;
 }
 
+/* An empty file, there from one moment to the next: nothing is left half made. */
+static enum amp_err mark(const struct amp_state *state)
+{
+    int fd = openat(state->dir_fd, dev_mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool good = fd >= 0 && fsync(fd) == 0 && fsync(state->dir_fd) == 0;
+    close_one(&fd);
+    return good ? AMP_OK : fail("a file cannot be written", dev_mark);
+}
+
 /* What development mode discards and makes anew in its directory must never be what production lives on. */
 static enum amp_err claim(const struct amp_state *state, const char *path, bool dev)
 {
@@ -78,7 +87,7 @@ static enum amp_err claim(const struct amp_state *state, const char *path, bool 
     if (marked == dev)
         return AMP_OK;
     if (dev && is_empty(state->dir_fd))
-        return amp_state_write(state, dev_mark, AMP_SLICE_LIT("made by ampouled --dev, and for it alone\n"));
+        return mark(state);
     amp_log_text(AMP_LOG_ERROR,
                  dev ? "development mode takes a directory of its own: this one is not empty, and not of its making"
                      : "this state directory was made by development mode: production takes one of its own",

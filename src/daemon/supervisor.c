@@ -9,8 +9,9 @@
 
 /* How long each stage of ending may last. */
 static const int stage_seconds[] = {
-    [AMP_STAGE_SERVE] = 0,      [AMP_STAGE_DRAIN_FRONT] = 30,  [AMP_STAGE_DRAIN_KEEPER] = 10,
-    [AMP_STAGE_DRAIN_LOG] = 10, [AMP_STAGE_DRAIN_SCRIBE] = 10, [AMP_STAGE_END] = 0,
+    [AMP_STAGE_SERVE] = 0,         [AMP_STAGE_SETTLE] = 10,    [AMP_STAGE_DRAIN_FRONT] = 30,
+    [AMP_STAGE_DRAIN_KEEPER] = 10, [AMP_STAGE_DRAIN_LOG] = 10, [AMP_STAGE_DRAIN_SCRIBE] = 10,
+    [AMP_STAGE_END] = 0,
 };
 
 void amp_supervisor_stop(struct amp_supervisor *supervisor, int status)
@@ -56,6 +57,7 @@ static struct amp_child *draining_child(struct amp_supervisor *supervisor)
     case AMP_STAGE_DRAIN_SCRIBE:
         return &supervisor->children[AMP_CHILD_SCRIBE];
     case AMP_STAGE_SERVE:
+    case AMP_STAGE_SETTLE:
     case AMP_STAGE_DRAIN_LOG:
     case AMP_STAGE_END:
         break;
@@ -66,6 +68,8 @@ static struct amp_child *draining_child(struct amp_supervisor *supervisor)
 static bool stage_is_over(struct amp_supervisor *supervisor)
 {
     const struct amp_child *child = draining_child(supervisor);
+    if (supervisor->stage == AMP_STAGE_SETTLE)
+        return supervisor->children[AMP_CHILD_KEEPER].ready && supervisor->children[AMP_CHILD_SCRIBE].ready;
     if (supervisor->stage == AMP_STAGE_DRAIN_LOG)
         return amp_recorder_idle(supervisor->recorder);
     return child != NULL && child->pid == 0;
@@ -126,6 +130,7 @@ void amp_supervisor_child_ready(struct amp_child *child)
 {
     struct amp_supervisor *supervisor = child->supervisor;
     amp_log_text(AMP_LOG_DEBUG, "a role is ready", "role", amp_role_name(child->role));
+    advance(supervisor);
     for (size_t i = 0; i < AMP_CHILDREN; i++) {
         if (!supervisor->children[i].ready)
             return;
@@ -153,7 +158,7 @@ static void on_end(evutil_socket_t number, short what, void *ctx)
     if (supervisor->stage != AMP_STAGE_SERVE)
         return;
     amp_log(AMP_LOG_INFO, "ending: what is under way is finished first");
-    enter_stage(supervisor, AMP_STAGE_DRAIN_FRONT);
+    enter_stage(supervisor, AMP_STAGE_SETTLE);
     advance(supervisor);
 }
 
@@ -167,6 +172,16 @@ static void on_reload(evutil_socket_t number, short what, void *ctx)
 static void on_child(evutil_socket_t number, short what, void *ctx)
 {
     amp_children_reap(ctx);
+}
+
+void amp_supervisor_hold_signals(bool held)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        sigaddset(&set, numbers[i]);
+    (void)sigprocmask(held ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
 static enum amp_err watch_signals(struct amp_supervisor *supervisor)
@@ -183,6 +198,7 @@ static enum amp_err watch_signals(struct amp_supervisor *supervisor)
         if (supervisor->signals[i] == NULL || evsignal_add(supervisor->signals[i], NULL) != 0)
             return AMP_ERR_OUT_OF_MEMORY;
     }
+    amp_supervisor_hold_signals(false);
     return AMP_OK;
 }
 

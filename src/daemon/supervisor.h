@@ -35,6 +35,7 @@ struct amp_child {
 /* In the order of ending. A stage ends when its role has ended, or its time is over. */
 enum amp_stage {
     AMP_STAGE_SERVE,
+    AMP_STAGE_SETTLE, /* told to end while a role was starting: nobody can finish without keeper and scribe */
     AMP_STAGE_DRAIN_FRONT,
     AMP_STAGE_DRAIN_KEEPER,
     AMP_STAGE_DRAIN_LOG,
@@ -69,6 +70,8 @@ struct amp_supervisor {
  * everything else is set up and torn down here.
  */
 int amp_supervisor_run(struct amp_supervisor *supervisor);
+/* Keeps SIGTERM, SIGINT and SIGHUP waiting until amp_supervisor_run can act on them. */
+void amp_supervisor_hold_signals(bool held);
 
 /* children.c: their lives. */
 enum amp_err amp_child_start(struct amp_child *child) AMP_MUST_USE;

@@ -9,10 +9,11 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 import audit_reader
-from harness import AMPOULED, CARD, Daemon, DaemonCase, free_port, wait_until
+from harness import AMPOULED, CARD, Daemon, DaemonCase, free_port, is_sanitized, wait_until
 
 FILE_KEYS = {"keys": {"provider": "file", "file": ""}}
 
@@ -212,6 +213,27 @@ class EndTest(unittest.TestCase):
                 self.assertEqual([record["event"] for record in records[-2:]], ["service.stop", "log.epoch"])
                 self.assertIn("token.redeem", [record["event"] for record in records])
                 self.assertFalse(os.path.exists(os.path.join(daemon.state, "admin.sock")))
+
+    def test_a_signal_while_it_starts_ends_it_as_well(self):
+        """At any moment: every role that is up by then finishes, and none waits for one that cannot."""
+        daemon = Daemon("--workers", "2")
+        self.addCleanup(daemon.destroy)
+        for moment_ms in (1, 2, 3, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100):
+            before = len(daemon.log()) if os.path.exists(daemon.log_path) else 0
+            daemon._launch("--dev", "--state", daemon.state, "--listen", f"{daemon.host}:{daemon.port}",
+                           *daemon.args)
+            time.sleep(moment_ms / 1000)
+            daemon.process.send_signal(signal.SIGTERM)
+            started = time.monotonic()
+            status = daemon.process.wait(60)
+            said = daemon.log()[before:]
+            # Before main() there is nobody yet who could catch it.
+            self.assertIn(status, (0,) if said else (0, -signal.SIGTERM), f"after {moment_ms} ms: {said}")
+            self.assertLess(time.monotonic() - started, 5 if not is_sanitized() else 20, f"after {moment_ms} ms")
+            daemon.process = None
+            audit = os.path.join(daemon.state, "audit")
+            if status == 0 and os.path.isdir(audit) and os.listdir(audit):
+                self.assertEqual(audit_reader.read_log(audit, sealed_end=True)[-2]["event"], "service.stop")
 
     def test_what_is_under_way_is_finished(self):
         with Daemon() as daemon:
