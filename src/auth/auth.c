@@ -6,6 +6,8 @@
 #include "base/log.h"
 
 #define ASKS_MAX 128
+/* Deeper than parsing, hashing and comparing a request goes: what they leave on the stack is wiped where it failed. */
+#define CHECK_STACK_BYTES (32 * 1024)
 
 struct ask {
     uint64_t number; /* 0: free */
@@ -146,8 +148,9 @@ static enum amp_err find_key(struct amp_auth *auth, const struct amp_sigv4 *sig,
     return *entry == NULL ? ask_keeper(auth, sig, &scope, ask) : (*entry)->err;
 }
 
-enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request *request,
-                            struct amp_auth_result *result)
+/* Apart, so that its frame lies where amp_auth_check wipes. */
+static __attribute__((noinline)) enum amp_err check(struct amp_auth *auth, const struct amp_auth_request *request,
+                                                    struct amp_auth_result *result)
 {
     struct amp_sigv4 sig;
     struct amp_keycache_entry *entry = NULL;
@@ -155,11 +158,11 @@ enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request
     int64_t now_unix_ms = amp_clock_unix_ms(&auth->config.clock);
     enum amp_err err;
 
-    *result = (struct amp_auth_result){0};
     err = amp_sigv4_parse(&sig, request->head);
     if (err != AMP_OK)
         return err;
-    result->claimed_id = sig.key_id;
+    if (key_id_wellformed(sig.key_id)) /* anything else is a stranger's text, a card number perhaps */
+        result->claimed_id = sig.key_id;
     err = check_scope(auth, request, &sig, now_unix_ms / 1000);
     if (err != AMP_OK)
         return err;
@@ -178,6 +181,18 @@ enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request
         return err;
     result->who = &entry->principal;
     return AMP_OK;
+}
+
+enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request *request,
+                            struct amp_auth_result *result)
+{
+    enum amp_err err;
+
+    *result = (struct amp_auth_result){0};
+    err = check(auth, request, result);
+    if (err != AMP_OK)
+        amp_wipe_stack(CHECK_STACK_BYTES);
+    return err;
 }
 
 bool amp_auth_answer(struct amp_auth *auth, uint64_t number, enum amp_err err, const struct amp_key256 *day_key,

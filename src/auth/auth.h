@@ -34,13 +34,15 @@ struct amp_auth_request {
 
 struct amp_auth_result {
     const struct amp_principal *who; /* where AMP_OK; valid until the loop turns */
-    struct amp_slice claimed_id;     /* else: the key id the request claimed, in the head; empty where unreadable */
+    struct amp_slice claimed_id;     /* else: the key id the request claimed, in the head; empty where it has no such
+                                        form: what may be any text, a card number too, is for no log */
     uint32_t retry_after_s;          /* where AMP_ERR_RATE_LIMITED */
     uint64_t ask;                    /* where AMP_ERR_AGAIN */
 };
 /*
  * AMP_OK once and only once per signature. AMP_ERR_AGAIN: the day key was asked for; check again when
- * amp_auth_answer has seen result->ask (nothing is remembered until then). Any other: the refusal.
+ * amp_auth_answer has seen result->ask (nothing is remembered until then). Any other: the refusal. Where it is not
+ * AMP_OK the stack below is wiped: a request may carry anything in its target and fields.
  */
 enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request *request,
                             struct amp_auth_result *result) AMP_MUST_USE;

@@ -477,6 +477,16 @@ class BodyTest(BadInputCase):
                 self.assert_silent(answer)
         self.assert_alive()
 
+    def test_a_card_number_for_a_key_id(self):
+        """What claims to be a key id goes into the log: only what has the form of one."""
+        for claim in (NUMBER, WORD, "AMPK" + NUMBER, NUMBER + "AAAA"):
+            def change(headers, claim=claim):
+                name = next(name for name in headers if name.lower() == "authorization")
+                headers[name] = headers[name].replace(self.daemon.key_id, claim)
+            answer = self.client.post("/v1/redeem", {"token": random_token()}, change=change)
+            self.assert_bad(answer, 401, "unknown_key")
+            self.daemon.wait_event(lambda event, id=answer.headers["x-request-id"]: event.get("request") == id)
+
     def test_after_each_refusal_the_same_connection_serves(self):
         with self.daemon.raw() as connection:
             for body, code in ((b"{", "malformed_json"), (b'{"x":1}', "unknown_field"), (b"", "malformed_json")):

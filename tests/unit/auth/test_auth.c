@@ -1,6 +1,8 @@
 /* The one verifier, driven by requests that are signed here and then bent. */
 #include "../support.h"
 
+#include <pthread.h>
+
 #include "auth/auth.h"
 #include "base/text.h"
 
@@ -336,6 +338,72 @@ static void auth_never_asks_for_a_key_id_that_was_never_given_out(void **state)
     assert_int_equal(asked, 0);
 }
 
+/* What claims to be a key id stands in the event log: a card number in its place must not. */
+static void auth_tells_no_claimed_id_of_another_form(void **state)
+{
+    static const char *const claims[] = {"4539578763621486", "AMPK4539578763621486", "ampkaaaaaaaaaaaaaaaa",
+                                         "AMPKAAAAAAAAAAAAAAA", "AMPKAAAAAAAAAAAAAAAAA"};
+    struct signed_request request;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++) {
+        sign(&request, NOW_MS / 1000, "ampoule", "", "", BODY);
+        char *at = strstr(request.text, KEY_ID), rest[1024];
+        (void)snprintf(rest, sizeof rest, "%s%s", claims[i], at + strlen(KEY_ID));
+        (void)snprintf(at, sizeof request.text - (size_t)(at - request.text), "%s", rest);
+        parse(&request);
+        assert_int_equal(check(&request), AMP_ERR_UNKNOWN_KEY);
+        assert_int_equal(result.claimed_id.len, 0);
+    }
+}
+
+#define PAN       "4539578763621486"
+#define STACK_LEN (1u << 20)
+
+static void *check_elsewhere(void *request)
+{
+    (void)check(request);
+    return NULL;
+}
+
+/* Runs the check on a stack of our own and looks for any eight digits of the number there. */
+static bool leaves_residue(struct signed_request *request)
+{
+    uint8_t *stack = aligned_alloc(4096, STACK_LEN);
+    pthread_attr_t attr;
+    pthread_t thread;
+    bool found = false;
+
+    assert_non_null(stack);
+    memset(stack, 0, STACK_LEN);
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstack(&attr, stack, STACK_LEN), 0);
+    assert_int_equal(pthread_create(&thread, &attr, check_elsewhere, request), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    (void)pthread_attr_destroy(&attr);
+    for (size_t i = 0; i + 8 <= sizeof PAN - 1; i++)
+        found = found || memmem(stack, STACK_LEN, PAN + i, 8) != NULL;
+    free(stack);
+    return found;
+}
+
+static void auth_leaves_nothing_of_a_refused_request_on_the_stack(void **state)
+{
+    struct signed_request request;
+
+    (void)state;
+    sign(&request, NOW_MS / 1000, "ampoule", "X-Ampoule-Card:   " PAN "   " PAN "\r\n", "x-ampoule-card;", BODY);
+    assert_int_equal(check_answered(&request), AMP_OK);
+    char *space = strchr(request.text, ' ') + 1;
+    char with_query[sizeof request.text];
+    (void)snprintf(with_query, sizeof with_query, "POST /v1/%%34/../redeem?b=" PAN "&card=" PAN "&a=%%3" PAN "%s",
+                   strchr(space, ' '));
+    memcpy(request.text, with_query, sizeof with_query);
+    parse(&request);
+    assert_int_equal(check(&request), AMP_ERR_SIGNATURE_MISMATCH);
+    assert_false(leaves_residue(&request));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -354,6 +422,8 @@ int main(void)
         TEST(auth_limits_the_rate_of_a_principal),
         TEST(auth_fails_closed_without_the_keeper),
         TEST(auth_never_asks_for_a_key_id_that_was_never_given_out),
+        TEST(auth_tells_no_claimed_id_of_another_form),
+        TEST(auth_leaves_nothing_of_a_refused_request_on_the_stack),
     };
     if (amp_secret_init(64 << 20, false) != AMP_OK || amp_crypto_init() != AMP_OK)
         return 1;
