@@ -1,9 +1,10 @@
 /*
- * Events wait packed, one behind the other, from `start` on: those the scribe has not written yet. The first of them
- * has the number written + 1; those below `sent_at` have been sent over the present link.
+ * Events wait packed in blocks, a block being what fits one packet, until they are durable: a scribe that dies may take
+ * with it what it wrote and could not sync. The first event that waits has the number durable + 1; those in front of
+ * `unsent` have been sent over the present link.
  *
  * A link begins with a RECORDS message without events, the hello: it tells the new scribe where numbers go on, and its
- * answer tells whether the log is writable and that what was written before is durable.
+ * answer tells whether the log is writable.
  */
 #include "ipc/recorder.h"
 
@@ -11,14 +12,29 @@
 #include <stdlib.h>
 #include <sys/time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
+enum { SEND_AT = 16 << 10, SEND_AFTER_US = 5000, STUCK_MS = 3000 };
+enum { HEADER_LEN = 8 + 1, BLOCK_BYTES = AMP_IPC_MAX_PAYLOAD - HEADER_LEN };
 /* A request that was let in may record up to a batch of events: work is refused while there is room for those yet. */
-enum { SEND_AT = 16 << 10, SEND_AFTER_US = 5000 };
-enum { WAITING_MAX = 4 << 20, WAITING_READY = WAITING_MAX - (256 << 10), WAITING_FIRST = 64 << 10, HEADER_LEN = 8 + 1 };
+enum { WAITING_MAX = 16 << 20, WAITING_READY = WAITING_MAX - (256 << 10) };
+
+struct block {
+    struct block *next;
+    size_t len;
+    uint8_t events[BLOCK_BYTES];
+};
+
+/* A place between two events. */
+struct place {
+    struct block *block;
+    size_t at;
+};
 
 struct amp_recorder {
     struct event_base *base;
+    struct amp_clock clock;
     void (*durable_told)(void *ctx, uint64_t number);
     void *ctx;
     void (*violated)(void *ctx);
@@ -26,17 +42,20 @@ struct amp_recorder {
     struct amp_link *link;
     struct event *later; /* added while events wait to be sent that nobody waits for */
     bool later_added;
-    uint8_t *waiting;
-    size_t cap;
-    size_t start;
-    size_t sent_at;
-    size_t end;
-    uint64_t last;        /* number of the newest event */
-    uint64_t sent;        /* highest number sent over the present link */
-    uint64_t written;     /* highest number written */
-    uint64_t durable;     /* highest number durable */
-    uint64_t sync_wanted; /* highest number that wants to be durable soon */
-    bool answered;        /* the present scribe has answered */
+    struct place oldest; /* never without a block */
+    struct place unsent;
+    struct block *newest;
+    size_t waiting_bytes;
+    size_t unsent_bytes;
+    uint64_t last;         /* number of the newest event */
+    uint64_t sent;         /* highest number sent over the present link */
+    uint64_t written;      /* highest number written by the present scribe; durable at least */
+    uint64_t durable;      /* highest number durable */
+    uint64_t sync_wanted;  /* highest number that wants to be durable soon */
+    uint64_t watched;      /* an event that was sent and is not written, or 0: */
+    int64_t watch_mono_ms; /* since when it is waited for */
+    bool said_stuck;
+    bool answered; /* the present scribe has answered */
     bool writable;
     uint8_t scratch[AMP_IPC_MAX_PAYLOAD];
 };
@@ -58,10 +77,11 @@ enum amp_err amp_recorder_new(struct amp_recorder **out, struct event_base *base
     recorder->base = base;
     recorder->durable_told = durable;
     recorder->ctx = ctx;
-    recorder->cap = WAITING_FIRST;
-    recorder->waiting = malloc(recorder->cap);
+    recorder->clock = amp_clock_system();
+    recorder->newest = calloc(1, sizeof(*recorder->newest));
+    recorder->oldest = recorder->unsent = (struct place){recorder->newest, 0};
     recorder->later = evtimer_new(base, on_later, recorder);
-    if (recorder->waiting == NULL || recorder->later == NULL) {
+    if (recorder->newest == NULL || recorder->later == NULL) {
         amp_recorder_free(recorder);
         return AMP_ERR_OUT_OF_MEMORY;
     }
@@ -76,8 +96,16 @@ void amp_recorder_free(struct amp_recorder *recorder)
     amp_link_free(recorder->link);
     if (recorder->later != NULL)
         event_free(recorder->later);
-    free(recorder->waiting);
+    for (struct block *next, *block = recorder->oldest.block; block != NULL; block = next) {
+        next = block->next;
+        free(block);
+    }
     free(recorder);
+}
+
+void amp_recorder_set_clock(struct amp_recorder *recorder, struct amp_clock clock)
+{
+    recorder->clock = clock;
 }
 
 void amp_recorder_on_violation(struct amp_recorder *recorder, void (*violated)(void *ctx), void *ctx)
@@ -86,10 +114,21 @@ void amp_recorder_on_violation(struct amp_recorder *recorder, void (*violated)(v
     recorder->violated_ctx = ctx;
 }
 
+/* A scribe that is well says within milliseconds that it wrote; one whose disk hangs says nothing at all. */
+static bool stuck(const struct amp_recorder *recorder)
+{
+    return recorder->watched != 0 && amp_clock_mono_ms(&recorder->clock) - recorder->watch_mono_ms > STUCK_MS;
+}
+
 bool amp_recorder_ready(const struct amp_recorder *recorder)
 {
     return recorder->link != NULL && recorder->answered && recorder->writable &&
-           recorder->end - recorder->start < WAITING_READY;
+           recorder->waiting_bytes < WAITING_READY && !stuck(recorder);
+}
+
+bool amp_recorder_roomy(const struct amp_recorder *recorder)
+{
+    return recorder->waiting_bytes < WAITING_MAX / 2;
 }
 
 bool amp_recorder_idle(const struct amp_recorder *recorder)
@@ -97,13 +136,52 @@ bool amp_recorder_idle(const struct amp_recorder *recorder)
     return recorder->durable == recorder->last;
 }
 
-/* Forgets events up to number `written`. */
-static void forget(struct amp_recorder *recorder, uint64_t written)
+/*
+ * Sees to it that the oldest event that is sent and not written is waited for no longer than STUCK_MS unnoticed: one
+ * event is watched, and when it is written the newest one sent by then.
+ */
+static void watch(struct amp_recorder *recorder)
 {
-    for (; recorder->written < written; recorder->written++)
-        recorder->start += event_len(recorder->waiting + recorder->start);
-    if (recorder->start == recorder->end)
-        recorder->start = recorder->sent_at = recorder->end = 0;
+    if (recorder->watched > recorder->written)
+        return;
+    recorder->watched = recorder->sent > recorder->written ? recorder->sent : 0;
+    if (recorder->watched != 0)
+        recorder->watch_mono_ms = amp_clock_mono_ms(&recorder->clock);
+}
+
+/* Says once that the log got stuck, and once that it goes on, be it with another scribe. */
+static void note_health(struct amp_recorder *recorder)
+{
+    bool is_stuck = stuck(recorder);
+    if (is_stuck == recorder->said_stuck || !recorder->answered)
+        return;
+    recorder->said_stuck = is_stuck;
+    amp_log(AMP_LOG_ERROR, is_stuck ? "the event log does not answer: no work is accepted until it does"
+                                    : "the event log answers again");
+}
+
+/* Steps over one event, and into the next block where it was the last of its own. */
+static size_t step(struct place *place)
+{
+    size_t len = event_len(place->block->events + place->at);
+    place->at += len;
+    if (place->at == place->block->len && place->block->next != NULL)
+        *place = (struct place){place->block->next, 0};
+    return len;
+}
+
+/* Forgets events up to number `durable`, all of which were sent. */
+static void forget(struct amp_recorder *recorder, uint64_t durable)
+{
+    struct place *oldest = &recorder->oldest;
+    for (; recorder->durable < durable; recorder->durable++) {
+        struct block *block = oldest->block;
+        recorder->waiting_bytes -= step(oldest);
+        if (oldest->block != block)
+            free(block);
+    }
+    if (recorder->waiting_bytes == 0)
+        recorder->newest->len = oldest->at = recorder->unsent.at = 0;
 }
 
 static bool on_recorded(struct amp_recorder *recorder, struct amp_slice payload)
@@ -117,9 +195,10 @@ static bool on_recorded(struct amp_recorder *recorder, struct amp_slice payload)
         return false;
     recorder->answered = true;
     recorder->writable = writable == 1;
-    forget(recorder, written);
+    recorder->written = written;
+    watch(recorder);
     if (durable > recorder->durable) {
-        recorder->durable = durable;
+        forget(recorder, durable);
         if (recorder->durable_told != NULL)
             recorder->durable_told(recorder->ctx, durable);
     }
@@ -137,8 +216,10 @@ static void detach(struct amp_recorder *recorder)
     amp_link_free(recorder->link);
     recorder->link = NULL;
     recorder->answered = recorder->writable = false;
-    recorder->sent = recorder->written;
-    recorder->sent_at = recorder->start;
+    recorder->sent = recorder->written = recorder->durable;
+    recorder->unsent = recorder->oldest;
+    recorder->unsent_bytes = recorder->waiting_bytes;
+    recorder->watched = 0;
 }
 
 static void on_closed(void *ctx, struct amp_link *link, bool violation)
@@ -149,34 +230,33 @@ static void on_closed(void *ctx, struct amp_link *link, bool violation)
         recorder->violated(recorder->violated_ctx);
 }
 
-/* Sends the events from sent_at to `to`, the last of them number `last`. */
-static bool send_batch(struct amp_recorder *recorder, size_t to, uint64_t last)
+/* Sends `len` bytes of events from the first unsent one on. */
+static bool send_batch(struct amp_recorder *recorder, size_t len)
 {
     struct amp_out out = amp_out(recorder->scratch, sizeof(recorder->scratch));
     amp_ipc_put_u64(&out, recorder->sent + 1);
     amp_ipc_put_u8(&out, recorder->sync_wanted > recorder->sent ? 1 : 0);
-    amp_out_bytes(&out, recorder->waiting + recorder->sent_at, to - recorder->sent_at);
-    if (amp_link_send(recorder->link, AMP_IPC_RECORDS, amp_out_done(&out), -1) != AMP_OK)
-        return false; /* nothing is lost: they wait for the next link */
-    recorder->sent_at = to;
-    recorder->sent = last;
-    return true;
+    amp_out_bytes(&out, recorder->unsent.block->events + recorder->unsent.at, len);
+    return amp_link_send(recorder->link, AMP_IPC_RECORDS, amp_out_done(&out), -1) == AMP_OK;
 }
 
+/* What a block holds is a packet. Where it cannot be sent nothing is lost: it waits for the next link. */
 static void send_all(struct amp_recorder *recorder)
 {
-    while (recorder->link != NULL && recorder->sent_at < recorder->end && amp_link_idle(recorder->link)) {
-        size_t to = recorder->sent_at;
+    while (recorder->link != NULL && recorder->unsent_bytes > 0 && amp_link_idle(recorder->link)) {
+        struct place end = recorder->unsent;
         uint64_t last = recorder->sent;
-        while (to < recorder->end) {
-            size_t len = event_len(recorder->waiting + to);
-            if (HEADER_LEN + to - recorder->sent_at + len > sizeof(recorder->scratch))
-                break;
-            to += len;
+        size_t len = 0;
+        while (end.block == recorder->unsent.block && end.at < end.block->len) {
+            len += step(&end);
             last++;
         }
-        if (!send_batch(recorder, to, last))
+        if (!send_batch(recorder, len))
             return;
+        recorder->unsent = end;
+        recorder->unsent_bytes -= len;
+        recorder->sent = last;
+        watch(recorder);
     }
 }
 
@@ -199,9 +279,10 @@ static void send_later(struct amp_recorder *recorder)
 /* A packet for each turn of a busy loop would cost both sides more than the events in it. */
 void amp_recorder_flush(struct amp_recorder *recorder)
 {
-    if (recorder->sent_at == recorder->end)
+    note_health(recorder);
+    if (recorder->unsent_bytes == 0)
         return;
-    if (recorder->sync_wanted > recorder->sent || recorder->end - recorder->sent_at >= SEND_AT)
+    if (recorder->sync_wanted > recorder->sent || recorder->unsent_bytes >= SEND_AT)
         send_all(recorder);
     else
         send_later(recorder);
@@ -222,32 +303,26 @@ void amp_recorder_attach(struct amp_recorder *recorder, enum amp_role self, int 
         amp_log(AMP_LOG_ERROR, "no memory for the link to the event log");
         return;
     }
-    if (send_batch(recorder, recorder->sent_at, recorder->sent))
+    if (send_batch(recorder, 0))
         send_all(recorder);
 }
 
-/* Room for `len` more bytes: by moving what waits to the front, or by growing. */
+/* Room for `len` more bytes at the end of the newest block. */
 static bool make_room(struct amp_recorder *recorder, size_t len)
 {
-    if (len <= recorder->cap - recorder->end)
+    struct block *full = recorder->newest;
+    if (len > WAITING_MAX - recorder->waiting_bytes)
+        return false;
+    if (len <= BLOCK_BYTES - full->len)
         return true;
-    size_t used = recorder->end - recorder->start;
-    if (used > WAITING_MAX - len)
+    struct block *block = malloc(sizeof(*block));
+    if (block == NULL)
         return false;
-    size_t cap = recorder->cap;
-    while (cap < 2 * (used + len) && cap < WAITING_MAX) /* twice: moving stays rare */
-        cap *= 2;
-    uint8_t *to = recorder->waiting;
-    if (cap != recorder->cap && (to = malloc(cap)) == NULL)
-        return false;
-    memmove(to, recorder->waiting + recorder->start, used);
-    if (to != recorder->waiting)
-        free(recorder->waiting);
-    recorder->waiting = to;
-    recorder->cap = cap;
-    recorder->sent_at -= recorder->start;
-    recorder->end = used;
-    recorder->start = 0;
+    block->next = NULL;
+    block->len = 0;
+    full->next = recorder->newest = block;
+    if (recorder->unsent.block == full && recorder->unsent.at == full->len)
+        recorder->unsent = (struct place){block, 0};
     return true;
 }
 
@@ -259,8 +334,10 @@ enum amp_err amp_recorder_add(struct amp_recorder *recorder, const struct amp_ev
     amp_event_pack(&packed, event);
     if (packed.overflow || !make_room(recorder, packed.len))
         return AMP_ERR_AUDIT_UNAVAILABLE;
-    memcpy(recorder->waiting + recorder->end, storage, packed.len);
-    recorder->end += packed.len;
+    memcpy(recorder->newest->events + recorder->newest->len, storage, packed.len);
+    recorder->newest->len += packed.len;
+    recorder->waiting_bytes += packed.len;
+    recorder->unsent_bytes += packed.len;
     recorder->last++;
     if (want_durable)
         recorder->sync_wanted = recorder->last;

@@ -1,11 +1,12 @@
 /*
- * A role's way to the event log: numbers its events, sends them to the scribe in batches, keeps what is not written
+ * A role's way to the event log: numbers its events, sends them to the scribe in batches, keeps what is not durable
  * yet and sends it again to a restarted scribe, and tells how far the log is durable. One per thread.
  */
 #ifndef AMP_IPC_RECORDER_H
 #define AMP_IPC_RECORDER_H
 
 #include "audit/event.h"
+#include "base/clock.h"
 #include "ipc/ipc.h"
 
 struct amp_recorder;
@@ -13,16 +14,24 @@ struct amp_recorder;
 enum amp_err amp_recorder_new(struct amp_recorder **out, struct event_base *base,
                               void (*durable)(void *ctx, uint64_t number), void *ctx) AMP_MUST_USE;
 void amp_recorder_free(struct amp_recorder *recorder);
+/* The system's clock where it is not told another. */
+void amp_recorder_set_clock(struct amp_recorder *recorder, struct amp_clock clock);
 /* `violated` is called where the scribe broke the table: the supervisor is to be told (AMP_IPC_VIOLATION). */
 void amp_recorder_on_violation(struct amp_recorder *recorder, void (*violated)(void *ctx), void *ctx);
-/* Gives it the link to the scribe (taken), at start and after each restart; unwritten events are sent again. */
+/* Gives it the link to the scribe (taken), at start and after each restart; what is not durable is sent again. */
 void amp_recorder_attach(struct amp_recorder *recorder, enum amp_role self, int fd);
-/* The scribe answers and its log is writable: otherwise work must be refused (AMP_ERR_AUDIT_UNAVAILABLE). */
+/*
+ * The scribe answers and its log is writable: otherwise work must be refused (AMP_ERR_AUDIT_UNAVAILABLE). A scribe that
+ * for 3 s does not say that it wrote what it was sent does not answer; amp_recorder_flush logs when that begins and
+ * ends.
+ */
 bool amp_recorder_ready(const struct amp_recorder *recorder);
+/* Less than half of what may wait waits: there is room for what need not be recorded one by one. */
+bool amp_recorder_roomy(const struct amp_recorder *recorder);
 /*
  * Adds an event; *number (may be NULL) is its number, from 1. Sent by amp_recorder_flush. `want_durable`: ask the
  * scribe to sync it soon; others reach the disk with the next sync or within a second. AMP_ERR_AUDIT_UNAVAILABLE
- * where 4 MiB wait.
+ * where 16 MiB wait.
  */
 enum amp_err amp_recorder_add(struct amp_recorder *recorder, const struct amp_event *event, bool want_durable,
                               uint64_t *number) AMP_MUST_USE;
