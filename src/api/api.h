@@ -77,7 +77,12 @@ struct amp_api_request {
 };
 
 /* What must happen to the vault once the answer's record is durable, or will not be. */
-enum amp_settle_kind { AMP_SETTLE_NONE, AMP_SETTLE_CLAIM, AMP_SETTLE_REDEEM };
+enum amp_settle_kind {
+    AMP_SETTLE_NONE,
+    AMP_SETTLE_CLAIM,       /* the card may leave while the claim holds */
+    AMP_SETTLE_CLAIM_AGAIN, /* the same; a claim told a second time stays, whatever becomes of this answer */
+    AMP_SETTLE_REDEEM,
+};
 struct amp_settle {
     enum amp_settle_kind kind;
     uint8_t claim[AMP_VAULT_CLAIM_LEN];
@@ -109,8 +114,10 @@ void amp_api_serve(struct amp_api *api, const struct amp_api_request *request, s
 void amp_api_refuse(struct amp_api *api, const struct amp_event *event, enum amp_err err, const char *allow,
                     uint32_t retry_after_s, struct amp_api_response *response);
 /*
- * For a gated response: `durable` true: commits (redeem) or confirms (claim) and the answer may leave; false: the claim
- * is aborted, the answer is replaced by a problem document (audit_unavailable) and the token is free again.
+ * For a gated response: `durable` true: commits (redeem) or makes sure that the claim still holds, and the answer may
+ * leave. Where the lease ended while the log was awaited, the answer is replaced by a problem document that says what
+ * became of it. `durable` false: the claim is aborted, the answer is replaced by audit_unavailable and the token is free
+ * again.
  */
 void amp_api_settle(struct amp_api *api, struct amp_api_response *response, bool durable);
 void amp_api_response_fini(struct amp_api_response *response);

@@ -65,10 +65,8 @@ static enum amp_err compare_stored(struct amp_api_call *call, struct claiming *c
     if (stored->len != sizeof before)
         return AMP_ERR_INTERNAL;
     memcpy(&before, stored->ptr, sizeof before);
-    if (!amp_secret_equal(before.claim, claiming->lease.claim, sizeof before.claim)) {
-        let_go(call, claiming); /* that claim has ended and this would be another */
+    if (!amp_secret_equal(before.claim, claiming->lease.claim, sizeof before.claim))
         return AMP_ERR_CLAIM_GONE;
-    }
     claiming->lease.expires_unix_ms = before.expires_unix_ms;
     return AMP_OK;
 }
@@ -78,20 +76,21 @@ static enum amp_err take_lease(struct amp_api_call *call, struct claiming *claim
     const struct amp_api_config *config = &call->api->config;
     struct amp_permit permit = {call->request->who, AMP_MAY_CLAIM};
     struct amp_vault_guard guard = amp_subject_guard(&permit);
+    bool again = claiming->repeated && !claiming->redeem; /* then the lease that was taken, and no other */
     uint64_t mark = claiming->redeem ? 0 : amp_repeat_mark(call);
     enum amp_err err = amp_subject_who(call, claiming->who);
     if (err != AMP_OK)
         return err;
-    err = amp_vault_claim(config->vault, claiming->subject.index, &guard, claiming->who, mark, claiming->lease_ms,
-                          claiming->lease.claim, &call->view);
-    if (err == AMP_ERR_TOKEN_GONE && claiming->repeated && !claiming->redeem)
+    err = amp_vault_claim(config->vault, claiming->subject.index, &guard, claiming->who, mark,
+                          again ? AMP_VAULT_LEASE_HELD : claiming->lease_ms, claiming->lease.claim, &call->view);
+    if (err == AMP_ERR_TOKEN_GONE && again)
         err = AMP_ERR_CLAIM_GONE; /* the claim that was asked for again ended together with its token */
     err = amp_subject_seen(call, err);
     call->event.alarm = is_alarming(call, claiming, err);
     if (err != AMP_OK)
         return err;
     claiming->lease.expires_unix_ms = amp_clock_unix_ms(&config->clock) + call->view.lease_left_ms;
-    return claiming->repeated && !claiming->redeem ? compare_stored(call, claiming) : AMP_OK;
+    return again ? compare_stored(call, claiming) : AMP_OK;
 }
 
 /* At worst every byte of the name is escaped; all else is written as it was read. */
@@ -136,8 +135,7 @@ static enum amp_err write_taken(struct amp_api_call *call, const struct claiming
     return amp_answer_send(call, 200, &out);
 }
 
-/* The record goes before the card: the answer waits for it. A claim told a second time stays, whatever becomes of it.
- */
+/* The record goes before the card: the answer waits for it. */
 static enum amp_err gate(struct amp_api_call *call, const struct claiming *claiming)
 {
     struct amp_settle *settle = &call->response->settle;
@@ -148,7 +146,9 @@ static enum amp_err gate(struct amp_api_call *call, const struct claiming *claim
         err = amp_call_record(call, true, &call->response->gate);
     if (err != AMP_OK)
         return err;
-    settle->kind = claiming->redeem ? AMP_SETTLE_REDEEM : claiming->repeated ? AMP_SETTLE_NONE : AMP_SETTLE_CLAIM;
+    settle->kind = claiming->repeated ? AMP_SETTLE_CLAIM_AGAIN : AMP_SETTLE_CLAIM;
+    if (claiming->redeem)
+        settle->kind = AMP_SETTLE_REDEEM;
     memcpy(settle->claim, claiming->lease.claim, sizeof settle->claim);
     memcpy(settle->who, claiming->who, sizeof settle->who);
     amp_settle_keep_event(settle, &call->event);

@@ -155,6 +155,6 @@ uint64_t amp_repeat_mark(const struct amp_api_call *call)
     uint64_t mark;
     if (!call->repeat.present)
         return 0;
-    memcpy(&mark, call->repeat.key, sizeof mark);
+    memcpy(&mark, call->repeat.body, sizeof mark);
     return mark | 1;
 }

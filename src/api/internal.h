@@ -75,7 +75,7 @@ enum amp_err amp_repeat_finish(struct amp_api_call *call, struct amp_slice answe
 enum amp_err amp_repeat_defer(struct amp_api_call *call, struct amp_slice answer, int64_t ttl_ms) AMP_MUST_USE;
 /* Gives the key up, where it is still ours. */
 void amp_repeat_cancel(struct amp_api_call *call);
-/* Marks a claim as made under this key: not 0 where there is one. */
+/* Marks a claim as made under this key by this very body: not 0 where there is one. */
 uint64_t amp_repeat_mark(const struct amp_api_call *call);
 
 /* subject.c: the token or claim a call is about */

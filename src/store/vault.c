@@ -400,7 +400,8 @@ enum amp_err amp_vault_claim(struct amp_vault *vault, const uint8_t index[AMP_VA
                              uint64_t retry_mark, int64_t lease_ms, uint8_t claim[AMP_VAULT_CLAIM_LEN],
                              struct amp_vault_view *view)
 {
-    if (lease_ms < 1 || lease_ms > MAX_SPAN_MS)
+    bool again = lease_ms == AMP_VAULT_LEASE_HELD && retry_mark != 0;
+    if (!again && (lease_ms < 1 || lease_ms > MAX_SPAN_MS))
         return AMP_ERR_LEASE_INVALID;
     struct claimant claimant = {.who = who, .retry_mark = retry_mark, .lease_ms = lease_ms};
     uint8_t nonce[NONCE_LEN];
@@ -409,11 +410,15 @@ enum amp_err amp_vault_claim(struct amp_vault *vault, const uint8_t index[AMP_VA
         return err;
     struct visit visit = enter(vault, index);
     err = find_token(&visit, guard, view);
-    if (err == AMP_OK && visit.record->lease == NULL) {
-        err = lease_out(&visit, &claimant, nonce, view);
+    const struct lease *held = err == AMP_OK ? visit.record->lease : NULL;
+    if (held != NULL && is_retry(held, &claimant)) {
+        memcpy(nonce, held->nonce, sizeof nonce);
+        err = copy_sealed(visit.record, view);
+    } else if (err == AMP_OK && again) {
+        view->gone = AMP_GONE_EXPIRED;
+        err = AMP_ERR_CLAIM_GONE;
     } else if (err == AMP_OK) {
-        memcpy(nonce, visit.record->lease->nonce, sizeof nonce);
-        err = is_retry(visit.record->lease, &claimant) ? copy_sealed(visit.record, view) : AMP_ERR_TOKEN_CLAIMED;
+        err = held != NULL ? AMP_ERR_TOKEN_CLAIMED : lease_out(&visit, &claimant, nonce, view);
     }
     leave(&visit);
     if (err == AMP_OK) {
@@ -421,6 +426,15 @@ enum amp_err amp_vault_claim(struct amp_vault *vault, const uint8_t index[AMP_VA
         memcpy(claim + AMP_VAULT_INDEX_LEN, nonce, sizeof nonce);
     }
     amp_wipe(nonce, sizeof nonce);
+    return err;
+}
+
+enum amp_err amp_vault_holds(struct amp_vault *vault, const uint8_t claim[AMP_VAULT_CLAIM_LEN],
+                             const uint8_t who[AMP_PRINCIPAL_ID_LEN], struct amp_vault_view *view)
+{
+    struct visit visit = enter(vault, claim);
+    enum amp_err err = find_claim(&visit, claim + AMP_VAULT_INDEX_LEN, who, NULL, view);
+    leave(&visit);
     return err;
 }
 

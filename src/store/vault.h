@@ -90,14 +90,22 @@ enum amp_err amp_vault_inspect(struct amp_vault *vault, const uint8_t index[AMP_
  * Takes the exclusive lease: of any number of callers at once exactly one gets AMP_OK, the others
  * AMP_ERR_TOKEN_CLAIMED. `who`: the principal, who alone may commit or abort. Expiry is deferred to the
  * lease's end, never past it. A caller that holds the lease already and brings the same non-zero `retry_mark`
- * (a keyed hash of its Idempotency-Key) gets AMP_OK and the same claim again, with the lease unchanged. Other
- * errors as inspect. Never refused at the budget: a full vault must still empty.
+ * (a keyed hash of its request and Idempotency-Key) gets AMP_OK and the same claim again, with the lease
+ * unchanged. AMP_VAULT_LEASE_HELD for `lease_ms` asks for that alone and takes no lease: AMP_ERR_CLAIM_GONE
+ * where it has ended. Other errors as inspect. Never refused at the budget: a full vault must still empty.
  */
+#define AMP_VAULT_LEASE_HELD 0
 enum amp_err amp_vault_claim(struct amp_vault *vault, const uint8_t index[AMP_VAULT_INDEX_LEN],
                              const struct amp_vault_guard *guard, const uint8_t who[AMP_PRINCIPAL_ID_LEN],
                              uint64_t retry_mark, int64_t lease_ms, uint8_t claim[AMP_VAULT_CLAIM_LEN],
                              struct amp_vault_view *view) AMP_MUST_USE;
 
+/*
+ * Does this claim hold at this moment? Changes nothing. Errors as commit, and `view` as there, with what is
+ * left of the lease.
+ */
+enum amp_err amp_vault_holds(struct amp_vault *vault, const uint8_t claim[AMP_VAULT_CLAIM_LEN],
+                             const uint8_t who[AMP_PRINCIPAL_ID_LEN], struct amp_vault_view *view) AMP_MUST_USE;
 /*
  * Destroys the content; a tombstone ("used") stays. AMP_ERR_CLAIM_UNKNOWN: never was, or another principal's;
  * AMP_ERR_CLAIM_GONE: committed before, expired, or its lease ended or was aborted (view->gone says

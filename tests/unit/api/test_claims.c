@@ -94,20 +94,101 @@ static void nobody_else_gets_a_token_while_its_record_is_awaited(void **state)
     assert_gone(token, "used");
 }
 
-/* The log took longer than the lease, and somebody else has the token now: the first answer must not leave. */
-static void an_answer_that_waited_too_long_is_void(void **state)
+static char *lasting_token(void)
 {
-    char *token = new_token();
-    assert_int_equal(post("/v1/tokens", "{\"data\":1,\"ttl_ms\":900000}"), 201);
-    token = keep(member("token"));
-    post_unsettled("/v1/redeem", body("token", token));
+    assert_int_equal(post("/v1/tokens", "{\"card\":" CARD ",\"ttl_ms\":900000}"), 201);
+    return keep(member("token"));
+}
+
+static struct amp_api_response take_answer(void)
+{
     struct amp_api_response waiting = answer.response;
     answer.response = (struct amp_api_response){0};
-    amp_clock_fake_advance(&fx.hands, 30001);
+    return waiting;
+}
+
+static void give_back_and_settle(struct amp_api_response waiting)
+{
+    amp_api_response_fini(&answer.response);
+    answer.response = waiting;
+    settle(true);
+}
+
+static void assert_void(int status, const char *why, const char *reason)
+{
+    assert_int_equal(answer.response.status, status);
+    assert_string_equal(code(), why);
+    assert_null(strstr(answer.text, NUMBER));
+    assert_null(strstr(answer.text, "clm_"));
+    assert_int_equal(json_object_get(answer.json, "reason") != NULL, reason != NULL);
+    if (reason != NULL)
+        assert_string_equal(member("reason"), reason);
+    assert_int_equal(last_event()->event.code, answer.response.err);
+    assert_int_not_equal(last_event()->event.outcome, AMP_OUTCOME_SUCCESS);
+}
+
+/* The log took longer than the lease, and somebody else has the token now: the first answer must not leave. */
+static void a_redemption_that_waited_too_long_says_what_became_of_the_token(void **state)
+{
+    char *token = lasting_token();
+    post_unsettled("/v1/redeem", body("token", token));
+    amp_clock_fake_advance(&fx.hands, 30000);
+    settle(true);
+    assert_void(503, "audit_unavailable", NULL); /* it is free again */
+
+    post_unsettled("/v1/redeem", body("token", token));
+    struct amp_api_response first = take_answer();
+    amp_clock_fake_advance(&fx.hands, 30000);
+    char *claim = claimed(token);
+    give_back_and_settle(first);
+    assert_void(409, "token_claimed", NULL);
+    assert_int_equal(post("/v1/abort", body("claim", claim)), 204);
+
+    post_unsettled("/v1/redeem", body("token", token));
+    first = take_answer();
+    amp_clock_fake_advance(&fx.hands, 30000);
     assert_int_equal(post("/v1/redeem", body("token", token)), 200);
-    amp_api_settle(fx.api, &waiting, true);
-    assert_int_equal(waiting.status, 503);
-    amp_api_response_fini(&waiting);
+    give_back_and_settle(first);
+    assert_void(410, "token_gone", "used");
+}
+
+static void a_token_that_expired_while_its_record_was_awaited_is_not_told(void **state)
+{
+    char *token = new_token();
+    post_unsettled("/v1/redeem", body("token", token));
+    amp_clock_fake_advance(&fx.hands, 30000);
+    settle(true);
+    assert_void(410, "token_gone", "expired");
+    token = new_token();
+    post_unsettled("/v1/claim", claim_order(token, 20000));
+    amp_clock_fake_advance(&fx.hands, 20000);
+    settle(true);
+    assert_void(410, "claim_gone", "expired");
+    assert_gone(token, "expired");
+}
+
+static void a_claim_whose_lease_ended_while_its_record_was_awaited_is_not_told(void **state)
+{
+    char *token = lasting_token();
+    post_unsettled("/v1/claim", claim_order(token, 1000));
+    amp_clock_fake_advance(&fx.hands, 999);
+    settle(true);
+    assert_int_equal(answer.response.status, 200);
+    amp_clock_fake_advance(&fx.hands, 1);
+    post_unsettled("/v1/claim", claim_order(token, 1000));
+    amp_clock_fake_advance(&fx.hands, 1000);
+    settle(true);
+    assert_void(410, "claim_gone", "expired");
+    /* The same, with the token somebody else's by then, whose claim must not suffer. */
+    post_unsettled("/v1/claim", claim_order(token, 1000));
+    struct amp_api_response first = take_answer();
+    amp_clock_fake_advance(&fx.hands, 1000);
+    char *second = claimed(token);
+    assert_int_equal(post("/v1/abort", body("claim", second)), 204);
+    char *third = claimed(token);
+    give_back_and_settle(first);
+    assert_void(410, "claim_gone", "expired");
+    assert_int_equal(post("/v1/commit", body("claim", third)), 204);
 }
 
 static void a_record_that_cannot_be_made_refuses_and_frees(void **state)
@@ -383,7 +464,9 @@ int main(void)
         T(a_redemption_is_recorded_durably_before_the_card_leaves),
         T(a_redemption_whose_record_fails_leaves_the_token_free),
         T(nobody_else_gets_a_token_while_its_record_is_awaited),
-        T(an_answer_that_waited_too_long_is_void),
+        T(a_redemption_that_waited_too_long_says_what_became_of_the_token),
+        T(a_token_that_expired_while_its_record_was_awaited_is_not_told),
+        T(a_claim_whose_lease_ended_while_its_record_was_awaited_is_not_told),
         T(a_record_that_cannot_be_made_refuses_and_frees),
         T(claim_then_commit_destroys),
         T(claim_then_abort_frees),

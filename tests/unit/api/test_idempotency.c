@@ -196,6 +196,68 @@ static void a_claim_told_again_stays_though_its_second_record_fails(void **state
     assert_int_equal(post("/v1/commit", body("claim", claim)), 204);
 }
 
+static char *short_claim(const char *token)
+{
+    char text[128];
+    (void)snprintf(text, sizeof text, "{\"token\":\"%s\",\"lease_ms\":1000}", token);
+    return keep(text);
+}
+
+static void a_claim_told_again_is_not_told_once_its_lease_has_ended(void **state)
+{
+    char *token = new_token();
+    char *order = short_claim(token);
+    fx.key = "c";
+    assert_int_equal(post("/v1/claim", order), 200);
+    post_unsettled("/v1/claim", order);
+    assert_int_equal(answer.response.status, 200);
+    amp_clock_fake_advance(&fx.hands, 1000);
+    settle(true);
+    assert_int_equal(answer.response.status, 410);
+    assert_string_equal(code(), "claim_gone");
+    assert_null(strstr(answer.text, NUMBER));
+}
+
+/* The claim's answer lasts a little longer than its lease: asking again in between must not hold the token anew. */
+static void a_key_whose_lease_lapsed_takes_no_lease(void **state)
+{
+    struct amp_vault_stats stats;
+    char *token = new_token();
+    char *order = short_claim(token);
+    fx.key = "c";
+    post_unsettled("/v1/claim", order);
+    amp_clock_fake_advance(&fx.hands, 999);
+    settle(true);
+    amp_clock_fake_advance(&fx.hands, 1);
+    fx.key = NULL;
+    assert_int_equal(post("/v1/claim", body("token", token)), 200);
+    fx.key = "c";
+    assert_int_equal(post("/v1/claim", order), 410);
+    assert_string_equal(code(), "claim_gone");
+    assert_string_equal(member("reason"), "expired");
+    amp_vault_get_stats(fx.vault, &stats);
+    assert_int_equal(stats.claimed, 1);
+}
+
+/* Where the answer of a claim was not kept, the vault knows its repetition: by key and body. */
+static void a_claim_whose_answer_was_lost_is_told_again_to_the_same_body_alone(void **state)
+{
+    char *token = new_token();
+    char *order = short_claim(token);
+    fx.key = "c";
+    assert_int_equal(post("/v1/claim", body("token", token)), 200);
+    char *claim = keep(member("claim"));
+    struct amp_idempotency *lost = fx.idempotency;
+    assert_int_equal(amp_idempotency_new(&fx.idempotency, amp_clock_fake(&fx.hands), &fx.budget), AMP_OK);
+    fx.config.idempotency = fx.idempotency;
+    amp_api_free(fx.api);
+    assert_int_equal(amp_api_new(&fx.api, &fx.config), AMP_OK);
+    amp_idempotency_free(lost);
+    assert_int_equal(post("/v1/claim", order), 409);
+    assert_int_equal(post("/v1/claim", body("token", token)), 200);
+    assert_string_equal(member("claim"), claim);
+}
+
 static void a_key_whose_claim_has_ended_starts_no_other(void **state)
 {
     char *token = new_token();
@@ -329,6 +391,9 @@ int main(void)
         T(a_batch_whose_answer_finds_no_room_leaves_no_token),
         T(a_repeated_claim_gets_the_same_claim),
         T(a_claim_told_again_stays_though_its_second_record_fails),
+        T(a_claim_told_again_is_not_told_once_its_lease_has_ended),
+        T(a_key_whose_lease_lapsed_takes_no_lease),
+        T(a_claim_whose_answer_was_lost_is_told_again_to_the_same_body_alone),
         T(a_key_whose_claim_has_ended_starts_no_other),
         T(two_at_once_with_one_key_are_kept_apart),
         T(a_claim_that_was_taken_back_frees_its_key),

@@ -205,9 +205,43 @@ static void a_claim_of_an_unknown_token_is_unknown(void **state)
 static void a_lease_must_have_a_length(void **state)
 {
     assert_int_equal(claim(&house, 1, alice, 0, first), AMP_ERR_LEASE_INVALID);
+    assert_int_equal(claim_marked(&house, 1, alice, 5, -1, first), AMP_ERR_LEASE_INVALID);
     assert_int_equal(claim(&house, 1, alice, -1, first), AMP_ERR_LEASE_INVALID);
     assert_int_equal(claim(&house, 1, alice, INT64_MAX, first), AMP_ERR_LEASE_INVALID);
     assert_int_equal(claim(&house, 1, alice, 1, first), AMP_OK);
+}
+
+static void only_the_lease_that_is_held_is_asked_for(void **state)
+{
+    assert_int_equal(claim_marked(&house, 1, alice, 5, AMP_VAULT_LEASE_HELD, second), AMP_ERR_CLAIM_GONE);
+    assert_int_equal(house.view.gone, AMP_GONE_EXPIRED);
+    assert_int_equal(stats(&house).claimed, 0);
+    assert_int_equal(claim_marked(&house, 1, alice, 5, 1000, first), AMP_OK);
+    assert_int_equal(claim_marked(&house, 1, alice, 5, AMP_VAULT_LEASE_HELD, second), AMP_OK);
+    assert_memory_equal(second, first, sizeof first);
+    assert_int_equal(claim_marked(&house, 1, alice, 6, AMP_VAULT_LEASE_HELD, second), AMP_ERR_CLAIM_GONE);
+    assert_int_equal(claim_marked(&house, 1, bob, 5, AMP_VAULT_LEASE_HELD, second), AMP_ERR_CLAIM_GONE);
+    pass(&house, 1000);
+    assert_int_equal(claim_marked(&house, 1, alice, 5, AMP_VAULT_LEASE_HELD, second), AMP_ERR_CLAIM_GONE);
+    assert_int_equal(stats(&house).claimed, 0);
+}
+
+static void a_claim_holds_until_its_lease_ends(void **state)
+{
+    assert_int_equal(claim(&house, 1, alice, 1000, first), AMP_OK);
+    assert_int_equal(amp_vault_holds(house.vault, first, alice, &house.view), AMP_OK);
+    assert_int_equal(house.view.lease_left_ms, 1000);
+    assert_int_equal(amp_vault_holds(house.vault, first, bob, &house.view), AMP_ERR_CLAIM_UNKNOWN);
+    pass(&house, 999);
+    assert_int_equal(amp_vault_holds(house.vault, first, alice, &house.view), AMP_OK);
+    pass(&house, 1);
+    assert_int_equal(amp_vault_holds(house.vault, first, alice, &house.view), AMP_ERR_CLAIM_GONE);
+    assert_int_equal(house.view.gone, AMP_GONE_EXPIRED);
+    assert_int_equal(claim(&house, 1, alice, 1000, second), AMP_OK);
+    assert_int_equal(amp_vault_holds(house.vault, first, alice, &house.view), AMP_ERR_CLAIM_GONE);
+    assert_int_equal(commit(&house, second, alice), AMP_OK);
+    assert_int_equal(amp_vault_holds(house.vault, second, alice, &house.view), AMP_ERR_CLAIM_GONE);
+    assert_int_equal(house.view.gone, AMP_GONE_USED);
 }
 
 static void a_lease_costs_memory_only_while_it_lasts(void **state)
@@ -237,6 +271,8 @@ int main(void)
         housed(a_claim_with_any_bit_flipped_is_unknown),
         housed(a_claim_of_an_unknown_token_is_unknown),
         housed(a_lease_must_have_a_length),
+        housed(only_the_lease_that_is_held_is_asked_for),
+        housed(a_claim_holds_until_its_lease_ends),
         housed(a_lease_costs_memory_only_while_it_lasts),
     };
     return cmocka_run_group_tests(tests, start_rooms, end_rooms);
