@@ -11,7 +11,7 @@ static bool seal(EVP_CIPHER_CTX *ctx, uint8_t *out, const struct amp_key256 *key
                  struct amp_slice aad, const uint8_t *in, size_t len)
 {
     int n;
-    if (EVP_EncryptInit_ex2(ctx, amp_algorithms.aes_256_gcm, key->bytes, nonce, NULL) != 1)
+    if (EVP_EncryptInit_ex2(ctx, NULL, key->bytes, nonce, NULL) != 1)
         return false;
     if (aad.len != 0 && EVP_EncryptUpdate(ctx, NULL, &n, aad.ptr, (int)aad.len) != 1)
         return false;
@@ -26,7 +26,7 @@ enum amp_err amp_gcm_seal(uint8_t *out, const struct amp_key256 *key, const uint
 {
     if (!lengths_fit(len, aad))
         return AMP_ERR_TOO_LARGE;
-    EVP_CIPHER_CTX *ctx = amp_context_cipher();
+    EVP_CIPHER_CTX *ctx = amp_context_gcm();
     if (ctx == NULL)
         return AMP_ERR_CRYPTO;
     bool sealed = seal(ctx, out, key, nonce, aad, in, len);
@@ -44,7 +44,7 @@ static enum amp_err open_with(EVP_CIPHER_CTX *ctx, uint8_t *out, const struct am
     uint8_t tag[AMP_GCM_TAG_LEN], rest[AMP_GCM_TAG_LEN];
     int n;
     memcpy(tag, in + len, sizeof(tag));
-    if (EVP_DecryptInit_ex2(ctx, amp_algorithms.aes_256_gcm, key->bytes, nonce, NULL) != 1 ||
+    if (EVP_DecryptInit_ex2(ctx, NULL, key->bytes, nonce, NULL) != 1 ||
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, AMP_GCM_TAG_LEN, tag) != 1)
         return AMP_ERR_CRYPTO;
     if (aad.len != 0 && EVP_DecryptUpdate(ctx, NULL, &n, aad.ptr, (int)aad.len) != 1)
@@ -63,7 +63,7 @@ enum amp_err amp_gcm_open(uint8_t *out, const struct amp_key256 *key, const uint
     enum amp_err err = AMP_ERR_TOO_LARGE;
     EVP_CIPHER_CTX *ctx = NULL;
     if (lengths_fit(len, aad)) {
-        ctx = amp_context_cipher();
+        ctx = amp_context_gcm();
         err = AMP_ERR_CRYPTO;
     }
     if (ctx != NULL) {

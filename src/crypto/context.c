@@ -7,6 +7,7 @@ struct amp_algorithms amp_algorithms;
 static _Thread_local struct {
     EVP_MD_CTX *digest;
     EVP_CIPHER_CTX *cipher;
+    bool in_turns;
 } mine;
 
 enum amp_err amp_algorithms_fetch(void)
@@ -40,17 +41,43 @@ void amp_context_drop_digest(void)
 
 EVP_CIPHER_CTX *amp_context_cipher(void)
 {
+    amp_crypto_rest();
     if (mine.cipher == NULL)
         mine.cipher = EVP_CIPHER_CTX_new();
     return mine.cipher;
 }
 
+/* Naming the algorithm again would reset the context, so it is named only where it is not the present one. */
+EVP_CIPHER_CTX *amp_context_gcm(void)
+{
+    EVP_CIPHER *gcm = amp_algorithms.aes_256_gcm;
+    if (mine.cipher != NULL && EVP_CIPHER_CTX_get0_cipher(mine.cipher) == gcm)
+        return mine.cipher;
+    EVP_CIPHER_CTX *ctx = amp_context_cipher();
+    if (ctx == NULL || EVP_CipherInit_ex2(ctx, gcm, NULL, NULL, 1, NULL) == 1)
+        return ctx;
+    amp_context_reset_cipher(ctx, true);
+    return NULL;
+}
+
 void amp_context_reset_cipher(EVP_CIPHER_CTX *ctx, bool failed)
 {
-    EVP_CIPHER_CTX_reset(ctx);
+    if (!mine.in_turns || failed)
+        EVP_CIPHER_CTX_reset(ctx);
     /* SSL_get_error reads this thread's queue: an error left behind would fell the next connection. */
     if (failed)
         ERR_clear_error();
+}
+
+void amp_crypto_work_in_turns(void)
+{
+    mine.in_turns = true;
+}
+
+void amp_crypto_rest(void)
+{
+    if (mine.cipher != NULL && EVP_CIPHER_CTX_get0_cipher(mine.cipher) != NULL)
+        EVP_CIPHER_CTX_reset(mine.cipher);
 }
 
 void amp_crypto_thread_fini(void)
@@ -59,5 +86,6 @@ void amp_crypto_thread_fini(void)
     EVP_CIPHER_CTX_free(mine.cipher);
     mine.digest = NULL;
     mine.cipher = NULL;
+    mine.in_turns = false;
     amp_context_drop_reserve();
 }

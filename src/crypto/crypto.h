@@ -14,6 +14,12 @@
 
 /* Fetches the algorithms and proves each on one published vector. Call once, first. */
 enum amp_err amp_crypto_init(void) AMP_MUST_USE;
+/*
+ * For a thread that works in turns: from now on its cipher context keeps its last key until amp_crypto_rest, which must
+ * be called at the end of each turn, before the thread waits. Other threads wipe behind each call.
+ */
+void amp_crypto_work_in_turns(void);
+void amp_crypto_rest(void);
 /* Frees this thread's contexts, wiping their state; call before a thread that used the room ends. */
 void amp_crypto_thread_fini(void);
 

@@ -138,6 +138,7 @@ static void *run(void *ctx)
 {
     struct amp_worker *worker = ctx;
 
+    amp_crypto_work_in_turns();
     while (!finished(worker)) {
         if (event_base_loop(worker->base, EVLOOP_ONCE | (worker->sweep_more ? EVLOOP_NONBLOCK : 0)) < 0)
             amp_fatal("the event loop failed");
@@ -145,6 +146,7 @@ static void *run(void *ctx)
             amp_front_sweep(worker);
         /* Once per turn: all that this turn recorded leaves in one message. */
         amp_recorder_flush(worker->recorder);
+        amp_crypto_rest();
     }
     amp_crypto_thread_fini();
     return NULL;

@@ -116,7 +116,7 @@ enum amp_err amp_sigv4_sign(uint8_t out[AMP_SHA256_LEN], const struct amp_key256
 enum amp_err amp_sigv4_verify(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
                               const uint8_t body_sha256[AMP_SHA256_LEN], const struct amp_key256 *day_key)
 {
-    struct amp_sigv4_names names;
+    __attribute__((uninitialized)) struct amp_sigv4_names names; /* large, and filled as far as it is read */
     uint8_t canonical_hash[AMP_SHA256_LEN];
     uint8_t expected[AMP_SHA256_LEN];
     enum amp_err err = amp_sigv4_names_of(&names, auth, head);

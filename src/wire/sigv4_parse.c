@@ -66,7 +66,7 @@ static bool parse_credential(struct amp_sigv4 *auth, struct amp_slice credential
 
 static bool parse_signed_headers(struct amp_sigv4 *auth, struct amp_slice value)
 {
-    struct amp_sigv4_names names;
+    __attribute__((uninitialized)) struct amp_sigv4_names names; /* large, and filled as far as it is read */
     auth->signed_headers = value;
     return amp_sigv4_names_split(&names, value) == AMP_OK;
 }

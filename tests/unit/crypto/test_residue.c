@@ -166,6 +166,30 @@ static void gcm_leaves_no_key_and_no_plaintext(void **state)
     assert_int_equal(found_anywhere(), 0);
 }
 
+static void working_in_turns_leaves_no_key_behind_a_turn(void **state)
+{
+    struct amp_slice none = amp_slice(NULL, 0);
+    amp_crypto_work_in_turns();
+    look_for(key_slice(), plain_slice());
+    for (int turn = 0; turn < 2; turn++) {
+        assert_int_equal(amp_gcm_seal(out, &key, nonce, none, plain, sizeof(plain)), AMP_OK);
+        assert_int_equal(amp_gcm_open(out, &key, nonce, none, out, sizeof(plain) + AMP_GCM_TAG_LEN), AMP_OK);
+        assert_memory_equal(out, plain, sizeof(plain));
+        assert_true(found_anywhere() > 0); /* else there would be nothing to test */
+        amp_crypto_rest();
+        assert_int_equal(found_anywhere(), 0);
+    }
+    size_t len = sizeof(out);
+    assert_int_equal(amp_gcm_seal(out, &key, nonce, none, plain, sizeof(plain)), AMP_OK);
+    assert_int_equal(amp_kwp_wrap(out, &key, plain, 61), AMP_OK);
+    assert_int_equal(amp_kwp_unwrap(out, &len, &key, out, amp_kwp_len(61)), AMP_OK);
+    assert_int_equal(amp_gcm_seal(out, &key, nonce, none, plain, sizeof(plain)), AMP_OK);
+    amp_crypto_thread_fini();
+    assert_int_equal(found_anywhere(), 0);
+    assert_int_equal(amp_gcm_seal(out, &key, nonce, none, plain, sizeof(plain)), AMP_OK);
+    assert_int_equal(found_anywhere(), 0); /* the promise ended with the contexts */
+}
+
 static void kwp_leaves_no_key(void **state)
 {
     look_for(key_slice(), amp_slice(plain, 61));
@@ -218,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_context_left_alone_is_found),
         cmocka_unit_test(gcm_leaves_no_key_and_no_plaintext),
+        cmocka_unit_test(working_in_turns_leaves_no_key_behind_a_turn),
         cmocka_unit_test(kwp_leaves_no_key),
         cmocka_unit_test(sha256_leaves_no_message_and_no_digest),
         cmocka_unit_test(hmac_leaves_no_key_and_no_state),
