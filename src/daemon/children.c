@@ -91,6 +91,18 @@ static void punish(struct amp_supervisor *supervisor, enum amp_role role, const 
     }
 }
 
+static bool on_status(struct amp_supervisor *supervisor, struct amp_slice payload)
+{
+    struct amp_ipc_in in = {payload, false};
+    uint64_t accepted_s = amp_ipc_get_u64(&in);
+    uint64_t live_tokens = amp_ipc_get_u64(&in);
+    if (!amp_ipc_end(&in) || accepted_s > INT64_MAX)
+        return false;
+    supervisor->live_tokens = live_tokens;
+    amp_horizon_note(supervisor, (int64_t)accepted_s);
+    return true;
+}
+
 static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
 {
     struct amp_child *child = ctx;
@@ -99,6 +111,8 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
         amp_supervisor_child_ready(child);
         return true;
     }
+    if (type == AMP_IPC_STATUS)
+        return on_status(child->supervisor, payload);
     if (type != AMP_IPC_VIOLATION || payload.ptr[0] >= AMP_ROLE_COUNT_)
         return false;
     punish(child->supervisor, (enum amp_role)payload.ptr[0], amp_role_name(child->role));
@@ -138,8 +152,15 @@ static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role 
 static enum amp_err spawn(struct amp_child *child, int *control_fd)
 {
     struct amp_role_fds fds;
+    char resume[24] = "";
+    struct amp_out text = amp_out(resume, sizeof(resume) - 1);
     int control[2] = {-1, -1};
     enum amp_err err = gather_fds(child->supervisor, child->role, &fds, control);
+    if (child->role == AMP_ROLE_FRONT) {
+        amp_out_u64(&text, (uint64_t)amp_horizon_next(child->supervisor));
+        child->supervisor->live_tokens = 0;
+        fds.resume = resume;
+    }
     if (err == AMP_OK)
         err = amp_role_spawn(child->role, &fds, &child->pid);
     if (fds.config >= 0)
@@ -222,8 +243,8 @@ static void note_death(struct amp_child *child, int wait_status)
         amp_log_num(AMP_LOG_ERROR, "a role died by a signal", name, WTERMSIG(wait_status));
     else
         amp_log_num(AMP_LOG_ERROR, "a role ended unasked", name, WEXITSTATUS(wait_status));
-    amp_supervisor_record(child->supervisor, AMP_ACT_ROLE_DIED, AMP_OUTCOME_FAILURE, AMP_ERR_INTERNAL, "supervisor",
-                          name);
+    amp_supervisor_record_count(child->supervisor, AMP_ACT_ROLE_DIED, AMP_OUTCOME_FAILURE, AMP_ERR_INTERNAL,
+                                "supervisor", name, child->role == AMP_ROLE_FRONT ? child->supervisor->live_tokens : 0);
 }
 
 void amp_children_reap(struct amp_supervisor *supervisor)

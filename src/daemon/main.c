@@ -167,6 +167,8 @@ static int serve(const struct amp_options *options)
     if (err == AMP_OK)
         err = options->dev ? prepare_dev(options) : prepare();
     if (err == AMP_OK)
+        err = amp_horizon_open(&supervisor);
+    if (err == AMP_OK)
         err = make_kek();
     if (err == AMP_OK)
         status = amp_supervisor_run(&supervisor);
@@ -196,7 +198,7 @@ int main(int argc, char **argv)
         puts("ampouled " AMP_VERSION);
         return 0;
     case AMP_WISH_ROLE:
-        return amp_role_run(options.role);
+        return amp_role_run(options.role, options.resume);
     case AMP_WISH_ERROR:
         break;
     }

@@ -35,6 +35,7 @@ enum option_id {
     OPTION_LISTEN,
     OPTION_WORKERS,
     OPTION_ROLE,
+    OPTION_RESUME,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -47,6 +48,7 @@ static const struct option table[] = {
     {"listen", required_argument, NULL, OPTION_LISTEN},
     {"workers", required_argument, NULL, OPTION_WORKERS},
     {"role", required_argument, NULL, OPTION_ROLE},
+    {"resume", required_argument, NULL, OPTION_RESUME},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -87,6 +89,9 @@ static void take(struct amp_options *options, int id)
         options->wish = AMP_WISH_ROLE;
         options->role = optarg;
         return;
+    case OPTION_RESUME:
+        options->resume = optarg;
+        return;
     case OPTION_HELP:
         options->wish = AMP_WISH_HELP;
         return;
@@ -109,6 +114,8 @@ static void check_whole(struct amp_options *options)
         wrong(options, "--dev needs --state DIR");
     else if (!options->dev && (options->state != NULL || options->listen != NULL || options->workers != 0))
         wrong(options, "--state, --listen and --workers belong to --dev: the configuration file says it otherwise");
+    else if (options->resume != NULL)
+        wrong(options, "--resume belongs to --role, which is the supervisor's own");
     else if (options->dev && options->wish == AMP_WISH_CHECK)
         wrong(options, "--check-config needs --config FILE");
 }

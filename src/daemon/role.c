@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "crypto/crypto.h"
 #include "daemon/config.h"
 #include "front/front.h"
@@ -110,10 +111,13 @@ static void default_signals(void)
         signal(ignored[i], SIG_IGN); /* execve keeps it */
 }
 
-static _Noreturn void become(const struct role *role, const int *sources, size_t count, int binary, pid_t parent)
+static _Noreturn void become(const struct role *role, const char *resume, const int *sources, size_t count, int binary,
+                             pid_t parent)
 {
-    char *const arguments[] = {(char *)(uintptr_t)role->title, (char *)(uintptr_t) "--role",
-                               (char *)(uintptr_t)role->name, NULL};
+    const char *const words[] = {role->title, "--role", role->name, resume != NULL ? "--resume" : NULL, resume, NULL};
+    char *arguments[sizeof(words) / sizeof(words[0])];
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        arguments[i] = (char *)(uintptr_t)words[i];
     int high_binary = FD_CONTROL + (int)count;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
         _exit(1);
@@ -157,7 +161,7 @@ enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, 
     pid_t parent = getpid();
     *pid = fork();
     if (*pid == 0)
-        become(chosen, sources, count, binary, parent);
+        become(chosen, fds->resume, sources, count, binary, parent);
     return *pid > 0 ? AMP_OK : AMP_ERR_IO;
 }
 
@@ -201,13 +205,25 @@ static enum amp_err begin(const struct role *role, const struct amp_config *conf
     return err;
 }
 
-int amp_role_run(const char *name)
+/* From --resume to the environment of role.h. */
+static bool take_resume(enum amp_role role, const char *resume, struct amp_role_env *env)
+{
+    uint64_t second = 0;
+    if (resume == NULL)
+        return true;
+    if (role != AMP_ROLE_FRONT || amp_u64_parse(&second, amp_slice_str(resume), INT64_MAX) != AMP_OK)
+        return false;
+    env->replay_closed_s = (int64_t)second;
+    return true;
+}
+
+int amp_role_run(const char *name, const char *resume)
 {
     static struct amp_config config;
     static int listen_fds[AMP_CONFIG_WORKERS_MAX * AMP_CONFIG_ADDRESSES_MAX];
     struct amp_role_env env = {.config = &config, .config_read = amp_config_read};
     enum amp_role which;
-    if (!amp_role_parse(name, &which))
+    if (!amp_role_parse(name, &which) || !take_resume(which, resume, &env))
         return 2;
     const struct role *role = find_role(which);
     amp_log_init(role->name, AMP_LOG_INFO);

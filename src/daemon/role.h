@@ -14,13 +14,15 @@ struct amp_role_fds {
     int state;
     int tls[AMP_TLS_FILE_COUNT_];
     const struct amp_listen *listen; /* NULL: none */
+    /* Of an earlier life, in words; NULL: nothing. front: the last second whose signatures are refused. */
+    const char *resume;
 };
 
 /* Starts this very binary anew as `role`. It dies with the caller. AMP_ERR_IO (errno). */
 enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, pid_t *pid) AMP_MUST_USE;
 
-/* Everything such a process does, from `--role NAME` on; its exit status. */
-int amp_role_run(const char *name);
+/* Everything such a process does, from `--role NAME [--resume TEXT]` on; its exit status. `resume` may be NULL. */
+int amp_role_run(const char *name, const char *resume);
 
 /* "front", "keeper", "scribe": those that are processes of their own. False for any other. */
 bool amp_role_parse(const char *name, enum amp_role *role);

@@ -21,8 +21,8 @@ void amp_supervisor_stop(struct amp_supervisor *supervisor, int status)
     event_base_loopbreak(supervisor->base);
 }
 
-void amp_supervisor_record(struct amp_supervisor *supervisor, enum amp_act act, enum amp_outcome outcome,
-                           enum amp_err code, const char *who, const char *subject)
+void amp_supervisor_record_count(struct amp_supervisor *supervisor, enum amp_act act, enum amp_outcome outcome,
+                                 enum amp_err code, const char *who, const char *subject, uint64_t count)
 {
     const struct amp_event event = {
         .unix_ms = amp_clock_unix_ms(&supervisor->clock),
@@ -33,10 +33,17 @@ void amp_supervisor_record(struct amp_supervisor *supervisor, enum amp_act act, 
         .who = amp_slice_str(who),
         .source = AMP_SLICE_LIT("local"),
         .subject = amp_slice_str(subject),
+        .count = count,
     };
     if (amp_recorder_add(supervisor->recorder, &event, true, NULL) != AMP_OK)
         amp_log_text(AMP_LOG_ERROR, "an event was lost: the log does not take it", "event", amp_act_name(act));
     amp_recorder_flush(supervisor->recorder);
+}
+
+void amp_supervisor_record(struct amp_supervisor *supervisor, enum amp_act act, enum amp_outcome outcome,
+                           enum amp_err code, const char *who, const char *subject)
+{
+    amp_supervisor_record_count(supervisor, act, outcome, code, who, subject, 0);
 }
 
 static void drain(struct amp_child *child)
@@ -243,6 +250,7 @@ static enum amp_err set_up(struct amp_supervisor *supervisor)
 
 static void tear_down(struct amp_supervisor *supervisor)
 {
+    amp_horizon_close(supervisor);
     amp_dev_free(supervisor->dev);
     amp_children_kill(supervisor);
     amp_admin_socket_close(supervisor);

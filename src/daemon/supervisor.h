@@ -43,6 +43,18 @@ enum amp_stage {
     AMP_STAGE_END
 };
 
+/*
+ * Whose signatures front may have accepted in an earlier life, after which its replay memory is empty: a date up to
+ * this one can no more be known to be new (PROTOCOL 2.3).
+ */
+struct amp_horizon {
+    int64_t closed_s;   /* for the first front; 0: nothing was accepted that could verify again */
+    int64_t accepted_s; /* the highest date that front has told of */
+    int64_t kept_s;     /* what the file says */
+    bool kept;          /* the KEK outlives the daemon, and so does the horizon */
+    bool fronted;       /* there was a front before */
+};
+
 struct amp_supervisor {
     const struct amp_options *options;
     struct amp_config config;
@@ -59,6 +71,8 @@ struct amp_supervisor {
     struct event *stage_timer;
     struct event *admin_event;
     int admin_fd;
+    struct amp_horizon horizon;
+    uint64_t live_tokens; /* as front last said */
     enum amp_stage stage;
     bool served;         /* every role was ready once */
     struct amp_dev *dev; /* NULL: production */
@@ -86,7 +100,19 @@ void amp_supervisor_child_ready(struct amp_child *child);
 void amp_supervisor_child_ended(struct amp_child *child, bool well);
 void amp_supervisor_record(struct amp_supervisor *supervisor, enum amp_act act, enum amp_outcome outcome,
                            enum amp_err code, const char *who, const char *subject);
+/* The same, with a count. */
+void amp_supervisor_record_count(struct amp_supervisor *supervisor, enum amp_act act, enum amp_outcome outcome,
+                                 enum amp_err code, const char *who, const char *subject, uint64_t count);
 void amp_supervisor_stop(struct amp_supervisor *supervisor, int status);
+
+/* horizon.c */
+/* Before make_kek: reads the file. AMP_ERR_INVALID where it is damaged, AMP_ERR_IO. */
+enum amp_err amp_horizon_open(struct amp_supervisor *supervisor) AMP_MUST_USE;
+/* For a front that is about to start. */
+int64_t amp_horizon_next(struct amp_supervisor *supervisor);
+/* Front has accepted this date; written where the clock would not say as much after a restart. */
+void amp_horizon_note(struct amp_supervisor *supervisor, int64_t accepted_s);
+void amp_horizon_close(struct amp_supervisor *supervisor);
 
 /* reload.c */
 void amp_supervisor_reload(struct amp_supervisor *supervisor);

@@ -24,7 +24,9 @@ struct front {
     unsigned worker_count;
     struct event_base *base;
     struct event *report_event;
-    int report_fds[2]; /* see struct amp_front_shared */
+    struct event *status_event;
+    uint64_t told_status[2]; /* see AMP_IPC_STATUS */
+    int report_fds[2];       /* see struct amp_front_shared */
     struct amp_link *control;
     int status;
 };
@@ -152,6 +154,32 @@ static enum amp_err start_workers(struct front *front)
     return AMP_OK;
 }
 
+/* What must outlive this process: how far signatures were accepted, and how much is lost where it dies. */
+static void tell_status(struct front *front)
+{
+    uint8_t storage[16];
+    struct amp_out payload = amp_out(storage, sizeof(storage));
+    struct amp_vault_stats stats;
+    uint64_t horizon_s = (uint64_t)amp_replay_horizon(front->shared.replay);
+
+    amp_vault_get_stats(front->shared.vault, &stats);
+    if (horizon_s == front->told_status[0] && stats.live == front->told_status[1])
+        return;
+    amp_ipc_put_u64(&payload, horizon_s);
+    amp_ipc_put_u64(&payload, stats.live);
+    if (amp_link_send(front->control, AMP_IPC_STATUS, amp_out_done(&payload), -1) != AMP_OK)
+        return; /* told again in a second */
+    front->told_status[0] = horizon_s;
+    front->told_status[1] = stats.live;
+}
+
+static void on_status(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    tell_status(ctx);
+}
+
 static void drain(struct front *front)
 {
     unsigned i;
@@ -162,6 +190,7 @@ static void drain(struct front *front)
     for (i = 0; i < front->worker_count; i++)
         amp_worker_join(front->workers[i]);
     front->worker_count = 0;
+    tell_status(front);
     front->status = EXIT_SUCCESS;
     (void)event_base_loopbreak(front->base);
 }
@@ -268,6 +297,16 @@ static enum amp_err open_reports(struct front *front)
     return AMP_OK;
 }
 
+static enum amp_err open_status(struct front *front)
+{
+    static const struct timeval second = {1, 0};
+
+    front->status_event = event_new(front->base, -1, EV_PERSIST, on_status, front);
+    if (front->status_event == NULL || event_add(front->status_event, &second) != 0)
+        return AMP_ERR_OUT_OF_MEMORY;
+    return AMP_OK;
+}
+
 static enum amp_err open_front(struct front *front)
 {
     struct amp_link_config control = {
@@ -289,12 +328,16 @@ static enum amp_err open_front(struct front *front)
         return err;
     }
     err = open_shared(&front->shared, front->env->config);
-    if (err == AMP_OK)
+    if (err == AMP_OK) {
+        amp_replay_close(front->shared.replay, front->env->replay_closed_s);
         err = open_reports(front);
+    }
     if (err == AMP_OK)
         err = start_workers(front);
     if (err == AMP_OK)
         err = amp_link_new(&front->control, &control, front->env->control_fd);
+    if (err == AMP_OK)
+        err = open_status(front);
     if (err == AMP_OK)
         err = amp_link_send(front->control, AMP_IPC_READY, amp_slice(NULL, 0), -1);
     return err;
@@ -318,6 +361,7 @@ int amp_front_main(const struct amp_role_env *env)
         return EXIT_FAILURE; /* workers still run: exit is what stops them */
     amp_link_free(front.control);
     event_free(front.report_event);
+    event_free(front.status_event);
     (void)close(front.report_fds[0]);
     (void)close(front.report_fds[1]);
     amp_tls_unref(front.tls);

@@ -31,6 +31,7 @@ const char *amp_role_name(enum amp_role role);
     X(TLS_FILE, "S", "F", 1, 1, 1)    /* u8 enum amp_tls_file; the open file, for the RELOAD that follows */           \
     X(RELOAD, "S", "FKL", 0, 0, 1)    /* the new configuration */                                                      \
     X(VIOLATION, "FKL", "S", 1, 1, 0) /* u8 role that broke the table */                                               \
+    X(STATUS, "F", "S", 16, 16, 0)    /* u64 highest x-amz-date accepted, u64 live tokens: each second that changed */ \
     X(KEK, "S", "K", 32, 32, 0)       /* the ephemeral KEK, first of all messages */                                   \
     /* front asks keeper */                                                                                            \
     X(DAY_KEY_GET, "F", "K", 42, 120, 0)      /* u64 ask, 20 bytes key id, 8 bytes date; bytes region, service */      \

@@ -34,7 +34,8 @@ struct amp_role_env {
     const int *listen_fds;
     size_t listen_per_worker;
     int tls_fds[AMP_TLS_FILE_COUNT_]; /* front: PEM files open for reading, at offset 0, to be closed; -1: none */
-    int state_fd;                     /* keeper: the state directory; scribe: its audit directory; front: -1 */
+    int64_t replay_closed_s; /* front: signatures of dates up to this one may have been accepted by an earlier life */
+    int state_fd;            /* keeper: the state directory; scribe: its audit directory; front: -1 */
     /* Reads the configuration handed over by AMP_IPC_RELOAD; does not close `fd`. AMP_ERR_INVALID, AMP_ERR_IO. */
     enum amp_err (*config_read)(struct amp_config *out, int fd);
 };

@@ -37,6 +37,7 @@ struct second {
 struct shard {
     pthread_mutex_t lock;
     int64_t closed_s; /* up to this date things were forgotten, so nothing dated so can be known to be new */
+    int64_t highest_s;
     struct second *seconds;
 };
 
@@ -176,6 +177,8 @@ enum amp_err amp_replay_remember(struct amp_replay *replay, const uint8_t signat
     pthread_mutex_lock(&shard->lock);
     struct second *second = open_second(replay, shard, date_s);
     enum amp_err err = second == NULL ? AMP_ERR_CLOCK_SKEW : remember(replay, second, print, tag, first_tag);
+    if (err == AMP_OK && date_s > shard->highest_s)
+        shard->highest_s = date_s;
     pthread_mutex_unlock(&shard->lock);
     return err;
 }
@@ -192,6 +195,30 @@ void amp_replay_sweep(struct amp_replay *replay, int64_t now_s)
         }
         pthread_mutex_unlock(&shard->lock);
     }
+}
+
+void amp_replay_close(struct amp_replay *replay, int64_t until_s)
+{
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *shard = &replay->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        if (until_s > shard->closed_s)
+            shard->closed_s = until_s;
+        pthread_mutex_unlock(&shard->lock);
+    }
+}
+
+int64_t amp_replay_horizon(struct amp_replay *replay)
+{
+    int64_t highest_s = 0;
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *shard = &replay->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        if (shard->highest_s > highest_s)
+            highest_s = shard->highest_s;
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return highest_s;
 }
 
 size_t amp_replay_count(const struct amp_replay *replay)

@@ -14,6 +14,11 @@ struct amp_replay;
 enum amp_err amp_replay_new(struct amp_replay **out, int64_t skew_s, size_t max_entries) AMP_MUST_USE;
 void amp_replay_free(struct amp_replay *replay);
 
+/* Dates up to `until_s` are AMP_ERR_CLOCK_SKEW from now on: what an earlier life accepted of them is not known here. */
+void amp_replay_close(struct amp_replay *replay, int64_t until_s);
+/* The highest date remembered in this life; 0: none. */
+int64_t amp_replay_horizon(struct amp_replay *replay);
+
 /*
  * Remembers `signature` dated `date_s`, checked to lie within skew_s of now_s (AMP_ERR_CLOCK_SKEW otherwise).
  * AMP_ERR_REQUEST_REPLAYED where it is known already; *first_tag then tells the tag it was first seen with

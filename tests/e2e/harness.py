@@ -397,6 +397,13 @@ class Daemon:
 
     def wait_ready(self, seconds=START_SECONDS):
         wait_until(self.is_ready, seconds, "/readyz")
+        self.wait_next_second()
+
+    @staticmethod
+    def wait_next_second():
+        """Behind the second in which a new front started, whose signatures it refuses (PROTOCOL 2.3)."""
+        second = int(time.time())
+        wait_until(lambda: int(time.time()) > second, 5, "the next second")
 
     def reload(self, settings=None):
         """SIGHUP, with these settings where some are given; returns the outcome that the event log has for it."""

@@ -295,6 +295,19 @@ class RestartTest(DaemonCase):
             self.assertEqual(self.client.post("/v1/redeem", {"token": token}).status, 200)
         audit_reader.read_log(os.path.join(self.daemon.state, "audit"))
 
+    def test_tokens_lost_with_front_are_counted(self):
+        self.kill("front")
+        self.client.close()
+        for _ in range(7):
+            self.client.tokenize(ttl_ms=600000)
+        deaths = self.count("role.died", "front")
+        time.sleep(2.2)  # front tells its count once a second
+        self.kill("front")
+        died = [record for record in self.daemon.events()
+                if record["event"] == "role.died" and record.get("subject") == "front"]
+        self.assertEqual(len(died), deaths + 1)
+        self.assertEqual(died[-1]["count"], 7)
+
     def test_keys_outlive_the_keeper_and_tokens_outlive_keeper_and_scribe(self):
         token = self.client.tokenize(ttl_ms=60000)
         made = self.daemon.new_key("tokenize")
@@ -308,6 +321,77 @@ class RestartTest(DaemonCase):
         died = [record for record in self.daemon.events() if record["event"] == "role.died"][-1]
         self.assertTrue(died["alarm"])
         self.assertEqual((died["outcome"], died["who"]), ("failure", "supervisor"))
+
+
+class ReplayAcrossLivesTest(unittest.TestCase):
+    """PROTOCOL 2.3: the replay memory dies with front, and yet no signature is accepted twice."""
+
+    def start(self, **keys):
+        daemon = Daemon(settings={})
+        self.addCleanup(daemon.destroy)
+        if keys:
+            daemon.settings = {"keys": {"provider": "file", "file": os.path.join(daemon.home, "kek")}}
+        daemon.start()
+        return daemon
+
+    def captured(self, daemon, shift=0):
+        """A tokenize that was accepted, to be sent again."""
+        client = daemon.client()
+        self.addCleanup(client.close)
+        body = json.dumps({"card": CARD}).encode()
+        headers = client.signer.headers("POST", daemon.url + "/v1/tokens", body, {"content-type": "application/json"},
+                                        shift=shift)
+        send = lambda: (client.close(), client.send("POST", "/v1/tokens", body, headers))[1]
+        self.assertEqual(send().status, 201)
+        return send
+
+    def assert_refused(self, answer):
+        self.assertIn((answer.status, answer.code), ((401, "clock_skew"), (409, "request_replayed")))
+
+    def kill_front(self, daemon):
+        front = daemon.roles()["front"]
+        os.kill(front, signal.SIGKILL)
+        wait_until(lambda: daemon.roles().get("front", front) != front, what="a new front")
+        daemon.wait_ready()
+
+    def test_when_front_dies(self):
+        daemon = self.start()
+        now, ahead = self.captured(daemon), self.captured(daemon, shift=5)
+        time.sleep(1.5)  # front tells once a second how far it is
+        self.kill_front(daemon)
+        self.assert_refused(now())
+        self.assert_refused(ahead())
+        time.sleep(6)
+        self.assertTrue(daemon.client().tokenize())
+        self.assert_refused(ahead())
+
+    def test_when_the_daemon_starts_again_with_its_keys(self):
+        daemon = self.start(persistent=True)
+        now, ahead = self.captured(daemon), self.captured(daemon, shift=5)
+        daemon.stop()
+        daemon._launch("--config", daemon.config_path)
+        daemon.wait_ready()
+        self.assert_refused(now())
+        self.assert_refused(ahead())
+        self.assertIn("signatures are refused until the clock has passed", daemon.log())
+        daemon.process.kill()  # no time to keep anything
+        daemon.process.wait()
+        daemon._launch("--config", daemon.config_path)
+        daemon.wait_ready()
+        self.assert_refused(now())
+        self.assert_refused(ahead())
+        wait_until(lambda: daemon.client().post("/v1/tokens", {"card": CARD}).status == 201, what="the clock")
+        self.assert_refused(ahead())
+
+    def test_a_damaged_horizon_is_not_taken_for_none(self):
+        daemon = self.start(persistent=True)
+        daemon.stop()
+        for text in ("", "5", "x\n", "-1\n", "99999999999999999999999\n"):
+            with open(os.path.join(daemon.state, "replay-horizon"), "w", encoding="utf-8") as horizon:
+                horizon.write(text)
+            done = run("--config", daemon.config_path)
+            self.assertEqual(done.returncode, 2, text)
+            self.assertIn("replay horizon cannot be read", done.stderr)
 
 
 class GiveUpTest(unittest.TestCase):

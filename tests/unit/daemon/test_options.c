@@ -73,6 +73,8 @@ static void wrong_lines_are_refused(void **state)
         "--dev --state s --workers two",
         "--dev --state s --check-config",
         "--dev --state s surplus",
+        "--dev --state s --resume 5",
+        "--config a --resume 5",
         "--check-config",
         "--nonsense",
     };

@@ -135,6 +135,28 @@ static void signatures_differ_in_any_bit_of_their_first_half(void **state)
     assert_int_equal(amp_replay_remember(replay, signature, START_S, START_S, 0, &first_tag), AMP_ERR_REQUEST_REPLAYED);
 }
 
+static void what_an_earlier_life_may_have_accepted_is_refused(void **state)
+{
+    amp_replay_close(replay, START_S);
+    assert_int_equal(remember(1, START_S, START_S, 0), AMP_ERR_CLOCK_SKEW);
+    assert_int_equal(remember(1, START_S - SKEW_S, START_S, 0), AMP_ERR_CLOCK_SKEW);
+    assert_int_equal(remember(1, START_S + 1, START_S, 0), AMP_OK);
+    amp_replay_close(replay, START_S - 5);            /* never opens again */
+    for (uint64_t number = 2; number < 100; number++) /* in every shard */
+        assert_int_equal(remember(number, START_S, START_S, 0), AMP_ERR_CLOCK_SKEW);
+}
+
+static void the_horizon_is_the_highest_date_remembered(void **state)
+{
+    assert_int_equal(amp_replay_horizon(replay), 0);
+    assert_int_equal(remember(1, START_S + 9, START_S, 0), AMP_OK);
+    assert_int_equal(remember(2, START_S, START_S, 0), AMP_OK);
+    assert_int_equal(remember(3, START_S + SKEW_S + 1, START_S, 0), AMP_ERR_CLOCK_SKEW);
+    assert_int_equal(amp_replay_horizon(replay), START_S + 9);
+    amp_replay_sweep(replay, START_S + 2 * SKEW_S);
+    assert_int_equal(amp_replay_horizon(replay), START_S + 9);
+}
+
 static void the_window_must_be_sane(void **state)
 {
     struct amp_replay *none;
@@ -158,6 +180,8 @@ int main(void)
         opened(full_means_refusal_and_room_returns),
         opened(a_busy_second_is_exact),
         opened(signatures_differ_in_any_bit_of_their_first_half),
+        opened(what_an_earlier_life_may_have_accepted_is_refused),
+        opened(the_horizon_is_the_highest_date_remembered),
         opened(the_window_must_be_sane),
     };
     return cmocka_run_group_tests(tests, start_rooms, end_rooms);
