@@ -7,11 +7,30 @@
 #include "base/log.h"
 #include "front/internal.h"
 
-/* How long a request may wait for the keeper, and an answer for the log, before it is refused. */
-#define KEEPER_WAIT_MS 5000
-#define LOG_WAIT_MS    10000
+#define KEEPER_WAIT_MAX_MS 5000
+#define LOG_WAIT_MAX_MS    10000
+#define NO_ASK             UINT64_MAX /* asks count from 1 */
 
-static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request);
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * How long a request may wait for the keeper, and an answer for the log. Both together end before the connection's own
+ * deadline: it would tell the peer that the request failed, while that could yet be carried out.
+ */
+static int64_t keeper_wait_ms(const struct amp_worker *worker)
+{
+    return least(KEEPER_WAIT_MAX_MS, worker->settings.limits.request_ms / 2);
+}
+
+static int64_t log_wait_ms(const struct amp_worker *worker)
+{
+    int64_t limit_ms = worker->settings.limits.request_ms, margin_ms = limit_ms / 4;
+
+    return least(LOG_WAIT_MAX_MS, limit_ms - keeper_wait_ms(worker) - margin_ms);
+}
 
 static void send_answer(struct amp_net_exchange *exchange, uint64_t request_id, struct amp_api_response *response)
 {
@@ -67,12 +86,14 @@ static void gate(struct amp_worker *worker, struct amp_net_exchange *exchange, u
     gated->exchange = exchange;
     gated->request_id = request_id;
     gated->response = *response;
-    gated->until_mono_ms = amp_clock_mono_ms(&worker->shared->clock) + LOG_WAIT_MS;
+    gated->until_mono_ms = amp_clock_mono_ms(&worker->shared->clock) + log_wait_ms(worker);
+    amp_wipe(response, sizeof *response); /* it holds the claim */
     STAILQ_INSERT_TAIL(&worker->gated, gated, next);
 }
 
 static void park_for_keeper(struct amp_worker *worker, struct amp_net_exchange *exchange,
-                            const struct amp_net_request *request, enum amp_act act, uint64_t ask)
+                            const struct amp_net_request *request, enum amp_act act, uint64_t ask,
+                            int64_t until_mono_ms)
 {
     struct waiting *waiting = malloc(sizeof *waiting);
 
@@ -84,7 +105,7 @@ static void park_for_keeper(struct amp_worker *worker, struct amp_net_exchange *
         .exchange = exchange,
         .request = *request,
         .ask = ask,
-        .until_mono_ms = amp_clock_mono_ms(&worker->shared->clock) + KEEPER_WAIT_MS,
+        .until_mono_ms = until_mono_ms,
     };
     STAILQ_INSERT_TAIL(&worker->waiting, waiting, next);
 }
@@ -113,7 +134,9 @@ static void act(struct amp_worker *worker, struct amp_net_exchange *exchange, co
         send_answer(exchange, request->request_id, &response);
 }
 
-static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request)
+/* It may wait for the keeper until `until_mono_ms`, however often it has to ask. */
+static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request,
+                  int64_t until_mono_ms)
 {
     const struct amp_route *route = NULL;
     const char *allow = NULL;
@@ -141,7 +164,7 @@ static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange, 
     if (err == AMP_OK)
         act(worker, exchange, request, route, result.who);
     else if (err == AMP_ERR_AGAIN)
-        park_for_keeper(worker, exchange, request, route->act, result.ask);
+        park_for_keeper(worker, exchange, request, route->act, result.ask, until_mono_ms);
     else
         refuse(worker, exchange, request, route->act, err, &result, NULL);
 }
@@ -159,7 +182,9 @@ static enum amp_err on_head(void *ctx, const struct amp_http1_head *head, size_t
 
 static void on_request(void *ctx, struct amp_net_exchange *exchange, const struct amp_net_request *request)
 {
-    serve(ctx, exchange, request);
+    struct amp_worker *worker = ctx;
+
+    serve(worker, exchange, request, amp_clock_mono_ms(&worker->shared->clock) + keeper_wait_ms(worker));
 }
 
 static void on_refused(void *ctx, enum amp_err err, struct amp_slice source, uint64_t request_id,
@@ -187,31 +212,45 @@ struct amp_net_handler amp_front_handler(struct amp_worker *worker)
     return (struct amp_net_handler){.ctx = worker, .head = on_head, .request = on_request, .refused = on_refused};
 }
 
-void amp_front_answered(struct amp_worker *worker, uint64_t ask)
+/* Moves to `taken` those that wait for `ask`, and those whose time is over at `due_mono_ms`. */
+static void take_waiting(struct amp_worker *worker, uint64_t ask, int64_t due_mono_ms, struct waiting_list *taken)
 {
-    struct waiting_list again = STAILQ_HEAD_INITIALIZER(again);
     struct waiting_list rest = STAILQ_HEAD_INITIALIZER(rest);
     struct waiting *waiting;
 
     while ((waiting = STAILQ_FIRST(&worker->waiting)) != NULL) {
         STAILQ_REMOVE_HEAD(&worker->waiting, next);
-        if (waiting->ask == ask)
-            STAILQ_INSERT_TAIL(&again, waiting, next);
+        if (waiting->ask == ask || waiting->until_mono_ms <= due_mono_ms)
+            STAILQ_INSERT_TAIL(taken, waiting, next);
         else
             STAILQ_INSERT_TAIL(&rest, waiting, next);
     }
     STAILQ_CONCAT(&worker->waiting, &rest);
+}
+
+void amp_front_answered(struct amp_worker *worker, uint64_t ask)
+{
+    struct waiting_list again = STAILQ_HEAD_INITIALIZER(again);
+    struct waiting *waiting;
+
+    take_waiting(worker, ask, INT64_MIN, &again);
     while ((waiting = STAILQ_FIRST(&again)) != NULL) {
         STAILQ_REMOVE_HEAD(&again, next);
-        serve(worker, waiting->exchange, &waiting->request);
+        if (amp_net_alive(waiting->exchange))
+            serve(worker, waiting->exchange, &waiting->request, waiting->until_mono_ms);
+        else /* the peer is gone, or was told that it took too long: it must not be acted on behind that */
+            refuse(worker, waiting->exchange, &waiting->request, AMP_ACT_CONNECTION, AMP_ERR_IO,
+                   &(struct amp_auth_result){0}, NULL);
         free(waiting);
     }
 }
 
+/* What was taken from the vault stays taken only where the answer can still reach who asked for it. */
 static void release(struct amp_worker *worker, struct gated *gated, bool durable)
 {
-    amp_api_settle(worker->api, &gated->response, durable);
+    amp_api_settle(worker->api, &gated->response, durable && amp_net_alive(gated->exchange));
     send_answer(gated->exchange, gated->request_id, &gated->response);
+    amp_wipe(gated, sizeof *gated);
     free(gated);
 }
 
@@ -228,6 +267,7 @@ void amp_front_durable(void *ctx, uint64_t number)
 
 void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms, bool all)
 {
+    struct waiting_list late = STAILQ_HEAD_INITIALIZER(late);
     struct waiting *waiting;
     struct gated *gated;
 
@@ -235,8 +275,9 @@ void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms, bool all)
         STAILQ_REMOVE_HEAD(&worker->gated, next);
         release(worker, gated, false);
     }
-    while ((waiting = STAILQ_FIRST(&worker->waiting)) != NULL && (all || waiting->until_mono_ms <= now_mono_ms)) {
-        STAILQ_REMOVE_HEAD(&worker->waiting, next);
+    take_waiting(worker, NO_ASK, all ? INT64_MAX : now_mono_ms, &late);
+    while ((waiting = STAILQ_FIRST(&late)) != NULL) {
+        STAILQ_REMOVE_HEAD(&late, next);
         refuse(worker, waiting->exchange, &waiting->request, AMP_ACT_REQUEST, AMP_ERR_KEEPER_UNAVAILABLE,
                &(struct amp_auth_result){0}, NULL);
         free(waiting);
