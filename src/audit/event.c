@@ -1,5 +1,7 @@
 #include "audit/event.h"
 
+#include <endian.h>
+
 enum { ALARM = 1 << 0, TOKEN = 1 << 1, UNVERIFIED = 1 << 2, FLAGS = 0x7 };
 enum { FIXED_LEN = 2 + 8 + 1 + 1 + 2 + 1 + 16 + 8 + 8 };
 
@@ -25,8 +27,8 @@ const char *amp_outcome_name(enum amp_outcome outcome)
 
 static void put_uint(struct amp_out *out, uint64_t value, size_t bytes)
 {
-    for (size_t i = bytes; i-- > 0;)
-        amp_out_byte(out, (uint8_t)(value >> (8 * i)));
+    uint64_t big_endian = htobe64(value << (64 - 8 * bytes));
+    amp_out_bytes(out, &big_endian, bytes);
 }
 
 static uint64_t take_uint(const uint8_t **at, size_t bytes)
@@ -40,42 +42,48 @@ static uint64_t take_uint(const uint8_t **at, size_t bytes)
 /* What may stand between the quotes of a JSON string without an escape. */
 static bool is_plain(uint8_t c)
 {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+    return (c >= 0x20) & (c < 0x7f) & (c != '"') & (c != '\\'); /* no branches: whole texts are checked at once */
 }
 
 static void put_text(struct amp_out *out, struct amp_slice text, size_t most)
 {
     size_t len = text.len < most ? text.len : most;
     amp_out_byte(out, (uint8_t)len);
+    if (len > out->cap - out->len) {
+        out->overflow = true;
+        return;
+    }
+    uint8_t *to = out->ptr + out->len;
     for (size_t i = 0; i < len; i++)
-        amp_out_byte(out, is_plain(text.ptr[i]) ? text.ptr[i] : '?');
+        to[i] = is_plain(text.ptr[i]) ? text.ptr[i] : '?';
+    out->len += len;
 }
 
 void amp_event_pack(struct amp_out *out, const struct amp_event *event)
 {
-    uint8_t storage[AMP_EVENT_PACKED_MAX];
-    struct amp_out packed = amp_out(storage, sizeof(storage));
+    size_t start = out->len;
     unsigned flags =
         (event->alarm ? ALARM : 0u) | (event->has_token ? TOKEN : 0u) | (event->who_unverified ? UNVERIFIED : 0u);
-    put_uint(&packed, 0, 2);
-    put_uint(&packed, (uint64_t)event->unix_ms, 8);
-    put_uint(&packed, event->act, 1);
-    put_uint(&packed, event->outcome, 1);
-    put_uint(&packed, event->code, 2);
-    put_uint(&packed, flags, 1);
+    put_uint(out, 0, 2);
+    put_uint(out, (uint64_t)event->unix_ms, 8);
+    put_uint(out, event->act, 1);
+    put_uint(out, event->outcome, 1);
+    put_uint(out, event->code, 2);
+    put_uint(out, flags, 1);
     if (event->has_token)
-        amp_out_bytes(&packed, event->token_reference, sizeof(event->token_reference));
+        amp_out_bytes(out, event->token_reference, sizeof(event->token_reference));
     else
-        amp_out_bytes(&packed, (const uint8_t[16]){0}, 16);
-    put_uint(&packed, event->request_id, 8);
-    put_uint(&packed, event->count, 8);
-    put_text(&packed, event->who, AMP_EVENT_WHO_MAX);
-    put_text(&packed, event->source, AMP_EVENT_SOURCE_MAX);
-    put_text(&packed, event->queue, AMP_EVENT_QUEUE_MAX);
-    put_text(&packed, event->subject, AMP_EVENT_SUBJECT_MAX);
-    storage[0] = (uint8_t)(packed.len >> 8);
-    storage[1] = (uint8_t)packed.len;
-    amp_out_slice(out, amp_out_done(&packed));
+        amp_out_bytes(out, (const uint8_t[16]){0}, 16);
+    put_uint(out, event->request_id, 8);
+    put_uint(out, event->count, 8);
+    put_text(out, event->who, AMP_EVENT_WHO_MAX);
+    put_text(out, event->source, AMP_EVENT_SOURCE_MAX);
+    put_text(out, event->queue, AMP_EVENT_QUEUE_MAX);
+    put_text(out, event->subject, AMP_EVENT_SUBJECT_MAX);
+    if (out->overflow)
+        return;
+    out->ptr[start] = (uint8_t)((out->len - start) >> 8);
+    out->ptr[start + 1] = (uint8_t)(out->len - start);
 }
 
 /* False where it is too long, runs past the end or is not plain. */
@@ -87,12 +95,11 @@ static bool take_text(struct amp_slice *text, const uint8_t **at, const uint8_t 
     if (len > most || len > (size_t)(end - *at))
         return false;
     *text = amp_slice(*at, len);
-    for (size_t i = 0; i < len; i++) {
-        if (!is_plain((*at)[i]))
-            return false;
-    }
+    bool plain = true;
+    for (size_t i = 0; i < len; i++)
+        plain &= is_plain((*at)[i]);
     *at += len;
-    return true;
+    return plain;
 }
 
 static bool take_fixed(struct amp_event *event, const uint8_t **at)
