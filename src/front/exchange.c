@@ -32,7 +32,14 @@ static int64_t log_wait_ms(const struct amp_worker *worker)
     return least(LOG_WAIT_MAX_MS, limit_ms - keeper_wait_ms(worker) - margin_ms);
 }
 
-static void send_answer(struct amp_net_exchange *exchange, uint64_t request_id, struct amp_api_response *response)
+/* What an honest peer hardly does, and a stranger could do without end: wrong, and not behind a good signature. */
+static bool is_strike(enum amp_err err)
+{
+    return amp_err_status(err) < 500 && err != AMP_ERR_REQUEST_REPLAYED && err != AMP_ERR_RATE_LIMITED;
+}
+
+static void send_answer(struct amp_net_exchange *exchange, uint64_t request_id, struct amp_api_response *response,
+                        bool strike)
 {
     struct amp_net_response answer = {
         .status = response->status,
@@ -41,6 +48,7 @@ static void send_answer(struct amp_net_exchange *exchange, uint64_t request_id, 
         .allow = response->allow,
         .challenge = response->status == 401,
         .retry_after_s = response->retry_after_s,
+        .strike = strike,
         .request_id = request_id,
     };
     (void)amp_net_respond(exchange, &answer);
@@ -58,6 +66,7 @@ static struct amp_event event_of(struct amp_worker *worker, enum amp_act act, st
     };
 }
 
+/* Before anybody is known to have signed it. */
 static void refuse(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request,
                    enum amp_act act, enum amp_err err, const struct amp_auth_result *auth, const char *allow)
 {
@@ -69,7 +78,7 @@ static void refuse(struct amp_worker *worker, struct amp_net_exchange *exchange,
         event.who_unverified = true;
     }
     amp_api_refuse(worker->api, &event, err, allow, auth->retry_after_s, &response);
-    send_answer(exchange, request->request_id, &response);
+    send_answer(exchange, request->request_id, &response, is_strike(err));
 }
 
 /* Holds an answer back until its record is durable (spec section 9: before the card leaves). */
@@ -80,7 +89,7 @@ static void gate(struct amp_worker *worker, struct amp_net_exchange *exchange, u
 
     if (gated == NULL) {
         amp_api_settle(worker->api, response, false);
-        send_answer(exchange, request_id, response);
+        send_answer(exchange, request_id, response, false);
         return;
     }
     gated->exchange = exchange;
@@ -131,7 +140,7 @@ static void act(struct amp_worker *worker, struct amp_net_exchange *exchange, co
     if (response.gate != 0)
         gate(worker, exchange, request->request_id, &response);
     else
-        send_answer(exchange, request->request_id, &response);
+        send_answer(exchange, request->request_id, &response, false);
 }
 
 /* It may wait for the keeper until `until_mono_ms`, however often it has to ask. */
@@ -249,7 +258,7 @@ void amp_front_answered(struct amp_worker *worker, uint64_t ask)
 static void release(struct amp_worker *worker, struct gated *gated, bool durable)
 {
     amp_api_settle(worker->api, &gated->response, durable && amp_net_alive(gated->exchange));
-    send_answer(gated->exchange, gated->request_id, &gated->response);
+    send_answer(gated->exchange, gated->request_id, &gated->response, false);
     amp_wipe(gated, sizeof *gated);
     free(gated);
 }
@@ -287,8 +296,21 @@ void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms, bool all)
 enum amp_err amp_front_record(void *ctx, const struct amp_event *event, bool want_durable, uint64_t *number)
 {
     struct amp_worker *worker = ctx;
+    bool success = event->outcome == AMP_OUTCOME_SUCCESS;
+    bool unsigned_for = !success && (event->who.len == 0 || event->who_unverified);
+    enum amp_err err;
 
-    return amp_recorder_add(worker->recorder, event, want_durable, number);
+    /* Strangers must not fill what the records of others need. */
+    if (unsigned_for &&
+        !(amp_recorder_roomy(worker->recorder) && amp_discards_admit(worker->discards, event->source))) {
+        amp_discards_count(worker->discards, event->code);
+        *number = 0;
+        return AMP_OK;
+    }
+    err = amp_recorder_add(worker->recorder, event, want_durable, number);
+    if (err != AMP_OK && !success)
+        amp_discards_count(worker->discards, event->code);
+    return err;
 }
 
 void amp_front_readiness(void *ctx, struct amp_api_readiness *out)

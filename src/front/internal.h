@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/queue.h>
 
+#include "front/discards.h"
 #include "front/worker.h"
 
 /* A request that waits for the keeper's answer to `ask`. */
@@ -54,6 +55,7 @@ struct amp_worker {
     int64_t next_second_mono_ms;
     uint64_t expired; /* swept since the last event of it */
     uint64_t lapsed;
+    struct amp_discards *discards;
     uint64_t turned_away; /* connections closed at a limit, that the log knows of */
     bool sweep_more;
     bool draining;

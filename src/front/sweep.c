@@ -5,13 +5,14 @@
 #define SWEEP_CHUNK 1000
 
 /* True where it was recorded. */
-static bool record_count(struct amp_worker *worker, enum amp_act act, enum amp_err code, uint64_t count)
+static bool record_count(struct amp_worker *worker, enum amp_act act, enum amp_outcome outcome, enum amp_err code,
+                         uint64_t count)
 {
     uint64_t number;
     struct amp_event event = {
         .unix_ms = amp_clock_unix_ms(&worker->shared->clock),
         .act = act,
-        .outcome = code == AMP_OK ? AMP_OUTCOME_SUCCESS : AMP_OUTCOME_REFUSED,
+        .outcome = outcome,
         .code = code,
         .count = count,
         .who = AMP_SLICE_LIT("front"),
@@ -30,17 +31,25 @@ static void record_turned_away(struct amp_worker *worker)
         struct amp_net_counts counts = amp_net_counts(worker->nets[i]);
         total += counts.refused_full + counts.refused_source;
     }
-    if (record_count(worker, AMP_ACT_CONNECTION, AMP_ERR_OVERLOADED, total - worker->turned_away))
+    if (record_count(worker, AMP_ACT_CONNECTION, AMP_OUTCOME_REFUSED, AMP_ERR_OVERLOADED, total - worker->turned_away))
         worker->turned_away = total;
+}
+
+/* As the refusals themselves would stand there. */
+static bool record_discards(void *ctx, enum amp_err code, uint64_t count)
+{
+    return record_count(ctx, code == AMP_ERR_IO ? AMP_ACT_CONNECTION : AMP_ACT_REQUEST,
+                        amp_err_status(code) >= 500 ? AMP_OUTCOME_FAILURE : AMP_OUTCOME_REFUSED, code, count);
 }
 
 static void each_second(struct amp_worker *worker)
 {
-    if (record_count(worker, AMP_ACT_EXPIRE, AMP_OK, worker->expired))
+    if (record_count(worker, AMP_ACT_EXPIRE, AMP_OUTCOME_SUCCESS, AMP_OK, worker->expired))
         worker->expired = 0;
-    if (record_count(worker, AMP_ACT_LEASE_LAPSE, AMP_OK, worker->lapsed))
+    if (record_count(worker, AMP_ACT_LEASE_LAPSE, AMP_OUTCOME_SUCCESS, AMP_OK, worker->lapsed))
         worker->lapsed = 0;
     record_turned_away(worker);
+    amp_discards_fold(worker->discards, record_discards, worker);
     if (worker->number != 0)
         return;
     amp_replay_sweep(worker->shared->replay, amp_clock_unix_ms(&worker->shared->clock) / 1000);

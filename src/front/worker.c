@@ -131,7 +131,8 @@ static size_t connections(const struct amp_worker *worker)
 static bool finished(const struct amp_worker *worker)
 {
     return worker->draining && connections(worker) == 0 && STAILQ_EMPTY(&worker->gated) &&
-           STAILQ_EMPTY(&worker->waiting) && amp_recorder_idle(worker->recorder);
+           STAILQ_EMPTY(&worker->waiting) && amp_discards_empty(worker->discards) &&
+           amp_recorder_idle(worker->recorder);
 }
 
 static void *run(void *ctx)
@@ -233,6 +234,7 @@ static void worker_free(struct amp_worker *worker)
     free(worker->nets);
     amp_link_free(worker->keeper);
     amp_recorder_free(worker->recorder);
+    amp_discards_free(worker->discards);
     amp_auth_free(worker->auth);
     amp_api_free(worker->api);
     if (worker->mail_event != NULL)
@@ -265,6 +267,8 @@ enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *
     STAILQ_INIT(&worker->waiting);
     STAILQ_INIT(&worker->gated);
     err = open_events(worker);
+    if (err == AMP_OK)
+        err = amp_discards_new(&worker->discards, shared->clock);
     if (err == AMP_OK)
         err = amp_recorder_new(&worker->recorder, worker->base, amp_front_durable, worker);
     if (err == AMP_OK) {

@@ -61,6 +61,7 @@ struct amp_net_conn {
     bool resumes;            /* the loop shall come back to it although nothing may arrive */
     SSL *ssl;
     struct event read_event, write_event;
+    unsigned strikes;   /* see struct amp_net_response */
     size_t linger_left; /* bytes that will still be discarded */
 
     struct amp_net_window in;  /* requests as they came; the first begins at its start */

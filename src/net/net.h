@@ -48,6 +48,8 @@ struct amp_net_request {
     struct amp_slice source; /* "127.0.0.1:4242", "[::1]:4242" */
 };
 
+#define AMP_NET_STRIKES_MAX 10
+
 struct amp_net_response {
     int status;
     const char *content_type; /* NULL where there is no body */
@@ -56,6 +58,7 @@ struct amp_net_response {
     bool challenge;           /* WWW-Authenticate: AWS4-HMAC-SHA256 */
     uint32_t retry_after_s;   /* Retry-After, where not 0 */
     bool close;               /* close behind this answer */
+    bool strike;              /* a refusal that a connection gets AMP_NET_STRIKES_MAX times, and then is closed */
     uint64_t request_id;      /* X-Request-Id, 16 hex digits */
 };
 

@@ -256,7 +256,9 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
         drop(conn);
         return false;
     }
-    conn->closing = response->close || !keep_alive || conn->net->listen_event == NULL;
+    conn->strikes += response->strike;
+    conn->closing =
+        response->close || !keep_alive || conn->net->listen_event == NULL || conn->strikes >= AMP_NET_STRIKES_MAX;
     (void)write_answer(conn, response, to_head);
     consume_request(conn, conn->head_len + conn->body_len);
     give_exchange(exchange);

@@ -218,6 +218,26 @@ static void answers_may_close(void **state)
     assert_int_equal(rig.requests, 1);
 }
 
+/* Pipelined, so that the last of them is decided while more wait behind it. */
+static void closes_behind_the_tenth_strike(void **state)
+{
+    rig.park = false;
+    rig.answer.strike = true;
+    for (int i = 1; i < AMP_NET_STRIKES_MAX; i++)
+        peer_send(&peer, GET("/x"));
+    for (int i = 1; i < AMP_NET_STRIKES_MAX; i++)
+        peer_expect(&peer, 201);
+    rig.answer.strike = false;
+    peer_send(&peer, GET("/good"));
+    peer_expect(&peer, 201);
+    rig.answer.strike = true;
+    peer_send(&peer, GET("/x") GET("/y"));
+    struct reply reply = peer_take(&peer, false);
+    assert_true(amp_slice_is(reply_field(&reply, "connection"), "close"));
+    peer_expect_end(&peer);
+    assert_int_equal(rig.requests, AMP_NET_STRIKES_MAX + 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -234,6 +254,7 @@ int main(void)
         TEST(a_large_answer_is_sent_behind_others),
         TEST(may_be_answered_from_within_another_request),
         TEST(answers_may_close),
+        TEST(closes_behind_the_tenth_strike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
