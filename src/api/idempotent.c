@@ -80,6 +80,11 @@ static enum amp_err open_stored(struct amp_api_call *call, struct amp_slice seal
     return err;
 }
 
+static enum amp_idempotency_kind kind_of(const struct amp_api_call *call)
+{
+    return call->request->route->act == AMP_ACT_TOKENIZE ? AMP_IDEMPOTENCY_FILLS : AMP_IDEMPOTENCY_EMPTIES;
+}
+
 enum amp_err amp_repeat_begin(struct amp_api_call *call, bool *repeated)
 {
     enum amp_idempotency_state state;
@@ -88,7 +93,8 @@ enum amp_err amp_repeat_begin(struct amp_api_call *call, bool *repeated)
     if (!call->repeat.present)
         return AMP_OK;
     enum amp_err err =
-        amp_idempotency_begin(call->api->config.idempotency, call->repeat.key, call->repeat.body, &state, &sealed);
+        amp_idempotency_begin(call->api->config.idempotency, call->repeat.key, call->repeat.body, kind_of(call), &state,
+                              &sealed);
     if (err == AMP_OK && state == AMP_IDEMPOTENCY_REPEATED) {
         *repeated = true;
         err = open_stored(call, amp_slice(sealed.ptr, sealed.len));
@@ -122,8 +128,8 @@ enum amp_err amp_repeat_finish(struct amp_api_call *call, struct amp_slice answe
     enum amp_err err = seal_answer(call, answer, &sealed);
     if (err == AMP_OK) {
         call->repeat.owned = false;
-        err = amp_idempotency_finish(call->api->config.idempotency, call->repeat.key, amp_slice(sealed.ptr, sealed.len),
-                                     ttl_ms);
+        err = amp_idempotency_finish(call->api->config.idempotency, call->repeat.key, kind_of(call),
+                                     amp_slice(sealed.ptr, sealed.len), ttl_ms);
     }
     amp_secret_buf_free(&sealed);
     return err;

@@ -73,8 +73,8 @@ static void store_answer(struct amp_api *api, const struct amp_settle *settle)
     if (!settle->has_idempotency)
         return;
     /* Where there is no room the key is free again, and the vault itself knows a claim's repetition by its mark. */
-    (void)(amp_idempotency_finish(api->config.idempotency, settle->idempotency, answer, settle->idempotency_ttl_ms) ==
-           AMP_OK);
+    (void)(amp_idempotency_finish(api->config.idempotency, settle->idempotency, AMP_IDEMPOTENCY_EMPTIES, answer,
+                                  settle->idempotency_ttl_ms) == AMP_OK);
 }
 
 static void let_go(struct amp_api *api, const struct amp_settle *settle)

@@ -29,16 +29,22 @@ static inline void amp_budget_init(struct amp_budget *budget, size_t cap_bytes)
     budget->cap_bytes = cap_bytes;
 }
 
-/* False, and nothing taken, where the cap would be passed. */
-static inline bool amp_budget_take(struct amp_budget *budget, size_t bytes)
+/* False, and nothing taken, where `limit_bytes` would be passed. */
+static inline bool amp_budget_take_up_to(struct amp_budget *budget, size_t bytes, size_t limit_bytes)
 {
     size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
     do {
-        if (bytes > budget->cap_bytes || used > budget->cap_bytes - bytes)
+        if (bytes > limit_bytes || used > limit_bytes - bytes)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&budget->used_bytes, &used, used + bytes, memory_order_relaxed,
                                                     memory_order_relaxed));
     return true;
+}
+
+/* False, and nothing taken, where the cap would be passed. */
+static inline bool amp_budget_take(struct amp_budget *budget, size_t bytes)
+{
+    return amp_budget_take_up_to(budget, bytes, budget->cap_bytes);
 }
 
 static inline void amp_budget_give(struct amp_budget *budget, size_t bytes)

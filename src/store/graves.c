@@ -55,7 +55,10 @@ static void drop_oldest(struct amp_graves *graves)
 static bool resize(struct amp_graves *graves, struct amp_meter *meter, uint32_t cap)
 {
     void *fresh;
-    if (amp_meter_alloc(meter, cap * (sizeof(struct amp_grave) + sizeof(uint32_t)), &fresh) != AMP_OK)
+    size_t size = cap * (sizeof(struct amp_grave) + sizeof(uint32_t));
+    bool little = cap == MIN_CAP || cap < graves->cap; /* which a full budget must bear */
+    enum amp_err err = little ? amp_meter_alloc_beyond(meter, size, &fresh) : amp_meter_alloc(meter, size, &fresh);
+    if (err != AMP_OK)
         return false;
     struct amp_graves moved = {.ring = fresh, .cap = cap, .limit = graves->limit};
     for (uint32_t i = 0; i < graves->count; i++)
@@ -111,4 +114,16 @@ size_t amp_graves_purge(struct amp_graves *graves, struct amp_meter *meter, int6
     else if (purged != 0 && graves->cap > MIN_CAP && graves->count < graves->cap / 8)
         (void)resize(graves, meter, graves->cap / 2);
     return purged;
+}
+
+bool amp_graves_yield(struct amp_graves *graves, struct amp_meter *meter)
+{
+    uint32_t half = graves->cap / 2;
+    if (graves->cap == 0)
+        return false;
+    while (graves->count > half)
+        drop_oldest(graves);
+    if (half < MIN_CAP || !resize(graves, meter, half))
+        amp_graves_fini(graves, meter);
+    return true;
 }

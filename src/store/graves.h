@@ -27,8 +27,8 @@ void amp_graves_fini(struct amp_graves *graves, struct amp_meter *meter);
 
 /*
  * `until_ms`: never earlier than the one added before; `reason` 0 to 3; `mark`: the caller's. Cannot fail:
- * where the limit, the budget or memory ends, the oldest gives way, and where there is none nothing is
- * remembered.
+ * where the limit, the budget or memory ends, the oldest gives way. A few are remembered at a full budget too; without
+ * any memory nothing is.
  */
 void amp_graves_add(struct amp_graves *graves, struct amp_meter *meter, const uint8_t id[16], int64_t until_ms,
                     unsigned reason, uint32_t mark);
@@ -40,5 +40,7 @@ static inline unsigned amp_grave_reason(const struct amp_grave *grave)
 }
 /* Forgets at most `limit` whose time has come and gives memory back; returns how many it forgot. */
 size_t amp_graves_purge(struct amp_graves *graves, struct amp_meter *meter, int64_t now_ms, size_t limit);
+/* Gives half its memory back, and forgets the oldest for it; false where there is none to give. */
+bool amp_graves_yield(struct amp_graves *graves, struct amp_meter *meter);
 
 #endif

@@ -16,6 +16,7 @@ struct entry {
     uint8_t body[AMP_IDEMPOTENCY_HASH_LEN];
     struct amp_wheel_node due;
     uint32_t answer_len;
+    uint8_t kind;
     bool finished;
     uint8_t answer[];
 };
@@ -30,9 +31,7 @@ struct stripe {
 
 struct amp_idempotency {
     struct amp_clock clock;
-    struct amp_meter meter;
-    void (*dropped)(void *ctx, struct amp_slice answer);
-    void *dropped_ctx;
+    struct amp_meter meters[2]; /* of entries, by kind; tables of slots are the emptying ones' too */
     _Atomic size_t count;
     _Atomic size_t next_swept;
     struct stripe stripes[STRIPES];
@@ -48,30 +47,35 @@ static struct stripe *stripe_of(struct amp_idempotency *table, const uint8_t *ke
     return &table->stripes[key[0] % STRIPES];
 }
 
-static enum amp_err entry_new(struct amp_idempotency *table, size_t answer_len, struct entry **out)
+static struct amp_meter *slots_meter(struct amp_idempotency *table)
+{
+    return &table->meters[AMP_IDEMPOTENCY_EMPTIES];
+}
+
+static enum amp_err entry_new(struct amp_idempotency *table, enum amp_idempotency_kind kind, size_t answer_len,
+                              struct entry **out)
 {
     void *block;
-    enum amp_err err = amp_meter_alloc(&table->meter, offsetof(struct entry, answer) + answer_len, &block);
+    enum amp_err err = amp_meter_alloc(&table->meters[kind], offsetof(struct entry, answer) + answer_len, &block);
     *out = block;
-    if (*out != NULL)
+    if (*out != NULL) {
         (*out)->answer_len = (uint32_t)answer_len;
+        (*out)->kind = (uint8_t)kind;
+    }
     return err;
 }
 
 /* Under no lock. */
 static void entry_free(struct amp_idempotency *table, struct entry *entry)
 {
-    if (entry == NULL)
-        return;
-    if (entry->finished && table->dropped != NULL)
-        table->dropped(table->dropped_ctx, amp_slice(entry->answer, entry->answer_len));
-    amp_meter_free(&table->meter, entry, offsetof(struct entry, answer) + entry->answer_len);
+    if (entry != NULL)
+        amp_meter_free(&table->meters[entry->kind], entry, offsetof(struct entry, answer) + entry->answer_len);
 }
 
 /* Under the stripe's lock, with the entry's node out of the wheel. */
 static void take_out(struct amp_idempotency *table, struct stripe *stripe, struct entry *entry)
 {
-    amp_slots_remove(&stripe->slots, &table->meter, entry);
+    amp_slots_remove(&stripe->slots, slots_meter(table), entry);
     atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
 }
 
@@ -99,15 +103,15 @@ static enum amp_err answer_from(const struct entry *entry, const uint8_t *body, 
 }
 
 static enum amp_err own(struct amp_idempotency *table, struct stripe *stripe, const uint8_t *key, const uint8_t *body,
-                        int64_t now_ms)
+                        enum amp_idempotency_kind kind, int64_t now_ms)
 {
     struct entry *entry;
-    enum amp_err err = entry_new(table, 0, &entry);
+    enum amp_err err = entry_new(table, kind, 0, &entry);
     if (err != AMP_OK)
         return err;
     memcpy(entry->key, key, sizeof entry->key);
     memcpy(entry->body, body, sizeof entry->body);
-    err = amp_slots_insert(&stripe->slots, &table->meter, entry);
+    err = amp_slots_insert(&stripe->slots, slots_meter(table), entry);
     if (err != AMP_OK) {
         entry_free(table, entry);
         return err;
@@ -118,15 +122,15 @@ static enum amp_err own(struct amp_idempotency *table, struct stripe *stripe, co
 }
 
 enum amp_err amp_idempotency_begin(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN],
-                                   const uint8_t body[AMP_IDEMPOTENCY_HASH_LEN], enum amp_idempotency_state *state,
-                                   struct amp_secret_buf *answer)
+                                   const uint8_t body[AMP_IDEMPOTENCY_HASH_LEN], enum amp_idempotency_kind kind,
+                                   enum amp_idempotency_state *state, struct amp_secret_buf *answer)
 {
     struct stripe *stripe = stripe_of(table, key);
     struct entry *dead = NULL;
     pthread_mutex_lock(&stripe->lock);
     int64_t now_ms = amp_clock_mono_ms(&table->clock);
     const struct entry *known = find(table, stripe, key, now_ms, &dead);
-    enum amp_err err = known != NULL ? answer_from(known, body, answer) : own(table, stripe, key, body, now_ms);
+    enum amp_err err = known != NULL ? answer_from(known, body, answer) : own(table, stripe, key, body, kind, now_ms);
     *state = known != NULL ? AMP_IDEMPOTENCY_REPEATED : AMP_IDEMPOTENCY_NEW;
     pthread_mutex_unlock(&stripe->lock);
     entry_free(table, dead);
@@ -141,13 +145,25 @@ static struct entry *find_owned(struct amp_idempotency *table, struct stripe *st
     return entry != NULL && !entry->finished ? entry : NULL;
 }
 
-enum amp_err amp_idempotency_finish(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN],
-                                    struct amp_slice answer, int64_t ttl_ms)
+/* Puts `fresh`, with the answer, where `owned` was. */
+static struct entry *replace(struct stripe *stripe, const struct entry *owned, struct entry *fresh,
+                             struct amp_slice answer)
 {
-    struct entry *finished = NULL;
-    enum amp_err err = AMP_ERR_INVALID;
-    if (ttl_ms >= 1 && ttl_ms <= MAX_TTL_MS && answer.len <= UINT32_MAX / 2)
-        err = entry_new(table, answer.len, &finished);
+    memcpy(fresh->key, owned->key, sizeof fresh->key);
+    memcpy(fresh->body, owned->body, sizeof fresh->body);
+    memcpy(fresh->answer, answer.ptr, answer.len);
+    amp_slots_replace(&stripe->slots, owned, fresh);
+    return fresh;
+}
+
+enum amp_err amp_idempotency_finish(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN],
+                                    enum amp_idempotency_kind kind, struct amp_slice answer, int64_t ttl_ms)
+{
+    struct entry *fresh = NULL;
+    bool valid = ttl_ms >= 1 && ttl_ms <= MAX_TTL_MS && answer.len <= UINT32_MAX / 2;
+    enum amp_err err = valid ? AMP_OK : AMP_ERR_INVALID;
+    if (valid && answer.len != 0)
+        err = entry_new(table, kind, answer.len, &fresh);
     if (err != AMP_OK) {
         amp_idempotency_cancel(table, key);
         return err;
@@ -158,20 +174,15 @@ enum amp_err amp_idempotency_finish(struct amp_idempotency *table, const uint8_t
     int64_t now_ms = amp_clock_mono_ms(&table->clock);
     struct entry *owned = find_owned(table, stripe, key, now_ms, &dead);
     if (owned != NULL) {
-        memcpy(finished->key, owned->key, sizeof finished->key);
-        memcpy(finished->body, owned->body, sizeof finished->body);
-        if (answer.len != 0)
-            memcpy(finished->answer, answer.ptr, answer.len);
-        finished->finished = true;
         amp_wheel_cancel(&stripe->wheel, &owned->due);
-        amp_slots_replace(&stripe->slots, owned, finished);
+        struct entry *finished = fresh != NULL ? replace(stripe, owned, fresh, answer) : owned;
+        finished->finished = true;
         amp_wheel_insert(&stripe->wheel, &finished->due, now_ms + ttl_ms);
-        dead = owned;
-        finished = NULL;
+        fresh = finished != owned ? owned : NULL;
     }
     pthread_mutex_unlock(&stripe->lock);
     entry_free(table, dead);
-    entry_free(table, finished);
+    entry_free(table, fresh);
     return owned != NULL ? AMP_OK : AMP_ERR_INVALID;
 }
 
@@ -233,19 +244,13 @@ enum amp_err amp_idempotency_new(struct amp_idempotency **out, struct amp_clock 
     if (table == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
     table->clock = clock;
-    amp_meter_init(&table->meter, budget);
+    amp_meter_init(&table->meters[AMP_IDEMPOTENCY_FILLS], budget, 1);
+    amp_meter_init(&table->meters[AMP_IDEMPOTENCY_EMPTIES], budget, 2);
     for (size_t i = 0; i < STRIPES; i++) {
         pthread_mutex_init(&table->stripes[i].lock, NULL);
         amp_wheel_init(&table->stripes[i].wheel, amp_clock_mono_ms(&clock));
     }
     return AMP_OK;
-}
-
-void amp_idempotency_on_drop(struct amp_idempotency *table, void (*dropped)(void *ctx, struct amp_slice answer),
-                             void *ctx)
-{
-    table->dropped = dropped;
-    table->dropped_ctx = ctx;
 }
 
 void amp_idempotency_free(struct amp_idempotency *table)
@@ -254,7 +259,7 @@ void amp_idempotency_free(struct amp_idempotency *table)
         return;
     for (size_t i = 0; i < STRIPES; i++) {
         struct stripe *stripe = &table->stripes[i];
-        for (struct entry *entry; (entry = amp_slots_drain(&stripe->slots, &table->meter)) != NULL;)
+        for (struct entry *entry; (entry = amp_slots_drain(&stripe->slots, slots_meter(table))) != NULL;)
             entry_free(table, entry);
         pthread_mutex_destroy(&stripe->lock);
     }

@@ -17,12 +17,12 @@ enum amp_err amp_idempotency_new(struct amp_idempotency **out, struct amp_clock 
                                  struct amp_budget *budget) AMP_MUST_USE;
 /* Wipes all. NULL does nothing. */
 void amp_idempotency_free(struct amp_idempotency *table);
-/*
- * `dropped` is told, under no lock, of each finished answer (as given to finish) just before it is wiped, so
- * that the caller can release the key that sealed it. Set it before the first use.
- */
-void amp_idempotency_on_drop(struct amp_idempotency *table, void (*dropped)(void *ctx, struct amp_slice answer),
-                             void *ctx);
+
+/* What the request does to the vault. */
+enum amp_idempotency_kind {
+    AMP_IDEMPOTENCY_FILLS,   /* refused at the budget */
+    AMP_IDEMPOTENCY_EMPTIES, /* refused at twice the budget's cap: a full vault must still empty */
+};
 
 enum amp_idempotency_state {
     AMP_IDEMPOTENCY_NEW,      /* the caller owns the key now: finish or cancel it */
@@ -30,19 +30,20 @@ enum amp_idempotency_state {
 };
 /*
  * AMP_ERR_IDEMPOTENCY_MISMATCH: same key, other body. AMP_ERR_IDEMPOTENCY_IN_FLIGHT: owned by another request
- * now. AMP_ERR_VAULT_FULL at the budget, AMP_ERR_OUT_OF_MEMORY. An owner that neither finishes nor cancels
+ * now. AMP_ERR_VAULT_FULL as `kind` says, AMP_ERR_OUT_OF_MEMORY. An owner that neither finishes nor cancels
  * loses the key after 60 s.
  */
 enum amp_err amp_idempotency_begin(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN],
-                                   const uint8_t body[AMP_IDEMPOTENCY_HASH_LEN], enum amp_idempotency_state *state,
-                                   struct amp_secret_buf *answer) AMP_MUST_USE;
+                                   const uint8_t body[AMP_IDEMPOTENCY_HASH_LEN], enum amp_idempotency_kind kind,
+                                   enum amp_idempotency_state *state, struct amp_secret_buf *answer) AMP_MUST_USE;
 /*
- * Stores the answer (copied) for `ttl_ms`, 1 ms to a year. On any error the key is free again:
- * AMP_ERR_VAULT_FULL at the budget, AMP_ERR_OUT_OF_MEMORY, AMP_ERR_INVALID where the key is not owned (any
- * more) or the ttl is out of range.
+ * Stores the answer (copied) for `ttl_ms`, 1 ms to a year; `kind` as at begin. On any error the key is free
+ * again: AMP_ERR_INVALID where the key is not owned (any more) or the ttl is out of range; and, but for an empty
+ * answer, which needs no memory, AMP_ERR_VAULT_FULL as `kind` says, AMP_ERR_OUT_OF_MEMORY.
  */
 enum amp_err amp_idempotency_finish(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN],
-                                    struct amp_slice answer, int64_t ttl_ms) AMP_MUST_USE;
+                                    enum amp_idempotency_kind kind, struct amp_slice answer,
+                                    int64_t ttl_ms) AMP_MUST_USE;
 /* Gives the key up; nothing happens where it is not owned. */
 void amp_idempotency_cancel(struct amp_idempotency *table, const uint8_t key[AMP_IDEMPOTENCY_HASH_LEN]);
 /*

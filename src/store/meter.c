@@ -6,8 +6,9 @@
 
 #include "secret/secret.h"
 
-void amp_meter_init(struct amp_meter *meter, struct amp_budget *budget)
+void amp_meter_init(struct amp_meter *meter, struct amp_budget *budget, unsigned caps)
 {
+    meter->caps = caps;
     meter->budget = budget;
     atomic_init(&meter->bytes, 0);
 }
@@ -15,6 +16,12 @@ void amp_meter_init(struct amp_meter *meter, struct amp_budget *budget)
 size_t amp_meter_bytes(const struct amp_meter *meter)
 {
     return atomic_load_explicit(&meter->bytes, memory_order_relaxed);
+}
+
+static size_t limit_of(const struct amp_meter *meter)
+{
+    size_t limit;
+    return amp_size_mul(meter->budget->cap_bytes, meter->caps, &limit) ? limit : SIZE_MAX;
 }
 
 /* The budget is asked once the allocator has told what it gives, so a refusal costs a malloc and a free. */
@@ -27,7 +34,7 @@ static enum amp_err alloc(struct amp_meter *meter, size_t size, bool beyond, voi
     size_t usable = malloc_usable_size(ptr);
     if (beyond) {
         atomic_fetch_add_explicit(&meter->budget->used_bytes, usable, memory_order_relaxed);
-    } else if (!amp_budget_take(meter->budget, usable)) {
+    } else if (!amp_budget_take_up_to(meter->budget, usable, limit_of(meter))) {
         free(ptr);
         return AMP_ERR_VAULT_FULL;
     }

@@ -11,14 +11,16 @@
 struct amp_meter {
     struct amp_budget *budget; /* borrowed */
     _Atomic size_t bytes;
+    unsigned caps; /* the budget may be used to so many times its cap */
 };
 
-void amp_meter_init(struct amp_meter *meter, struct amp_budget *budget);
+/* `caps`: 1, or more for a store that must work on where others are refused. */
+void amp_meter_init(struct amp_meter *meter, struct amp_budget *budget, unsigned caps);
 size_t amp_meter_bytes(const struct amp_meter *meter);
 
 /* Zeroed, 16-byte aligned. AMP_ERR_VAULT_FULL at the cap, AMP_ERR_OUT_OF_MEMORY; *out is NULL then. */
 enum amp_err amp_meter_alloc(struct amp_meter *meter, size_t size, void **out) AMP_MUST_USE;
-/* The same, but it may pass the cap: for the little that is needed to empty a full store. */
+/* The same, but it may pass any cap: for the little that is needed to empty a full store. */
 enum amp_err amp_meter_alloc_beyond(struct amp_meter *meter, size_t size, void **out) AMP_MUST_USE;
 /* Wipes the first `wipe` bytes, then frees. NULL does nothing. */
 void amp_meter_free(struct amp_meter *meter, void *ptr, size_t wipe);

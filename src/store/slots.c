@@ -64,7 +64,9 @@ static enum amp_err resize(struct amp_slots *slots, struct amp_meter *meter, uns
     if (bits > TAG_BITS)
         return AMP_ERR_VAULT_FULL;
     void *fresh;
-    enum amp_err err = amp_meter_alloc(meter, sizeof(uint64_t) << bits, &fresh);
+    size_t size = sizeof(uint64_t) << bits;
+    bool shrinks = bits < slots->bits; /* which is good for a full budget */
+    enum amp_err err = shrinks ? amp_meter_alloc_beyond(meter, size, &fresh) : amp_meter_alloc(meter, size, &fresh);
     if (err != AMP_OK)
         return err;
     struct amp_slots bigger = {.at = fresh, .count = slots->count, .bits = bits};

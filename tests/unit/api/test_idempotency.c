@@ -333,6 +333,35 @@ static void ends_of_claims_repeat_as_done(void **state)
     assert_int_equal(post("/v1/revoke", body("token", token)), 410);
 }
 
+/* Whoever empties a full vault must be let, with an Idempotency-Key too. */
+static void a_full_vault_empties_under_keys(void **state)
+{
+    static const char *const tokens[] = {"a", "b", "c", "d"};
+    char *token[4];
+    for (size_t i = 0; i < 4; i++)
+        token[i] = new_token();
+    size_t cap = fx.budget.cap_bytes;
+    fx.budget.cap_bytes = fx.budget.used_bytes;
+    fx.key = "full";
+    assert_int_equal(post("/v1/tokens", ORDER), 503);
+    assert_string_equal(code(), "vault_full");
+    for (size_t i = 0; i < 2; i++) {
+        fx.key = tokens[i];
+        assert_int_equal(post("/v1/claim", body("token", token[i])), 200);
+        char *claim = keep(member("claim"));
+        assert_int_equal(post("/v1/claim", body("token", token[i])), 200);
+        assert_int_equal(post(i == 0 ? "/v1/commit" : "/v1/abort", body("claim", claim)), 204);
+        assert_int_equal(post(i == 0 ? "/v1/commit" : "/v1/abort", body("claim", claim)), 204);
+    }
+    fx.key = tokens[2];
+    assert_int_equal(post("/v1/redeem", body("token", token[2])), 200);
+    assert_int_equal(post("/v1/redeem", body("token", token[2])), 410);
+    assert_false(last_event()->event.alarm);
+    assert_int_equal(post("/v1/revoke", body("token", token[3])), 204);
+    assert_int_equal(post("/v1/revoke", body("token", token[3])), 204);
+    fx.budget.cap_bytes = cap;
+}
+
 static void a_redemption_is_never_told_again(void **state)
 {
     char *token = new_token();
@@ -399,6 +428,7 @@ int main(void)
         T(a_claim_that_was_taken_back_frees_its_key),
         T(a_dropped_answer_leaks_nothing),
         T(ends_of_claims_repeat_as_done),
+        T(a_full_vault_empties_under_keys),
         T(a_redemption_is_never_told_again),
         T(keys_have_a_form),
         T(inspect_keeps_no_key),

@@ -6,22 +6,14 @@ static struct amp_clock_fake now;
 static struct amp_budget budget;
 static struct amp_idempotency *table;
 static struct amp_secret_buf answer;
-static unsigned dropped;
-
-static void count_dropped(void *ctx, struct amp_slice sealed)
-{
-    dropped += amp_slice_is(sealed, "answer");
-}
+static enum amp_idempotency_kind kind;
 
 static int open_table(void **state)
 {
     now = (struct amp_clock_fake){.mono_ms = 1000};
     amp_budget_init(&budget, (size_t)1 << 20);
-    dropped = 0;
-    if (amp_idempotency_new(&table, amp_clock_fake(&now), &budget) != AMP_OK)
-        return -1;
-    amp_idempotency_on_drop(table, count_dropped, NULL);
-    return 0;
+    kind = AMP_IDEMPOTENCY_FILLS;
+    return amp_idempotency_new(&table, amp_clock_fake(&now), &budget) == AMP_OK ? 0 : -1;
 }
 
 static int close_table(void **state)
@@ -36,14 +28,14 @@ static enum amp_err begin(uint64_t key_number, uint64_t body_number, enum amp_id
     uint8_t key[16], body[16];
     id_from(key, key_number);
     id_from(body, body_number);
-    return amp_idempotency_begin(table, key, body, got, &answer);
+    return amp_idempotency_begin(table, key, body, kind, got, &answer);
 }
 
 static enum amp_err finish(uint64_t key_number, int64_t ttl_ms)
 {
     uint8_t key[16];
     id_from(key, key_number);
-    return amp_idempotency_finish(table, key, AMP_SLICE_LIT("answer"), ttl_ms);
+    return amp_idempotency_finish(table, key, kind, AMP_SLICE_LIT("answer"), ttl_ms);
 }
 
 static void cancel(uint64_t key_number)
@@ -83,7 +75,6 @@ static void the_same_request_gets_the_same_answer_while_it_lives(void **state)
     assert_repeated(1, 1);
     amp_clock_fake_advance(&now, 1);
     assert_new(1, 1);
-    assert_int_equal(dropped, 1);
 }
 
 static void another_body_is_a_mismatch_finished_or_not(void **state)
@@ -151,9 +142,48 @@ static void the_sweep_wipes_in_turn_and_within_its_limit(void **state)
         assert_true(left - amp_idempotency_count(table) <= 10);
     }
     assert_int_equal(left, 0);
-    assert_int_equal(dropped, 1000);
     assert_true(budget.used_bytes < 64 * 200);
     assert_false(amp_idempotency_sweep(table, 10));
+}
+
+/* A full vault must still empty, whoever repeats; but not for ever. */
+static void what_empties_is_refused_at_twice_the_cap(void **state)
+{
+    uint8_t key[16];
+    uint64_t i = 1;
+    id_from(key, 1);
+    budget.cap_bytes = budget.used_bytes;
+    assert_int_equal(refusal(1, 1), AMP_ERR_VAULT_FULL);
+    budget.cap_bytes = 1 << 16;
+    atomic_store(&budget.used_bytes, budget.cap_bytes);
+    assert_int_equal(refusal(1, 1), AMP_ERR_VAULT_FULL);
+    kind = AMP_IDEMPOTENCY_EMPTIES;
+    assert_new(1, 1);
+    assert_int_equal(finish(1, 1000), AMP_OK);
+    assert_repeated(1, 1);
+    while (refusal(++i, 1) == AMP_OK)
+        ;
+    assert_int_equal(refusal(i, 1), AMP_ERR_VAULT_FULL);
+    assert_in_range(budget.used_bytes, 2 * budget.cap_bytes - 4096, 2 * budget.cap_bytes);
+    atomic_fetch_sub(&budget.used_bytes, budget.cap_bytes);
+}
+
+static void an_empty_answer_needs_no_memory(void **state)
+{
+    uint8_t key[16];
+    enum amp_idempotency_state known;
+    id_from(key, 1);
+    assert_new(1, 1);
+    size_t before = budget.used_bytes;
+    budget.cap_bytes = 0;
+    assert_int_equal(amp_idempotency_finish(table, key, kind, amp_slice(NULL, 0), 1000), AMP_OK);
+    assert_int_equal(budget.used_bytes, before);
+    assert_int_equal(begin(1, 1, &known), AMP_OK);
+    assert_int_equal(known, AMP_IDEMPOTENCY_REPEATED);
+    assert_int_equal(answer.len, 0);
+    amp_clock_fake_advance(&now, 1000);
+    assert_int_equal(refusal(1, 2), AMP_ERR_VAULT_FULL); /* its time was set anew: it is gone */
+    assert_int_equal(amp_idempotency_count(table), 0);
 }
 
 static void freeing_the_table_drops_the_answers(void **state)
@@ -162,7 +192,7 @@ static void freeing_the_table_drops_the_answers(void **state)
     assert_int_equal(finish(1, 5000), AMP_OK);
     assert_new(2, 2);
     amp_idempotency_free(table);
-    assert_int_equal(dropped, 1);
+    assert_int_equal(budget.used_bytes, 0);
     table = NULL;
     amp_idempotency_free(NULL);
 }
@@ -179,6 +209,8 @@ int main(void)
         opened(nobody_finishes_or_cancels_what_he_does_not_own),
         opened(a_finish_that_fails_frees_the_key),
         opened(the_sweep_wipes_in_turn_and_within_its_limit),
+        opened(what_empties_is_refused_at_twice_the_cap),
+        opened(an_empty_answer_needs_no_memory),
         opened(freeing_the_table_drops_the_answers),
     };
     return cmocka_run_group_tests(tests, start_rooms, end_rooms);

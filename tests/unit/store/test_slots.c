@@ -18,7 +18,7 @@ static struct amp_meter meter;
 static int fresh_meter(void **state)
 {
     amp_budget_init(&budget, (size_t)1 << 30);
-    amp_meter_init(&meter, &budget);
+    amp_meter_init(&meter, &budget, 1);
     return 0;
 }
 
@@ -181,9 +181,39 @@ static void graves_give_way_where_the_budget_ends(void **state)
     }
     assert_in_range(graves.count, 8, 16);
     amp_graves_fini(&graves, &meter);
-    budget.cap_bytes = 10;
-    amp_graves_add(&graves, &meter, id, 1000, 0, 0); /* nothing at all to remember it in */
-    assert_null(amp_graves_find(&graves, id, 0));
+    budget.cap_bytes = 0;
+    for (uint64_t i = 0; i < 20; i++) { /* a few find room though there is none */
+        id_from(id, i);
+        amp_graves_add(&graves, &meter, id, 1000, 0, 0);
+        assert_non_null(amp_graves_find(&graves, id, 0));
+    }
+    assert_int_equal(graves.count, 8);
+    amp_graves_fini(&graves, &meter);
+}
+
+static void graves_yield_the_oldest_half_by_half(void **state)
+{
+    struct amp_graves graves;
+    amp_graves_init(&graves, 1000);
+    uint8_t id[16];
+    for (uint64_t i = 0; i < 40; i++) {
+        id_from(id, i);
+        amp_graves_add(&graves, &meter, id, 1000, 0, 0);
+    }
+    budget.cap_bytes = 0; /* to shrink, it may pass the cap for a moment */
+    for (uint32_t most = 32; most >= 8; most /= 2) {
+        size_t before = amp_meter_bytes(&meter);
+        assert_true(amp_graves_yield(&graves, &meter));
+        assert_true(amp_meter_bytes(&meter) < before);
+        assert_int_equal(graves.count, most);
+        for (uint64_t i = 0; i < 40; i++) {
+            id_from(id, i);
+            assert_int_equal(amp_graves_find(&graves, id, 0) != NULL, i >= 40 - most);
+        }
+    }
+    assert_true(amp_graves_yield(&graves, &meter));
+    assert_int_equal(amp_meter_bytes(&meter), 0);
+    assert_false(amp_graves_yield(&graves, &meter));
 }
 
 static void graves_shrink_again(void **state)
@@ -216,6 +246,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(slots_stay_whole_where_the_budget_ends, fresh_meter, nothing_left),
         cmocka_unit_test_setup_teardown(graves_remember_the_youngest_and_forget_in_order, fresh_meter, nothing_left),
         cmocka_unit_test_setup_teardown(graves_give_way_where_the_budget_ends, fresh_meter, nothing_left),
+        cmocka_unit_test_setup_teardown(graves_yield_the_oldest_half_by_half, fresh_meter, nothing_left),
         cmocka_unit_test_setup_teardown(graves_shrink_again, fresh_meter, nothing_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,6 +218,30 @@ static void a_full_vault_refuses_and_still_empties(void **state)
     assert_int_equal(put(&house, held, 10000), AMP_OK);
 }
 
+static void tombstones_give_way_to_what_lives(void **state)
+{
+    enum { PAST = 20000, LAST = PAST - 1 };
+    for (uint64_t i = 0; i < PAST; i++) {
+        assert_int_equal(put(&house, i, 10000), AMP_OK);
+        assert_int_equal(revoke(&house, i), AMP_OK);
+    }
+    uint64_t live = 0, remembered = stats(&house).tombstones;
+    house.budget.cap_bytes = house.budget.used_bytes;
+    assert_int_equal(remembered, PAST);
+    assert_int_equal(put(&house, PAST, 10000), AMP_OK);
+    assert_in_range(stats(&house).tombstones, PAST - PAST / 64, PAST - 1); /* no more than was wanted */
+    assert_gone(inspect(&house, LAST), AMP_GONE_REVOKED);                  /* the youngest */
+    while (put(&house, PAST + ++live, 10000) == AMP_OK)
+        assert_true(house.budget.used_bytes <= house.budget.cap_bytes);
+    assert_int_equal(stats(&house).tombstones, 0);
+    assert_int_equal(stats(&house).live, live);
+    assert_true(live > PAST / 16);
+    assert_int_equal(stats(&house).bytes, house.budget.used_bytes);
+    uint64_t oldest_kept = PAST;
+    assert_int_equal(inspect(&house, 0), AMP_ERR_TOKEN_UNKNOWN);
+    assert_int_equal(inspect(&house, oldest_kept), AMP_OK);
+}
+
 static void memory_returns_after_a_burst(void **state)
 {
     size_t empty = stats(&house).bytes;
@@ -278,6 +302,7 @@ int main(void)
         housed(the_oldest_tombstone_gives_way),
         housed(the_guard_is_asked_before_anything_changes),
         housed(a_full_vault_refuses_and_still_empties),
+        housed(tombstones_give_way_to_what_lives),
         housed(memory_returns_after_a_burst),
         housed(a_live_token_costs_at_most_160_bytes),
         housed(freeing_the_vault_drops_everything),
