@@ -148,15 +148,16 @@ class KeepAliveTest(DaemonCase):
         tokens = [self.client.tokenize(dict(CARD, name=f"NUMBER {i}"), ttl_ms=600000) for i in range(50)]
         whole = b""
         for token in tokens:
-            redeem = b"".join(self.signed("/v1/redeem", json.dumps({"token": token}).encode()))
-            whole += b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n" + redeem
-            whole += b"GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n" + b"HEAD /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
+            redeem, inspect = (b"".join(self.signed(path, json.dumps({"token": token}).encode()))
+                               for path in ("/v1/redeem", "/v1/inspect"))
+            whole += b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n" + redeem + inspect
+            whole += b"HEAD /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
         with self.daemon.raw() as connection:
             connection.send(whole)
             for i in range(50):
                 self.assertEqual(connection.read_answer().status, 200)
                 self.assertEqual(connection.read_answer().json()["card"]["name"], f"NUMBER {i}")
-                self.assertEqual(connection.read_answer().code, "not_found")
+                self.assertEqual(connection.read_answer().code, "token_gone")
                 head = connection.read_answer_to_head()
                 self.assertEqual(head.status, 200)
 
