@@ -97,14 +97,18 @@ static bool make_room(struct amp_net_conn *conn)
     return err == AMP_OK;
 }
 
-/* Nothing more will come. Answers that stand ready are still sent: a peer may end before it read them. */
-static void end_of_input(struct amp_net_conn *conn)
+/*
+ * The peer has said, authentically, that it will say no more (RFC 8446 section 6.1): it may well wait for answers to
+ * what it said before. Here all was served that came, but for what waits behind an unanswered exchange. A TCP
+ * connection that just ends is a truncation, and the peer is gone: see failed_input.
+ */
+static void end_conversation(struct amp_net_conn *conn)
 {
-    bool mid_request = conn->exchange == NULL && amp_net_window_len(&conn->in) > 0;
-    conn->peer_ended = true;
+    if (conn->closing || conn->broken || conn->exchange != NULL)
+        return;
+    if (amp_net_window_len(&conn->in) > 0)
+        report(conn); /* a part of a request */
     conn->closing = true;
-    if (mid_request)
-        amp_net_conn_break(conn);
 }
 
 static void failed_input(struct amp_net_conn *conn)
@@ -130,7 +134,7 @@ static bool receive(struct amp_net_conn *conn)
     }
     switch (step_of(conn, result)) {
     case ENDED:
-        end_of_input(conn);
+        conn->peer_ended = true;
         return false;
     case FAILED:
         failed_input(conn);
@@ -154,7 +158,7 @@ static void converse(struct amp_net_conn *conn)
                 return;
             amp_net_conn_serve(conn);
         }
-        if (conn->closing || conn->broken || (reads > 0 && SSL_has_pending(conn->ssl) == 0))
+        if (conn->closing || conn->broken || conn->peer_ended || (reads > 0 && SSL_has_pending(conn->ssl) == 0))
             break;
         if (reads == READS_PER_TURN) {
             conn->resumes = true;
@@ -163,6 +167,8 @@ static void converse(struct amp_net_conn *conn)
         if (!receive(conn))
             break;
     }
+    if (conn->peer_ended)
+        end_conversation(conn);
     (void)amp_net_conn_send(conn);
 }
 
@@ -208,13 +214,16 @@ static void want(struct event *event, bool *added, bool wanted)
         (void)event_del(event);
 }
 
-/* Reading stops while the peer does not take its answers, and where there is no room behind an unanswered request. */
+/*
+ * Reading stops while the peer does not take its answers, where there is no room behind an unanswered request, and for
+ * good where the peer has ended. Then it is the socket's readiness to be written that brings a connection back.
+ */
 static void watch(struct amp_net_conn *conn)
 {
     bool unsent = amp_net_window_len(&conn->out) > 0;
     bool full = conn->exchange != NULL && amp_net_window_room(&conn->in) == 0;
-    want(&conn->read_event, &conn->reading, conn->phase == AMP_NET_LINGER || !(unsent || full));
-    want(&conn->write_event, &conn->writing, unsent || conn->tls_waits_to_write);
+    want(&conn->read_event, &conn->reading, conn->phase == AMP_NET_LINGER || !(unsent || full || conn->peer_ended));
+    want(&conn->write_event, &conn->writing, unsent || conn->tls_waits_to_write || (conn->peer_ended && conn->resumes));
 }
 
 /*

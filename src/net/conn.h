@@ -53,7 +53,7 @@ struct amp_net_conn {
     bool driving;            /* drive is on the stack: who else ends the connection leaves the freeing to it */
     bool closing;            /* no more is served; ends when `out` was sent */
     bool broken;             /* ends now */
-    bool peer_ended;         /* the peer has said all it will say */
+    bool peer_ended;         /* the peer has said all it will say, and may yet wait for answers */
     bool reading;            /* read_event is added */
     bool writing;            /* write_event is added */
     bool tls_waits_to_write; /* a read needs to write first (TLS 1.3 KeyUpdate) */

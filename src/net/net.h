@@ -88,7 +88,8 @@ struct amp_net_handler {
  * gone: nobody got the answer. `exchange` is dead behind this call.
  */
 bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_response *response);
-/* False once the peer is known to be gone. */
+/* False once the peer is known to be gone, or was answered by a deadline. One that only ended its own side, by TLS's
+ * close_notify, is there: it waits for the answer. */
 bool amp_net_alive(const struct amp_net_exchange *exchange);
 
 struct amp_net;

@@ -268,7 +268,8 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
     conn->net->now_ms = amp_clock_mono_ms(&conn->net->clock);
     (void)amp_net_conn_send(conn);
     bool stands = !conn->broken;
-    conn->resumes = stands && (amp_net_window_len(&conn->in) > 0 || SSL_has_pending(conn->ssl) == 1);
+    conn->resumes =
+        stands && (amp_net_window_len(&conn->in) > 0 || SSL_has_pending(conn->ssl) == 1 || conn->peer_ended);
     amp_net_conn_settle(conn);
     return stands;
 }

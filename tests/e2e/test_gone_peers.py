@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import ssl
 import time
 import unittest
 
@@ -29,6 +30,17 @@ def signed(daemon, client, path, members):
     return raw_request("POST", path, f"{daemon.host}:{daemon.port}", {**fields, "content-length": len(body)}, body)
 
 
+def say_farewell(connection):
+    """Sends TLS's close_notify and does not wait for the peer's."""
+    timeout = connection.socket.gettimeout()
+    connection.socket.settimeout(0)
+    try:
+        connection.socket.unwrap()
+    except (ssl.SSLWantReadError, ssl.SSLSyscallError):
+        pass
+    connection.socket.settimeout(timeout)
+
+
 class GonePeerTest(DaemonCase):
     def state(self, token):
         return self.client.post("/v1/inspect", {"token": token}).json().get("state")
@@ -44,6 +56,14 @@ class GonePeerTest(DaemonCase):
                 time.sleep(0.2)
             wait_until(lambda token=token: self.state(token) == "active", 5, "the token's freedom")
             self.assertEqual(self.client.post("/v1/redeem", {"token": token}).json()["card"], CARD)
+
+    def test_who_only_stops_writing_gets_the_card(self):
+        token = self.client.tokenize(ttl_ms=600000)
+        with self.daemon.raw() as connection:
+            connection.send(signed(self.daemon, self.client, "/v1/redeem", {"token": token}))
+            say_farewell(connection)
+            answer = connection.read_answer()
+            self.assertEqual((answer.status, answer.json()["card"]), (200, CARD))
 
 
 class ShortPatienceTest(unittest.TestCase):

@@ -146,12 +146,68 @@ static void learns_that_its_peer_reset(void **state)
     assert_gone();
 }
 
-static void learns_that_its_peer_said_farewell(void **state)
+/* It ends its own side and waits: for this answer, and for those to what it had pipelined. */
+static void is_answered_to_a_peer_that_said_farewell(void **state)
 {
-    peer_send(&peer, POST("5", "hello"));
+    peer_send(&peer, POST("5", "hello") GET("/2") GET("/3"));
     rig_await_requests(&rig, 1);
     assert_int_equal(SSL_shutdown(peer.ssl), 0);
-    assert_gone();
+    assert_int_equal(shutdown(peer.fd, SHUT_WR), 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        rig_await_requests(&rig, i);
+        for (int turns = 0; turns < 20; turns++)
+            rig_turn(&rig);
+        assert_true(amp_net_alive(rig.parked[0]));
+        assert_int_equal(rig.net->queues[AMP_NET_ANSWER].count, 1);
+        assert_true(rig_answer(&rig));
+        peer_expect(&peer, 201);
+    }
+    peer_expect_end(&peer);
+    assert_true(peer.ended);
+    assert_int_equal(rig.refusals, 0);
+}
+
+static void is_answered_at_once_to_a_peer_that_said_farewell(void **state)
+{
+    rig.park = false;
+    peer_send(&peer, GET("/1") GET("/2"));
+    assert_int_equal(SSL_shutdown(peer.ssl), 0);
+    peer_expect(&peer, 201);
+    peer_expect(&peer, 201);
+    peer_expect_end(&peer);
+    assert_int_equal(rig.refusals, 0);
+}
+
+/* A part of a request behind the last whole one is reported, and does not keep the answer back. */
+static void a_farewell_in_the_middle_of_a_request_is_reported(void **state)
+{
+    peer_send(&peer, GET("/1") "GET /2 HT");
+    rig_await_requests(&rig, 1);
+    assert_int_equal(SSL_shutdown(peer.ssl), 0);
+    for (int turns = 0; turns < 20; turns++)
+        rig_turn(&rig);
+    assert_true(rig_answer(&rig));
+    peer_expect(&peer, 201);
+    peer_expect_end(&peer);
+    assert_int_equal(rig.refusals, 1);
+    assert_int_equal(rig.refused, AMP_ERR_IO);
+    assert_int_equal(rig.requests, 1);
+}
+
+/* The peer takes a large answer late, and waits for another behind it. */
+static void a_farewell_does_not_cut_a_large_answer(void **state)
+{
+    static char body[4 * 1024 * 1024];
+    rig.park = false;
+    rig.answer.body = amp_slice(body, sizeof(body));
+    peer_send(&peer, GET("/1") GET("/2"));
+    assert_int_equal(SSL_shutdown(peer.ssl), 0);
+    rig_await_requests(&rig, 1);
+    for (int i = 0; i < 2; i++) {
+        struct reply reply = peer_take(&peer, false);
+        assert_int_equal(reply.body.len, sizeof(body));
+    }
+    peer_expect_end(&peer);
 }
 
 /* The loop did not turn since the peer went: only the write finds out, or not even that. */
@@ -249,7 +305,10 @@ int main(void)
         TEST(many_are_answered_in_any_order),
         TEST(learns_that_its_peer_vanished),
         TEST(learns_that_its_peer_reset),
-        TEST(learns_that_its_peer_said_farewell),
+        TEST(is_answered_to_a_peer_that_said_farewell),
+        TEST(is_answered_at_once_to_a_peer_that_said_farewell),
+        TEST(a_farewell_in_the_middle_of_a_request_is_reported),
+        TEST(a_farewell_does_not_cut_a_large_answer),
         TEST(is_answered_to_a_peer_that_just_went),
         TEST(a_large_answer_is_sent_behind_others),
         TEST(may_be_answered_from_within_another_request),
