@@ -5,7 +5,6 @@
 #include "api/internal.h"
 
 #define LEASE_DEFAULT_MS 30000
-#define LEASE_MAX_MS     60000
 /* A redeem holds its token this long for the log to become durable. */
 #define REDEEM_LEASE_MS 30000
 /* How long an empty answer is remembered for its Idempotency-Key. */
@@ -32,7 +31,7 @@ struct claiming {
 static enum amp_err read_lease(struct amp_json *json, void *into)
 {
     struct claiming *claiming = into;
-    return amp_read_count(json, LEASE_MAX_MS, AMP_ERR_LEASE_INVALID, &claiming->lease_ms);
+    return amp_read_count(json, AMP_LEASE_MAX_MS, AMP_ERR_LEASE_INVALID, &claiming->lease_ms);
 }
 
 static enum amp_err read_token(struct amp_json *json, void *into)

@@ -5,6 +5,8 @@
 #include "api/api.h"
 #include "wire/card.h"
 
+#define AMP_LEASE_MAX_MS 60000
+
 struct amp_api {
     struct amp_api_config config;
     /* Scratch of the one call being served; cleared behind it. */

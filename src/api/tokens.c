@@ -4,6 +4,8 @@
 #define BATCH_MAX 100
 /* Longest answer to one item: token, time, queue, masked card. */
 #define ITEM_MAX 512
+/* A token's answer is remembered for its life, which a lease may defer the end of by this much. */
+#define AFTER_TTL_MS AMP_LEASE_MAX_MS
 
 /* What became of one item, as an Idempotency-Key stores it. */
 struct issued {
@@ -135,7 +137,7 @@ static enum amp_err issue_once(struct amp_api_call *call, const struct amp_order
     err = issue(call, order, issued);
     if (err != AMP_OK)
         return err;
-    err = amp_repeat_finish(call, amp_slice(issued, sizeof *issued), order->ttl_ms);
+    err = amp_repeat_finish(call, amp_slice(issued, sizeof *issued), order->ttl_ms + AFTER_TTL_MS);
     if (err != AMP_OK)
         take_back(call, issued);
     return err;
@@ -283,7 +285,8 @@ static enum amp_err finish_batch(struct amp_api_call *call, struct batch *batch)
     struct issued issued;
     if (batch->longest_ttl_ms == 0)
         return AMP_OK;
-    enum amp_err err = amp_repeat_finish(call, amp_slice(stored->ptr, stored->len), batch->longest_ttl_ms);
+    enum amp_err err =
+        amp_repeat_finish(call, amp_slice(stored->ptr, stored->len), batch->longest_ttl_ms + AFTER_TTL_MS);
     for (size_t i = 0; err != AMP_OK && take_stored(call, i, &issued); i++)
         take_back(call, &issued);
     amp_wipe(&issued, sizeof issued);

@@ -56,6 +56,31 @@ static void a_rotated_key_of_the_same_name_repeats(void **state)
     assert_string_equal(answer.text, first);
 }
 
+/* A lease defers the token's end: while it lives there must be no second one. */
+static void the_answer_lasts_as_long_as_a_lease_may_keep_the_token(void **state)
+{
+    static const char *const paths[] = {"/v1/tokens", "/v1/tokens/batch"};
+    static const char *const orders[] = {ORDER, "{\"items\":[" ORDER "]}"};
+    for (size_t i = 0; i < 2; i++) {
+        char lease[128];
+        fx.key = "k";
+        assert_int_equal(post(paths[i], orders[i]), i == 0 ? 201 : 200);
+        char *first = keep(answer.text);
+        (void)snprintf(lease, sizeof lease, "{\"token\":\"%.47s\",\"lease_ms\":60000}", strstr(first, "tok_"));
+        amp_clock_fake_advance(&fx.hands, 9999);
+        fx.key = NULL;
+        assert_int_equal(post("/v1/claim", lease), 200);
+        fx.key = "k";
+        amp_clock_fake_advance(&fx.hands, 59999);
+        assert_int_equal(post(paths[i], orders[i]), i == 0 ? 201 : 200);
+        assert_string_equal(answer.text, first);
+        amp_clock_fake_advance(&fx.hands, 1);
+        (void)post(paths[i], orders[i]);
+        assert_non_null(strstr(answer.text, "token_gone"));
+        assert_non_null(strstr(answer.text, "expired"));
+    }
+}
+
 static void the_answer_lasts_as_long_as_the_token(void **state)
 {
     fx.key = "k";
@@ -65,7 +90,9 @@ static void the_answer_lasts_as_long_as_the_token(void **state)
     assert_int_equal(post("/v1/tokens", ORDER), 410);
     assert_string_equal(member("reason"), "used");
     assert_false(last_event()->event.alarm);
-    amp_clock_fake_advance(&fx.hands, 10000);
+    amp_clock_fake_advance(&fx.hands, 69999);
+    assert_int_equal(post("/v1/tokens", ORDER), 410);
+    amp_clock_fake_advance(&fx.hands, 1);
     assert_int_equal(post("/v1/tokens", ORDER), 201);
     assert_string_not_equal(member("token"), token);
 }
@@ -411,6 +438,7 @@ int main(void)
         T(another_body_is_refused),
         T(keys_are_each_principals_and_each_routes_own),
         T(a_rotated_key_of_the_same_name_repeats),
+        T(the_answer_lasts_as_long_as_a_lease_may_keep_the_token),
         T(the_answer_lasts_as_long_as_the_token),
         T(permission_lost_meanwhile_is_lost),
         T(a_refused_order_frees_its_key),
