@@ -46,7 +46,6 @@ struct amp_worker {
     struct amp_auth *auth;
     struct amp_recorder *recorder;
     struct amp_link *keeper;
-    bool epoch_asked;
 
     struct waiting_list waiting;
     struct gated_list gated;
@@ -74,11 +73,13 @@ void amp_front_report(struct amp_worker *worker, enum amp_role violator);
 
 /* keeper.c: the link to the keeper. */
 void amp_front_attach_keeper(struct amp_worker *worker, int fd);
+void amp_front_detach_keeper(struct amp_worker *worker);
 enum amp_err amp_front_ask_keeper(void *worker, uint64_t ask, const struct amp_sigv4 *scope);
 void amp_front_want_epoch(struct amp_worker *worker);
 
 /* sweep.c: what time does. */
 void amp_front_tick(struct amp_worker *worker);
 void amp_front_sweep(struct amp_worker *worker);
+bool amp_front_all_told(const struct amp_worker *worker); /* nothing is counted that no record tells */
 
 #endif

@@ -2,6 +2,24 @@
 #include "base/log.h"
 #include "front/internal.h"
 
+/* Before a keeper that had no epoch key is asked again. */
+#define EPOCH_AGAIN_MS 1000
+
+/* Whoever asks does so for all workers: each key that is made has its record, and more than wanted would be spent. */
+static bool become_asker(struct amp_worker *worker)
+{
+    unsigned nobody = 0;
+
+    return atomic_compare_exchange_strong(&worker->shared->epoch_asker, &nobody, worker->number + 1);
+}
+
+static void let_others_ask(struct amp_worker *worker)
+{
+    unsigned self = worker->number + 1;
+
+    (void)atomic_compare_exchange_strong(&worker->shared->epoch_asker, &self, 0);
+}
+
 static bool take_day_key(struct amp_worker *worker, struct amp_ipc_in *in)
 {
     struct amp_principal principal = {0};
@@ -31,12 +49,14 @@ static bool take_epoch(struct amp_worker *worker, struct amp_ipc_in *in)
 
     amp_ipc_get_fixed(in, dek.bytes, sizeof dek.bytes);
     good = amp_ipc_end(in);
-    if (good && id == 0)
+    if (good && id == 0) {
         amp_log(AMP_LOG_WARN, "the keeper has no epoch key to give now");
-    else if (good && amp_epochs_add(worker->shared->epochs, id, &dek) != AMP_OK)
+        atomic_store(&worker->shared->epoch_not_before_ms, amp_clock_mono_ms(&worker->shared->clock) + EPOCH_AGAIN_MS);
+    } else if (good && amp_epochs_add(worker->shared->epochs, id, &dek) != AMP_OK) {
         amp_log(AMP_LOG_ERROR, "an epoch key could not be taken over");
+    }
     amp_wipe(&dek, sizeof dek);
-    worker->epoch_asked = false;
+    let_others_ask(worker);
     return good;
 }
 
@@ -59,18 +79,18 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
 }
 
 /* Without the keeper nothing that it said before is believed any more: keys may change while it is away. */
-static void lose_keeper(struct amp_worker *worker)
+void amp_front_detach_keeper(struct amp_worker *worker)
 {
     amp_link_free(worker->keeper);
     worker->keeper = NULL;
-    worker->epoch_asked = false;
+    let_others_ask(worker);
     amp_auth_forget_all(worker->auth);
 }
 
 static void on_closed(void *ctx, struct amp_link *link, bool violation)
 {
     (void)link;
-    lose_keeper(ctx);
+    amp_front_detach_keeper(ctx);
     if (violation)
         amp_front_report(ctx, AMP_ROLE_KEEPER);
 }
@@ -88,7 +108,7 @@ void amp_front_attach_keeper(struct amp_worker *worker, int fd)
     struct waiting *waiting;
 
     if (worker->keeper != NULL)
-        lose_keeper(worker);
+        amp_front_detach_keeper(worker);
     if (amp_link_new(&worker->keeper, &config, fd) != AMP_OK) {
         worker->keeper = NULL;
         amp_log(AMP_LOG_ERROR, "the link to the keeper could not be taken over");
@@ -119,10 +139,17 @@ enum amp_err amp_front_ask_keeper(void *ctx, uint64_t ask, const struct amp_sigv
     return amp_link_send(worker->keeper, AMP_IPC_DAY_KEY_GET, amp_out_done(&payload), -1);
 }
 
+static bool wants_epoch(const struct amp_worker *worker)
+{
+    return worker->keeper != NULL && amp_epochs_wants_next(worker->shared->epochs) &&
+           amp_clock_mono_ms(&worker->shared->clock) >= atomic_load(&worker->shared->epoch_not_before_ms);
+}
+
 void amp_front_want_epoch(struct amp_worker *worker)
 {
-    if (worker->keeper == NULL || worker->epoch_asked || !amp_epochs_wants_next(worker->shared->epochs))
+    if (!wants_epoch(worker) || !become_asker(worker))
         return;
-    if (amp_link_send(worker->keeper, AMP_IPC_EPOCH_GET, amp_slice(NULL, 0), -1) == AMP_OK)
-        worker->epoch_asked = true;
+    /* Looked at again: who asked before may have got one in between. */
+    if (!wants_epoch(worker) || amp_link_send(worker->keeper, AMP_IPC_EPOCH_GET, amp_slice(NULL, 0), -1) != AMP_OK)
+        let_others_ask(worker);
 }

@@ -42,6 +42,17 @@ static bool record_discards(void *ctx, enum amp_err code, uint64_t count)
                         amp_err_status(code) >= 500 ? AMP_OUTCOME_FAILURE : AMP_OUTCOME_REFUSED, code, count);
 }
 
+/* While some workers have ended already and others drain, nobody can rely on the others. */
+static bool sweeps_for_all(const struct amp_worker *worker)
+{
+    return worker->number == 0 || atomic_load_explicit(&worker->shared->draining, memory_order_relaxed);
+}
+
+bool amp_front_all_told(const struct amp_worker *worker)
+{
+    return worker->expired == 0 && worker->lapsed == 0 && amp_discards_empty(worker->discards);
+}
+
 static void each_second(struct amp_worker *worker)
 {
     if (record_count(worker, AMP_ACT_EXPIRE, AMP_OUTCOME_SUCCESS, AMP_OK, worker->expired))
@@ -50,7 +61,7 @@ static void each_second(struct amp_worker *worker)
         worker->lapsed = 0;
     record_turned_away(worker);
     amp_discards_fold(worker->discards, record_discards, worker);
-    if (worker->number != 0)
+    if (!sweeps_for_all(worker))
         return;
     amp_replay_sweep(worker->shared->replay, amp_clock_unix_ms(&worker->shared->clock) / 1000);
     amp_epochs_sweep(worker->shared->epochs);
@@ -60,9 +71,10 @@ void amp_front_sweep(struct amp_worker *worker)
 {
     size_t stripes = amp_vault_stripes(worker->shared->vault);
     size_t stripe, left = SWEEP_CHUNK;
+    bool all = atomic_load_explicit(&worker->shared->draining, memory_order_relaxed);
 
     worker->sweep_more = false;
-    for (stripe = worker->number; stripe < stripes; stripe += worker->shared->worker_count) {
+    for (stripe = all ? 0 : worker->number; stripe < stripes; stripe += all ? 1 : worker->shared->worker_count) {
         uint64_t expired = 0, lapsed = 0;
 
         if (amp_vault_sweep(worker->shared->vault, stripe, left, &expired, &lapsed))
@@ -75,7 +87,7 @@ void amp_front_sweep(struct amp_worker *worker)
             break;
         }
     }
-    if (worker->number == 0 && amp_idempotency_sweep(worker->shared->idempotency, SWEEP_CHUNK))
+    if (sweeps_for_all(worker) && amp_idempotency_sweep(worker->shared->idempotency, SWEEP_CHUNK))
         worker->sweep_more = true;
 }
 

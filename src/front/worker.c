@@ -131,8 +131,7 @@ static size_t connections(const struct amp_worker *worker)
 static bool finished(const struct amp_worker *worker)
 {
     return worker->draining && connections(worker) == 0 && STAILQ_EMPTY(&worker->gated) &&
-           STAILQ_EMPTY(&worker->waiting) && amp_discards_empty(worker->discards) &&
-           amp_recorder_idle(worker->recorder);
+           STAILQ_EMPTY(&worker->waiting) && amp_front_all_told(worker) && amp_recorder_idle(worker->recorder);
 }
 
 static void *run(void *ctx)
@@ -149,6 +148,7 @@ static void *run(void *ctx)
         amp_recorder_flush(worker->recorder);
         amp_crypto_rest();
     }
+    amp_front_detach_keeper(worker); /* and another may ask it for epoch keys */
     amp_crypto_thread_fini();
     return NULL;
 }

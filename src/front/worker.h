@@ -28,6 +28,8 @@ struct amp_front_shared {
     bool dev;
     bool memory_locked;
     _Atomic bool draining;
+    _Atomic unsigned epoch_asker;        /* number + 1 of the one worker that asks for an epoch key now; 0: none */
+    _Atomic int64_t epoch_not_before_ms; /* monotonic: there was none to be had */
     int report_fd; /* a pipe to the main thread: each byte names a role that broke the table of messages */
 };
 
