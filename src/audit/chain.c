@@ -101,6 +101,12 @@ bool amp_chain_full(const struct amp_chain *chain)
     return chain->tail_len > FULL_AT;
 }
 
+uint64_t amp_chain_end(const struct amp_chain *chain, uint8_t hash[32])
+{
+    memcpy(hash, chain->prev, sizeof(chain->prev));
+    return chain->seq;
+}
+
 size_t amp_chain_pending(const struct amp_chain *chain)
 {
     return chain->tail_len;

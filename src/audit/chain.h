@@ -38,7 +38,8 @@ struct amp_chain_config {
 
 /*
  * Finds where the log ended. A last line without its newline is cut off into a file torn-<UTC>-<number>.part and
- * recorded. AMP_ERR_INVALID where the last line is not one of ours: somebody must look. AMP_ERR_IO.
+ * recorded. AMP_ERR_INVALID where the last line is not one of ours: somebody must look. AMP_ERR_IO (errno): nothing is
+ * changed, try again later.
  */
 enum amp_err amp_chain_open(struct amp_chain **out, const struct amp_chain_config *config) AMP_MUST_USE;
 /* Wipes the key; what was not written is lost. */
@@ -56,6 +57,8 @@ bool amp_chain_started(const struct amp_chain *chain);
 enum amp_err amp_chain_append(struct amp_chain *chain, const struct amp_event *event, const char *role) AMP_MUST_USE;
 /* Less than a megabyte of room is left: take no more until it is written. */
 bool amp_chain_full(const struct amp_chain *chain);
+/* The newest record's number and its line's hash; 0 and zeros: there is none yet. */
+uint64_t amp_chain_end(const struct amp_chain *chain, uint8_t hash[32]);
 /* Bytes that are not durable. */
 size_t amp_chain_pending(const struct amp_chain *chain);
 

@@ -204,7 +204,11 @@ static enum amp_err write_torn(int dir_fd, int fd, uint64_t from, uint64_t size,
     }
     if (err == AMP_OK && fsync(to) != 0)
         err = AMP_ERR_IO;
+    int saved = errno;
     close(to);
+    if (err != AMP_OK)
+        unlinkat(dir_fd, name, 0); /* it will be set aside whole, or not at all */
+    errno = saved;
     return err;
 }
 

@@ -14,6 +14,7 @@
 #include "daemon/supervisor.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000, QUICK_MS = 10000, QUICK_DEATHS_MAX = 10, NEVER_SERVED_MAX = 4 };
+enum { RESUME_MAX = 96 };
 
 /* Which roles are linked, and by how many links; 0: one for each worker of front. */
 static const struct {
@@ -103,6 +104,14 @@ static bool on_status(struct amp_supervisor *supervisor, struct amp_slice payloa
     return true;
 }
 
+static bool on_log_end(struct amp_supervisor *supervisor, struct amp_slice payload)
+{
+    struct amp_ipc_in in = {payload, false};
+    supervisor->log_seq = amp_ipc_get_u64(&in);
+    amp_ipc_get_fixed(&in, supervisor->log_hash, sizeof(supervisor->log_hash));
+    return amp_ipc_end(&in);
+}
+
 static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
 {
     struct amp_child *child = ctx;
@@ -111,6 +120,8 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
         amp_supervisor_child_ready(child);
         return true;
     }
+    if (type == AMP_IPC_LOG_END)
+        return on_log_end(child->supervisor, payload);
     if (type == AMP_IPC_STATUS)
         return on_status(child->supervisor, payload);
     if (type != AMP_IPC_VIOLATION || payload.ptr[0] >= AMP_ROLE_COUNT_)
@@ -149,18 +160,31 @@ static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role 
     return amp_tls_files_open(fds->tls, &supervisor->config);
 }
 
+/* What a new life must know of the one before; false: nothing. */
+static bool write_resume(const struct amp_child *child, char resume[RESUME_MAX])
+{
+    struct amp_supervisor *supervisor = child->supervisor;
+    struct amp_out text = amp_out(resume, RESUME_MAX - 1);
+    if (child->role == AMP_ROLE_FRONT) {
+        supervisor->live_tokens = 0;
+        amp_out_u64(&text, (uint64_t)amp_horizon_next(supervisor));
+    }
+    if (child->role == AMP_ROLE_SCRIBE && supervisor->log_seq != 0) {
+        amp_out_u64(&text, supervisor->log_seq);
+        amp_out_byte(&text, ':');
+        amp_out_hex(&text, supervisor->log_hash, sizeof(supervisor->log_hash));
+    }
+    return text.len != 0;
+}
+
 static enum amp_err spawn(struct amp_child *child, int *control_fd)
 {
     struct amp_role_fds fds;
-    char resume[24] = "";
-    struct amp_out text = amp_out(resume, sizeof(resume) - 1);
+    char resume[RESUME_MAX] = "";
     int control[2] = {-1, -1};
     enum amp_err err = gather_fds(child->supervisor, child->role, &fds, control);
-    if (child->role == AMP_ROLE_FRONT) {
-        amp_out_u64(&text, (uint64_t)amp_horizon_next(child->supervisor));
-        child->supervisor->live_tokens = 0;
+    if (write_resume(child, resume))
         fds.resume = resume;
-    }
     if (err == AMP_OK)
         err = amp_role_spawn(child->role, &fds, &child->pid);
     if (fds.config >= 0)

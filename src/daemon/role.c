@@ -205,12 +205,23 @@ static enum amp_err begin(const struct role *role, const struct amp_config *conf
     return err;
 }
 
+/* "17:9b7e...": a record's number and its hash. */
+static bool take_log_end(const char *resume, struct amp_role_env *env)
+{
+    const char *colon = strchr(resume, ':');
+    return colon != NULL &&
+           amp_u64_parse(&env->log_seq, amp_slice(resume, (size_t)(colon - resume)), UINT64_MAX - 1) == AMP_OK &&
+           amp_hex_decode(env->log_hash, sizeof(env->log_hash), amp_slice_str(colon + 1)) == AMP_OK;
+}
+
 /* From --resume to the environment of role.h. */
 static bool take_resume(enum amp_role role, const char *resume, struct amp_role_env *env)
 {
     uint64_t second = 0;
     if (resume == NULL)
         return true;
+    if (role == AMP_ROLE_SCRIBE)
+        return take_log_end(resume, env);
     if (role != AMP_ROLE_FRONT || amp_u64_parse(&second, amp_slice_str(resume), INT64_MAX) != AMP_OK)
         return false;
     env->replay_closed_s = (int64_t)second;

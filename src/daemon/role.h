@@ -14,7 +14,8 @@ struct amp_role_fds {
     int state;
     int tls[AMP_TLS_FILE_COUNT_];
     const struct amp_listen *listen; /* NULL: none */
-    /* Of an earlier life, in words; NULL: nothing. front: the last second whose signatures are refused. */
+    /* Of an earlier life, in words; NULL: nothing. front: the last second whose signatures are refused;
+     * scribe: the number of the last durable record, a colon, its hash. */
     const char *resume;
 };
 

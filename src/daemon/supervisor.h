@@ -73,6 +73,8 @@ struct amp_supervisor {
     int admin_fd;
     struct amp_horizon horizon;
     uint64_t live_tokens; /* as front last said */
+    uint64_t log_seq;     /* as the scribe last said: the last durable record; 0: nothing said */
+    uint8_t log_hash[32];
     enum amp_stage stage;
     bool served;         /* every role was ready once */
     struct amp_dev *dev; /* NULL: production */

@@ -32,7 +32,9 @@ const char *amp_role_name(enum amp_role role);
     X(RELOAD, "S", "FKL", 0, 0, 1)    /* the new configuration */                                                      \
     X(VIOLATION, "FKL", "S", 1, 1, 0) /* u8 role that broke the table */                                               \
     X(STATUS, "F", "S", 16, 16, 0)    /* u64 highest x-amz-date accepted, u64 live tokens: each second that changed */ \
-    X(KEK, "S", "K", 32, 32, 0)       /* the ephemeral KEK, first of all messages */                                   \
+    X(LOG_END, "L", "S", 40, 40,                                                                                       \
+      0) /* u64 number of the last durable record, 32 bytes its hash: each second that changed */                      \
+    X(KEK, "S", "K", 32, 32, 0) /* the ephemeral KEK, first of all messages */                                         \
     /* front asks keeper */                                                                                            \
     X(DAY_KEY_GET, "F", "K", 42, 120, 0)      /* u64 ask, 20 bytes key id, 8 bytes date; bytes region, service */      \
     X(DAY_KEY, "K", "F", 12, 8192, 0)         /* u64 ask, u32 error [, 32 bytes key, bytes packed principal] */        \

@@ -35,7 +35,10 @@ struct amp_role_env {
     size_t listen_per_worker;
     int tls_fds[AMP_TLS_FILE_COUNT_]; /* front: PEM files open for reading, at offset 0, to be closed; -1: none */
     int64_t replay_closed_s; /* front: signatures of dates up to this one may have been accepted by an earlier life */
-    int state_fd;            /* keeper: the state directory; scribe: its audit directory; front: -1 */
+    /* scribe: up to this record an earlier life's log was durable, its last line with this hash; 0: none is known. */
+    uint64_t log_seq;
+    uint8_t log_hash[32];
+    int state_fd; /* keeper: the state directory; scribe: its audit directory; front: -1 */
     /* Reads the configuration handed over by AMP_IPC_RELOAD; does not close `fd`. AMP_ERR_INVALID, AMP_ERR_IO. */
     enum amp_err (*config_read)(struct amp_config *out, int fd);
 };

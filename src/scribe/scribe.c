@@ -44,7 +44,9 @@ struct scribe {
     const struct amp_role_env *env;
     struct event_base *base;
     struct amp_clock clock;
-    struct amp_chain *chain;
+    struct amp_chain *chain; /* NULL until it could be opened */
+    uint64_t told_seq;       /* see AMP_IPC_LOG_END */
+    uint64_t lost;           /* records that were durable and are gone; to be recorded */
     struct amp_link *control;
     struct amp_link *keeper; /* for the log's key */
     TAILQ_HEAD(, peer) peers;
@@ -57,6 +59,11 @@ struct scribe {
     int64_t clock_apart_ms; /* wall clock minus monotonic clock at the last tick */
     int status;
 };
+
+static bool is_begun(const struct scribe *scribe)
+{
+    return scribe->chain != NULL && amp_chain_started(scribe->chain);
+}
 
 static void stop(struct scribe *scribe, int status)
 {
@@ -130,7 +137,7 @@ static void note_health(struct scribe *scribe, bool writable, int errnum)
 static void flush_all(struct scribe *scribe)
 {
     struct peer *peer;
-    if (!amp_chain_started(scribe->chain))
+    if (!is_begun(scribe))
         return;
     bool sync = scribe->sync_wanted || amp_chain_pending(scribe->chain) > PENDING_SYNC_BYTES;
     enum amp_err err = sync ? amp_chain_sync(scribe->chain) : amp_chain_write(scribe->chain);
@@ -236,14 +243,42 @@ static void add_peer(struct scribe *scribe, enum amp_role role, uint8_t index, i
     if (amp_link_new(&peer->link, &config, fd) != AMP_OK)
         amp_fatal("no memory for a link");
     TAILQ_INSERT_TAIL(&scribe->peers, peer, next);
-    amp_link_pause(peer->link, !amp_chain_started(scribe->chain));
+    amp_link_pause(peer->link, !is_begun(scribe));
 }
 
 static void ask_for_key(struct scribe *scribe)
 {
-    if (scribe->keeper != NULL && !amp_chain_started(scribe->chain) &&
+    if (scribe->keeper != NULL && scribe->chain != NULL && !is_begun(scribe) &&
         amp_link_send(scribe->keeper, AMP_IPC_LOG_KEY_GET, amp_slice(NULL, 0), -1) != AMP_OK)
         amp_log(AMP_LOG_WARN, "the keeper could not be asked for the event log's key");
+}
+
+/* The log as it was found against what an earlier life of this daemon made durable. */
+static void note_end(struct scribe *scribe)
+{
+    const struct amp_role_env *env = scribe->env;
+    uint8_t hash[sizeof(env->log_hash)];
+    uint64_t seq = amp_chain_end(scribe->chain, hash);
+    /* lint: allow memcmp-secret, a hash of what lies in the log */
+    bool other = seq == env->log_seq && memcmp(hash, env->log_hash, sizeof(hash)) != 0;
+    scribe->lost = seq < env->log_seq ? env->log_seq - seq : other ? 1 : 0;
+}
+
+static void record_loss(struct scribe *scribe)
+{
+    const struct amp_event event = {.unix_ms = amp_clock_unix_ms(&scribe->clock),
+                                    .act = AMP_ACT_LOG_TORN,
+                                    .outcome = AMP_OUTCOME_FAILURE,
+                                    .code = AMP_ERR_NOT_AUTHENTIC,
+                                    .alarm = true,
+                                    .count = scribe->lost};
+    if (scribe->lost == 0)
+        return;
+    amp_log_num(AMP_LOG_ERROR, "the event log was cut or changed while no scribe ran", "records",
+                (int64_t)scribe->lost);
+    if (amp_chain_append(scribe->chain, &event, "scribe") != AMP_OK)
+        amp_log(AMP_LOG_ERROR, "that the log was cut could not be recorded");
+    scribe->lost = 0;
 }
 
 static bool on_log_key(struct scribe *scribe, struct amp_slice payload)
@@ -256,9 +291,10 @@ static bool on_log_key(struct scribe *scribe, struct amp_slice payload)
     amp_ipc_get_fixed(&in, key->bytes, sizeof(key->bytes));
     struct amp_slice wrapped = amp_ipc_get_bytes(&in, 512);
     bool good = amp_ipc_end(&in);
-    if (good && err == AMP_OK && !amp_chain_started(scribe->chain)) {
+    if (good && err == AMP_OK && scribe->chain != NULL && !is_begun(scribe)) {
         if (amp_chain_start(scribe->chain, key, wrapped) != AMP_OK)
             amp_fatal("the event log could not be begun");
+        record_loss(scribe);
         scribe->sync_wanted = true;
         pause_all(scribe, false);
         want_flush(scribe);
@@ -305,7 +341,7 @@ static void watch_clock(struct scribe *scribe)
     scribe->clock_apart_ms = apart;
     if (moved < 0)
         moved = -moved;
-    if (moved < JUMP_MS || !amp_chain_started(scribe->chain))
+    if (moved < JUMP_MS || !is_begun(scribe))
         return;
     const struct amp_event event = {.unix_ms = amp_clock_unix_ms(&scribe->clock),
                                     .act = AMP_ACT_CLOCK_JUMP,
@@ -316,21 +352,69 @@ static void watch_clock(struct scribe *scribe)
         amp_log(AMP_LOG_ERROR, "a jump of the clock could not be recorded");
 }
 
+/* What is durable now must be there in the next life too. */
+static void tell_end(struct scribe *scribe)
+{
+    uint8_t storage[8 + 32];
+    uint8_t hash[32];
+    struct amp_out payload = amp_out(storage, sizeof(storage));
+    uint64_t seq = amp_chain_end(scribe->chain, hash);
+    if (amp_chain_pending(scribe->chain) != 0 || seq == scribe->told_seq)
+        return;
+    amp_ipc_put_u64(&payload, seq);
+    amp_out_bytes(&payload, hash, sizeof(hash));
+    tell_supervisor(scribe, AMP_IPC_LOG_END, amp_out_done(&payload));
+    scribe->told_seq = seq;
+}
+
+/*
+ * A log that cannot be opened now, such as one whose unfinished last line finds no room to be set aside, is tried again
+ * each second. One whose end is not ours is for somebody to look at.
+ */
+static void open_chain(struct scribe *scribe)
+{
+    const struct amp_chain_config config = {.dir_fd = scribe->env->state_fd,
+                                            .clock = scribe->clock,
+                                            .file_max_bytes = AMP_CHAIN_FILE_MAX,
+                                            .epoch_ms = AMP_CHAIN_EPOCH_MS,
+                                            .epoch_records = AMP_CHAIN_EPOCH_RECORDS};
+    enum amp_err err = amp_chain_open(&scribe->chain, &config);
+    int errnum = errno;
+    if (err == AMP_OK) {
+        note_end(scribe);
+        ask_for_key(scribe);
+    } else if (err == AMP_ERR_IO) {
+        note_health(scribe, false, errnum);
+    } else {
+        amp_log(AMP_LOG_ERROR,
+                err == AMP_ERR_INVALID
+                    ? "the event log's last line is not one of ours: look into it, then move its files away"
+                    : "the event log could not be opened");
+        stop(scribe, 1);
+    }
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *ctx)
 {
     struct scribe *scribe = ctx;
-    ask_for_key(scribe);
+    if (scribe->chain == NULL)
+        open_chain(scribe);
+    else
+        ask_for_key(scribe);
     watch_clock(scribe);
+    if (!is_begun(scribe))
+        return;
     if (amp_chain_seal(scribe->chain, false) != AMP_OK)
         amp_log(AMP_LOG_ERROR, "the log's epoch could not be ended");
     scribe->sync_wanted = scribe->sync_wanted || amp_chain_pending(scribe->chain) != 0;
     flush_all(scribe);
+    tell_end(scribe);
 }
 
 /* Everybody else is gone: ends the epoch and makes all durable. */
 static void drain(struct scribe *scribe)
 {
-    enum amp_err err = amp_chain_seal(scribe->chain, true);
+    enum amp_err err = is_begun(scribe) ? amp_chain_seal(scribe->chain, true) : AMP_ERR_AUDIT_UNAVAILABLE;
     if (err == AMP_OK)
         err = amp_chain_sync(scribe->chain);
     if (err != AMP_OK)
@@ -378,11 +462,6 @@ static void on_control_closed(void *ctx, struct amp_link *link, bool violation)
 
 static enum amp_err set_up(struct scribe *scribe)
 {
-    const struct amp_chain_config chain = {.dir_fd = scribe->env->state_fd,
-                                           .clock = scribe->clock,
-                                           .file_max_bytes = AMP_CHAIN_FILE_MAX,
-                                           .epoch_ms = AMP_CHAIN_EPOCH_MS,
-                                           .epoch_records = AMP_CHAIN_EPOCH_RECORDS};
     const struct amp_link_config control = {.base = scribe->base,
                                             .self = AMP_ROLE_SCRIBE,
                                             .peer = AMP_ROLE_SUPERVISOR,
@@ -390,18 +469,14 @@ static enum amp_err set_up(struct scribe *scribe)
                                             .message = on_control,
                                             .closed = on_control_closed};
     static const struct timeval tick = {TICK_MS / 1000, 0};
-    enum amp_err err = amp_chain_open(&scribe->chain, &chain);
-    if (err == AMP_ERR_INVALID)
-        amp_log(AMP_LOG_ERROR, "the event log's last line is not one of ours: look into it, then move its files away");
-    else if (err != AMP_OK)
-        amp_log(AMP_LOG_ERROR, "the event log could not be opened");
-    if (err != AMP_OK)
-        return err;
     scribe->flush = evtimer_new(scribe->base, on_flush, scribe);
     scribe->tick = event_new(scribe->base, -1, EV_PERSIST, on_tick, scribe);
     if (scribe->flush == NULL || scribe->tick == NULL || event_add(scribe->tick, &tick) != 0)
         return AMP_ERR_OUT_OF_MEMORY;
-    return amp_link_new(&scribe->control, &control, scribe->env->control_fd);
+    enum amp_err err = amp_link_new(&scribe->control, &control, scribe->env->control_fd);
+    if (err == AMP_OK)
+        open_chain(scribe);
+    return err;
 }
 
 static void tear_down(struct scribe *scribe)
@@ -425,6 +500,7 @@ int amp_scribe_main(const struct amp_role_env *env)
     struct scribe scribe = {.env = env, .clock = amp_clock_system(), .status = 1};
     TAILQ_INIT(&scribe.peers);
     scribe.clock_apart_ms = amp_clock_unix_ms(&scribe.clock) - amp_clock_mono_ms(&scribe.clock);
+    scribe.told_seq = env->log_seq;
     scribe.base = event_base_new();
     if (scribe.base == NULL)
         return 1;

@@ -544,6 +544,29 @@ class EventLogTest(unittest.TestCase):
             self.assertEqual([record["count"] for record in torn], [13])
             self.assertTrue(any(name.startswith("torn-") for name in os.listdir(folder)))
 
+    def test_a_log_that_is_cut_while_no_scribe_runs_is_noticed(self):
+        with Daemon() as daemon:
+            for _ in range(5):
+                daemon.client().tokenize()
+            time.sleep(2.5)  # the scribe tells once a second how far the log is durable
+            folder = os.path.join(daemon.state, "audit")
+            path = os.path.join(folder, sorted(os.listdir(folder))[-1])
+            scribe = daemon.roles()["scribe"]
+            os.kill(daemon.process.pid, signal.SIGSTOP)
+            os.kill(scribe, signal.SIGKILL)
+            with open(path, "r+b") as log:
+                lines = log.read().splitlines(keepends=True)
+                log.truncate(sum(map(len, lines[:-3])))
+            os.kill(daemon.process.pid, signal.SIGCONT)
+            found = daemon.wait_event(lambda event: event["event"] == "log.torn")
+            self.assertEqual((found["code"], found["outcome"], found["alarm"]), ("not_authentic", "failure", True))
+            self.assertGreaterEqual(found["count"], 1)
+            self.assertIn("the event log was cut or changed", daemon.log())
+            daemon.wait_ready()
+            os.kill(daemon.roles()["scribe"], signal.SIGKILL)  # a death alone is no such alarm
+            wait_until(lambda: sum(event["event"] == "log.start" for event in daemon.events()) == 3, what="the log")
+            self.assertEqual(sum(event["event"] == "log.torn" for event in daemon.events()), 1)
+
     def test_a_log_that_somebody_wrote_into_is_not_gone_on_with(self):
         with tempfile.TemporaryDirectory() as home:
             state = os.path.join(home, "state")
@@ -607,6 +630,35 @@ class FullDiskTest(unittest.TestCase):
             self.assertEqual(daemon.client().post("/v1/redeem", {"token": token}).status, 200)
             daemon.stop()
             audit_reader.read_log(os.path.join(daemon.state, "audit"), sealed_end=True)
+
+    def test_a_torn_line_that_finds_no_room_waits_for_it(self):
+        keys = tempfile.mkdtemp(prefix="ampoule-kek-")
+        self.addCleanup(shutil.rmtree, keys)
+        with Daemon(state=os.path.join(self.home, "state"),
+                    settings={"keys": {"provider": "file", "file": os.path.join(keys, "kek")}}) as daemon:
+            daemon.stop()
+            folder = os.path.join(daemon.state, "audit")
+            with open(os.path.join(folder, sorted(os.listdir(folder))[-1]), "ab") as log:
+                log.write(b'{"v":1,"seq":')
+            ballast = os.open(os.path.join(self.home, "ballast"), os.O_WRONLY | os.O_CREAT)
+            try:
+                for size in (4096, 1):
+                    while True:
+                        os.write(ballast, b"\0" * size)
+            except OSError:
+                os.close(ballast)
+            daemon._launch("--config", daemon.config_path)
+            wait_until(lambda: daemon.log().count("the event log cannot be written") == 1, what="the refusal")
+            scribe = daemon.roles()["scribe"]
+            time.sleep(2.5)
+            self.assertEqual(daemon.roles().get("scribe"), scribe)
+            self.assertFalse(daemon.is_ready())
+            self.assertFalse([name for name in os.listdir(folder) if name.startswith("torn-")])
+            os.unlink(os.path.join(self.home, "ballast"))
+            daemon.wait_ready()
+            self.assertEqual(daemon.roles().get("scribe"), scribe)
+            torn = [record for record in audit_reader.read_log(folder) if record["event"] == "log.torn"]
+            self.assertEqual([record["count"] for record in torn], [13])
 
 
 if __name__ == "__main__":
