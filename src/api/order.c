@@ -1,5 +1,7 @@
 #include "api/order.h"
 
+#define CARD_DIGITS_MIN      12
+#define CARD_DIGITS_MAX      19
 #define METADATA_MEMBERS_MAX 50
 #define METADATA_KEY_MAX     40
 #define METADATA_VALUE_MAX   500
@@ -38,11 +40,44 @@ static bool is_queue_name(struct amp_slice name)
     return stem > 0;
 }
 
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool end_in_card_number(const uint8_t *digits, size_t count)
+{
+    for (size_t len = CARD_DIGITS_MIN; len <= CARD_DIGITS_MAX && len <= count; len++) {
+        if (amp_card_luhn(amp_slice(digits + count - len, len)))
+            return true;
+    }
+    return false;
+}
+
+/* A queue's name goes into the event log, where no card number may; people write one with hyphens, too. */
+static bool names_card(struct amp_slice name)
+{
+    uint8_t digits[AMP_VAULT_QUEUE_MAX];
+    size_t count = 0;
+    bool found = false;
+    for (size_t i = 0; i < name.len && !found; i++) {
+        uint8_t c = name.ptr[i];
+        if (is_digit(c)) {
+            digits[count++] = c;
+            found = end_in_card_number(digits, count);
+        } else if (c != '-' && c != '_') {
+            count = 0;
+        }
+    }
+    amp_wipe(digits, sizeof digits);
+    return found;
+}
+
 static enum amp_err read_queue(struct amp_json *json, void *into)
 {
     struct amp_order *order = into;
     enum amp_err err = amp_json_read_string(json, &order->queue);
-    if (err == AMP_OK && !is_queue_name(order->queue))
+    if (err == AMP_OK && (!is_queue_name(order->queue) || names_card(order->queue)))
         err = AMP_ERR_QUEUE_INVALID;
     return err;
 }

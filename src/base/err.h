@@ -52,7 +52,8 @@
     X(CARD_CVC_INVALID, "card_cvc_invalid", 422, "cvc must be a string of 3 digits, or 4 for American Express.")       \
     X(CARD_NAME_INVALID, "card_name_invalid", 422, "card.name may be at most 128 bytes of printable text.")            \
     X(CARD_OR_DATA, "card_or_data", 422, "Send either card or data, exactly one of them.")                             \
-    X(QUEUE_INVALID, "queue_invalid", 422, "A queue name is 1 to 80 letters, digits, - or _, and may end in .fifo.")   \
+    X(QUEUE_INVALID, "queue_invalid", 422, "A queue name is 1 to 80 letters, digits, - or _, may end in .fifo, and " \
+      "holds no card number.")                                                                                         \
     X(TTL_INVALID, "ttl_invalid", 422, "ttl_ms must be a whole number from 1 to the vault's maximum.")                 \
     X(LEASE_INVALID, "lease_invalid", 422, "lease_ms must be a whole number from 1 to 60000.")                         \
     X(METADATA_INVALID, "metadata_invalid", 422, "metadata takes at most 50 members: keys to 40, string values to 500 " \

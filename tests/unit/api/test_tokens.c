@@ -36,6 +36,26 @@ static void the_same_card_twice_gives_two_tokens(void **state)
     assert_string_not_equal(first, new_token());
 }
 
+/* A queue's name is told to the event log. */
+static void a_card_number_is_no_queue_name(void **state)
+{
+    static const char *const broken[] = {NUMBER, "q" NUMBER "q", "4111-1111-1111-1111", "cards_4111_1111-11111111.fifo",
+                                         "99" NUMBER "99", "378282246310005", "6304000000000000000", "630400000000"};
+    static const char *const fine[] = {"411111111111111", "4111111111111114", "41111111x11111111", "2026-02-02_payments",
+                                       "79927398713"};
+    char order[256];
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        (void)snprintf(order, sizeof order, "{\"data\":1,\"queue\":\"%s\"}", broken[i]);
+        assert_int_equal(post("/v1/tokens", order), 422);
+        assert_string_equal(code(), "queue_invalid");
+        assert_int_equal(last_event()->event.queue.len, 0);
+    }
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+        (void)snprintf(order, sizeof order, "{\"data\":1,\"queue\":\"%s\"}", fine[i]);
+        assert_int_equal(post("/v1/tokens", order), 201);
+    }
+}
+
 static void queue_and_ttl_have_defaults(void **state)
 {
     assert_int_equal(tokenize("{\"card\":" CARD "}"), 201);
@@ -421,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_card_becomes_a_token_and_its_mask),
         T(the_same_card_twice_gives_two_tokens),
+        T(a_card_number_is_no_queue_name),
         T(queue_and_ttl_have_defaults),
         T(data_of_any_json_is_sealed_without_a_mask),
         T(tokenizing_is_recorded_with_who_where_and_which),
