@@ -9,12 +9,13 @@
 #define KEY_TEXT_MAX 255
 #define SEALED_EXTRA (AMP_GCM_NONCE_LEN + AMP_GCM_TAG_LEN)
 
+/* No space: runs of them are one in the canonical request, and two keys would share a signature. */
 static bool key_is_valid(struct amp_slice text)
 {
     if (text.len < 1 || text.len > KEY_TEXT_MAX)
         return false;
     for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < 0x20 || text.ptr[i] > 0x7e)
+        if (text.ptr[i] <= 0x20 || text.ptr[i] > 0x7e)
             return false;
     }
     return true;

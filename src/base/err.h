@@ -61,7 +61,8 @@
     X(BATCH_SIZE, "batch_size", 422, "A batch holds 1 to 100 items.")                                                  \
     X(TOKEN_MALFORMED, "token_malformed", 422, "A token is tok_ and 43 base64url characters.")                         \
     X(CLAIM_MALFORMED, "claim_malformed", 422, "A claim is clm_ and 43 base64url characters.")                         \
-    X(IDEMPOTENCY_KEY_INVALID, "idempotency_key_invalid", 400, "Idempotency-Key is 1 to 255 printable ASCII characters.") \
+    X(IDEMPOTENCY_KEY_INVALID, "idempotency_key_invalid", 400, "Idempotency-Key is 1 to 255 visible ASCII characters " \
+      "without space.")                                                                                                \
     X(IDEMPOTENCY_MISMATCH, "idempotency_mismatch", 422, "This Idempotency-Key was used before with another request.") \
     X(IDEMPOTENCY_IN_FLIGHT, "idempotency_in_flight", 409, "A request with this Idempotency-Key is still being served.") \
     /* the state of things */                                                                                          \

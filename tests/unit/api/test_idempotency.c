@@ -405,7 +405,7 @@ static void keys_have_a_form(void **state)
 {
     static char longest[257];
     memset(longest, 'k', 255);
-    static const char *const broken[] = {"", "caf\xc3\xa9", "tab\tbed", "\x7f"};
+    static const char *const broken[] = {"", "caf\xc3\xa9", "tab\tbed", "\x7f", "a b", "a   b", " ", "k "};
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         fx.key = broken[i];
         assert_int_equal(post("/v1/tokens", ORDER), 400);
@@ -416,7 +416,7 @@ static void keys_have_a_form(void **state)
     assert_int_equal(post("/v1/tokens", ORDER), 201);
     longest[255] = 'k';
     assert_int_equal(post("/v1/tokens", ORDER), 400);
-    fx.key = " ~\"";
+    fx.key = "!~\"";
     assert_int_equal(post("/v1/tokens", ORDER), 201);
 }
 
