@@ -165,11 +165,11 @@ static bool restrict_sessions(SSL_CTX *context)
 
 /*
  * Plaintext is wiped behind each read: nothing else removes it from OpenSSL's buffers. Reading ahead takes a record and
- * its header in one read(2). An end without close_notify is no news to us, who count every body's bytes.
+ * its header in one read(2). An end without close_notify is an error: who only ended his own side says so.
  */
 static void set_reading_and_writing(SSL_CTX *context)
 {
-    SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_read_ahead(context, 1);
     SSL_CTX_set_mode(context,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
