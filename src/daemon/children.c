@@ -157,7 +157,9 @@ static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role 
     if (role != AMP_ROLE_FRONT)
         return AMP_OK;
     fds->listen = &supervisor->listen;
-    return amp_tls_files_open(fds->tls, &supervisor->config);
+    amp_tls_files_rewind(supervisor->tls);
+    memcpy(fds->tls, supervisor->tls, sizeof(fds->tls));
+    return AMP_OK;
 }
 
 /* What a new life must know of the one before; false: nothing. */
@@ -189,7 +191,6 @@ static enum amp_err spawn(struct amp_child *child, int *control_fd)
         err = amp_role_spawn(child->role, &fds, &child->pid);
     if (fds.config >= 0)
         close(fds.config);
-    amp_tls_files_close(fds.tls);
     if (control[1] >= 0)
         close(control[1]);
     if (err == AMP_OK) {

@@ -15,7 +15,7 @@
 
 enum { EXIT_USAGE = 2, POOL_BYTES = 4 << 20 };
 
-static struct amp_supervisor supervisor = {.state = {-1, -1, -1}};
+static struct amp_supervisor supervisor = {.state = {-1, -1, -1}, .tls = {-1, -1, -1}};
 
 static void on_complaint(void *ctx, const char *text)
 {
@@ -48,7 +48,8 @@ static int check_config(const char *path)
 {
     if (!read_config(path) || amp_secret_init(POOL_BYTES, false) != AMP_OK)
         return EXIT_USAGE;
-    enum amp_err err = amp_tls_files_check(&supervisor.config);
+    enum amp_err err = amp_tls_files_load(supervisor.tls, &supervisor.config);
+    amp_tls_files_close(supervisor.tls);
     amp_secret_fini();
     if (err != AMP_OK)
         return EXIT_USAGE;
@@ -146,13 +147,17 @@ static enum amp_err prepare_dev(const struct amp_options *options)
 
 static enum amp_err prepare(void)
 {
-    int fds[AMP_TLS_FILE_COUNT_];
-    enum amp_err err = amp_tls_files_open(fds, &supervisor.config);
-    if (err != AMP_OK)
-        return err;
-    amp_tls_files_close(fds);
-    err = amp_state_open(&supervisor.state, supervisor.config.state, false);
+    enum amp_err err = amp_state_open(&supervisor.state, supervisor.config.state, false);
     return err == AMP_OK ? listen_on(&supervisor.config) : err;
+}
+
+/* THREATS.md says what that means for who has the disk. */
+static void warn_of_provider(const struct amp_config *config)
+{
+    if (!config->dev && config->keys.provider == AMP_CONFIG_PROVIDER_FILE)
+        amp_log_text(AMP_LOG_WARN,
+                     "keys.provider is file: whoever reads the KEK file and the state directory reads every key",
+                     "path", config->keys.file);
 }
 
 static int serve(const struct amp_options *options)
@@ -167,14 +172,19 @@ static int serve(const struct amp_options *options)
     if (err == AMP_OK)
         err = options->dev ? prepare_dev(options) : prepare();
     if (err == AMP_OK)
+        err = amp_tls_files_load(supervisor.tls, &supervisor.config);
+    if (err == AMP_OK)
         err = amp_horizon_open(&supervisor);
     if (err == AMP_OK)
         err = make_kek();
+    if (err == AMP_OK)
+        warn_of_provider(&supervisor.config);
     if (err == AMP_OK)
         status = amp_supervisor_run(&supervisor);
     else if (err == AMP_ERR_INVALID)
         status = EXIT_USAGE;
     amp_listen_close(&supervisor.listen);
+    amp_tls_files_close(supervisor.tls);
     amp_state_close(&supervisor.state);
     amp_crypto_thread_fini();
     amp_secret_fini();

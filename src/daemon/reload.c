@@ -38,6 +38,17 @@ static enum amp_err read_file(const char *path, uint8_t *text, size_t *len)
     return err;
 }
 
+static enum amp_err renew_tls_files(struct amp_supervisor *supervisor, const struct amp_config *config)
+{
+    int fds[AMP_TLS_FILE_COUNT_];
+    enum amp_err err = amp_tls_files_load(fds, config);
+    if (err != AMP_OK)
+        return err;
+    amp_tls_files_close(supervisor->tls);
+    memcpy(supervisor->tls, fds, sizeof(fds));
+    return AMP_OK;
+}
+
 /* In development mode the text is as it was: the files of TLS may have changed. */
 static enum amp_err read_again(struct amp_supervisor *supervisor)
 {
@@ -46,14 +57,14 @@ static enum amp_err read_again(struct amp_supervisor *supervisor)
     static const struct amp_config_critic critic = {on_complaint, NULL};
     size_t len;
     if (supervisor->options->dev)
-        return amp_tls_files_check(&supervisor->config);
+        return renew_tls_files(supervisor, &supervisor->config);
     enum amp_err err = read_file(supervisor->options->config, text, &len);
     if (err == AMP_OK)
         err = amp_config_parse(&next, amp_slice(text, len), &critic);
     if (err == AMP_OK && !is_compatible(&supervisor->config, &next))
         err = AMP_ERR_INVALID;
     if (err == AMP_OK)
-        err = amp_tls_files_check(&next);
+        err = renew_tls_files(supervisor, &next);
     if (err != AMP_OK)
         return err;
     supervisor->config = next;
@@ -62,32 +73,28 @@ static enum amp_err read_again(struct amp_supervisor *supervisor)
     return AMP_OK;
 }
 
-static enum amp_err send_tls_files(struct amp_supervisor *supervisor)
+static void send_tls_files(struct amp_supervisor *supervisor)
 {
-    int fds[AMP_TLS_FILE_COUNT_];
-    enum amp_err err = amp_tls_files_open(fds, &supervisor->config);
-    if (err != AMP_OK)
-        return err;
+    amp_tls_files_rewind(supervisor->tls);
     for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++) {
         const uint8_t file = (uint8_t)i;
-        if (fds[i] >= 0)
-            amp_child_send(&supervisor->children[AMP_CHILD_FRONT], AMP_IPC_TLS_FILE, amp_slice(&file, 1), fds[i]);
+        if (supervisor->tls[i] >= 0)
+            amp_child_send(&supervisor->children[AMP_CHILD_FRONT], AMP_IPC_TLS_FILE, amp_slice(&file, 1),
+                           supervisor->tls[i]);
     }
-    amp_tls_files_close(fds);
-    return AMP_OK;
 }
 
 static enum amp_err tell_roles(struct amp_supervisor *supervisor)
 {
-    enum amp_err err = send_tls_files(supervisor);
-    for (size_t i = 0; err == AMP_OK && i < AMP_CHILDREN; i++) {
+    send_tls_files(supervisor);
+    for (size_t i = 0; i < AMP_CHILDREN; i++) {
         int fd = amp_memfd_sealed("ampoule-config", amp_slice(supervisor->text, supervisor->text_len));
         if (fd < 0)
             return AMP_ERR_IO;
         amp_child_send(&supervisor->children[i], AMP_IPC_RELOAD, amp_slice(NULL, 0), fd);
         close(fd);
     }
-    return err;
+    return AMP_OK;
 }
 
 void amp_supervisor_reload(struct amp_supervisor *supervisor)

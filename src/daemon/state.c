@@ -13,6 +13,8 @@
 #include "keys/keyring.h"
 #include "net/net.h"
 
+enum { TLS_FILE_MAX = 1 << 20 };
+
 static const char dev_mark[] = "dev";
 
 static enum amp_err fail(const char *what, const char *path)
@@ -192,15 +194,66 @@ static enum amp_err open_tls_file(const char *path, bool secret, int *fd)
     return AMP_OK;
 }
 
-enum amp_err amp_tls_files_open(int fds[AMP_TLS_FILE_COUNT_], const struct amp_config *config)
+static enum amp_err read_all(int fd, uint8_t *to, size_t cap, size_t *len)
+{
+    *len = 0;
+    for (;;) {
+        ssize_t n = read(fd, to + *len, cap - *len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n == 0 ? AMP_OK : AMP_ERR_IO;
+        *len += (size_t)n;
+        if (*len == cap)
+            return AMP_ERR_TOO_LARGE;
+    }
+}
+
+/* A sealed copy of the file at `path`. */
+static enum amp_err load_tls_file(const char *path, bool secret, int *fd)
+{
+    int source = -1;
+    size_t len = 0;
+    uint8_t *content = amp_secret_alloc(TLS_FILE_MAX);
+    enum amp_err err = content != NULL ? open_tls_file(path, secret, &source) : AMP_ERR_OUT_OF_MEMORY;
+    if (err == AMP_OK && (err = read_all(source, content, TLS_FILE_MAX, &len)) != AMP_OK)
+        err = fail("a file of TLS cannot be read, or is too long", path);
+    if (err == AMP_OK) {
+        *fd = amp_memfd_sealed("ampoule-tls", amp_slice(content, len));
+        err = *fd >= 0 ? AMP_OK : fail("a file of TLS cannot be kept in memory", path);
+    }
+    close_one(&source);
+    amp_secret_free(content);
+    return err;
+}
+
+static enum amp_err try_tls_files(const int fds[AMP_TLS_FILE_COUNT_], const char *path)
+{
+    struct amp_tls *tls = NULL;
+    const struct amp_tls_config files = {
+        .cert_fd = fds[AMP_TLS_FILE_CERT],
+        .key_fd = fds[AMP_TLS_FILE_KEY],
+        .client_ca_fd = fds[AMP_TLS_FILE_CLIENT_CA],
+    };
+    enum amp_err err = amp_tls_new(&tls, &files);
+    amp_tls_unref(tls);
+    if (err == AMP_OK)
+        return AMP_OK;
+    amp_log_text(AMP_LOG_ERROR, "the certificate, its key and the roots cannot be used together", "path", path);
+    return AMP_ERR_INVALID;
+}
+
+enum amp_err amp_tls_files_load(int fds[AMP_TLS_FILE_COUNT_], const struct amp_config *config)
 {
     for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++)
         fds[i] = -1;
-    enum amp_err err = open_tls_file(config->listen.cert, false, &fds[AMP_TLS_FILE_CERT]);
+    enum amp_err err = load_tls_file(config->listen.cert, false, &fds[AMP_TLS_FILE_CERT]);
     if (err == AMP_OK)
-        err = open_tls_file(config->listen.key, true, &fds[AMP_TLS_FILE_KEY]);
+        err = load_tls_file(config->listen.key, true, &fds[AMP_TLS_FILE_KEY]);
     if (err == AMP_OK && config->listen.client_ca[0] != '\0')
-        err = open_tls_file(config->listen.client_ca, false, &fds[AMP_TLS_FILE_CLIENT_CA]);
+        err = load_tls_file(config->listen.client_ca, false, &fds[AMP_TLS_FILE_CLIENT_CA]);
+    if (err == AMP_OK)
+        err = try_tls_files(fds, config->listen.cert);
     if (err != AMP_OK)
         amp_tls_files_close(fds);
     return err;
@@ -212,25 +265,12 @@ void amp_tls_files_close(int fds[AMP_TLS_FILE_COUNT_])
         close_one(&fds[i]);
 }
 
-enum amp_err amp_tls_files_check(const struct amp_config *config)
+void amp_tls_files_rewind(const int fds[AMP_TLS_FILE_COUNT_])
 {
-    int fds[AMP_TLS_FILE_COUNT_];
-    struct amp_tls *tls = NULL;
-    enum amp_err err = amp_tls_files_open(fds, config);
-    if (err != AMP_OK)
-        return err;
-    const struct amp_tls_config files = {
-        .cert_fd = fds[AMP_TLS_FILE_CERT],
-        .key_fd = fds[AMP_TLS_FILE_KEY],
-        .client_ca_fd = fds[AMP_TLS_FILE_CLIENT_CA],
-    };
-    err = amp_tls_new(&tls, &files);
-    amp_tls_unref(tls);
-    amp_tls_files_close(fds);
-    if (err != AMP_OK)
-        amp_log_text(AMP_LOG_ERROR, "the certificate, its key and the roots cannot be used together", "path",
-                     config->listen.cert);
-    return err;
+    for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++) {
+        if (fds[i] >= 0)
+            (void)lseek(fds[i], 0, SEEK_SET);
+    }
 }
 
 int amp_memfd_sealed(const char *name, struct amp_slice text)

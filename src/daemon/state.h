@@ -29,11 +29,15 @@ enum amp_err amp_state_ready_keyring(const struct amp_state *state, enum amp_con
 /* Writes a file as a whole: beside it, synced, renamed. */
 enum amp_err amp_state_write(const struct amp_state *state, const char *name, struct amp_slice content) AMP_MUST_USE;
 
-/* The files of TLS, open for reading; -1 where there is none. AMP_ERR_INVALID: the key's file is open to others. */
-enum amp_err amp_tls_files_open(int fds[AMP_TLS_FILE_COUNT_], const struct amp_config *config) AMP_MUST_USE;
+/*
+ * The files of TLS, read whole into sealed memory files: what is on disk may change, or break, without a new front
+ * noticing. -1 where there is none. A server was made of them before this returns; AMP_ERR_INVALID where none can be,
+ * or the key's file is open to others; the log says so. Needs the secret pool.
+ */
+enum amp_err amp_tls_files_load(int fds[AMP_TLS_FILE_COUNT_], const struct amp_config *config) AMP_MUST_USE;
 void amp_tls_files_close(int fds[AMP_TLS_FILE_COUNT_]);
-/* Whether a server can be made of them; the log says why not. Needs the secret pool. */
-enum amp_err amp_tls_files_check(const struct amp_config *config) AMP_MUST_USE;
+/* To offset 0, for whom they are handed to. */
+void amp_tls_files_rewind(const int fds[AMP_TLS_FILE_COUNT_]);
 
 /* A sealed memory file with this text, at offset 0; -1 where it cannot be made. */
 int amp_memfd_sealed(const char *name, struct amp_slice text);

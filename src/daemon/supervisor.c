@@ -239,7 +239,8 @@ static enum amp_err set_up(struct amp_supervisor *supervisor)
     if (err != AMP_OK)
         return err;
     amp_recorder_on_violation(supervisor->recorder, on_log_violation, supervisor);
-    amp_supervisor_record(supervisor, AMP_ACT_SERVICE_START, AMP_OUTCOME_SUCCESS, AMP_OK, "supervisor", "");
+    amp_supervisor_record(supervisor, AMP_ACT_SERVICE_START, AMP_OUTCOME_SUCCESS, AMP_OK, "supervisor",
+                          supervisor->config.keys.provider == AMP_CONFIG_PROVIDER_FILE ? "file" : "ephemeral");
     err = amp_admin_socket_open(supervisor);
     if (err == AMP_OK && supervisor->config.dev)
         err = amp_dev_new(&supervisor->dev, supervisor);

@@ -62,7 +62,8 @@ struct amp_supervisor {
     size_t text_len;
     struct amp_state state;
     struct amp_listen listen;
-    struct amp_key256 *kek; /* ephemeral; NULL: another provider */
+    int tls[AMP_TLS_FILE_COUNT_]; /* the last good files, see amp_tls_files_load */
+    struct amp_key256 *kek;       /* ephemeral; NULL: another provider */
     struct amp_clock clock;
     struct event_base *base;
     struct amp_recorder *recorder;
@@ -82,8 +83,8 @@ struct amp_supervisor {
 };
 
 /*
- * Serves until told to end; returns the exit status. `supervisor` holds options, config, text, state, listen and kek;
- * everything else is set up and torn down here.
+ * Serves until told to end; returns the exit status. `supervisor` holds options, config, text, state, listen, tls and
+ * kek; everything else is set up and torn down here.
  */
 int amp_supervisor_run(struct amp_supervisor *supervisor);
 /* Keeps SIGTERM, SIGINT and SIGHUP waiting until amp_supervisor_run can act on them. */

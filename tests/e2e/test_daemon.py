@@ -13,7 +13,7 @@ import time
 import unittest
 
 import audit_reader
-from harness import AMPOULED, CARD, Daemon, DaemonCase, free_port, is_sanitized, wait_until
+from harness import AMPOULED, CARD, Daemon, DaemonCase, free_port, is_sanitized, make_certificate, wait_until
 
 FILE_KEYS = {"keys": {"provider": "file", "file": ""}}
 
@@ -395,19 +395,57 @@ class ReplayAcrossLivesTest(unittest.TestCase):
 
 
 class GiveUpTest(unittest.TestCase):
-    def test_a_role_that_never_comes_up_ends_the_daemon(self):
-        """A certificate that is none: front cannot serve, and that must not go on for ever."""
+    def configured(self, **sections):
         daemon = Daemon(settings={})
         self.addCleanup(daemon.destroy)
         os.makedirs(daemon.state, mode=0o700)
+        make_certificate(daemon.home, "tls")
+        daemon.configure(sections)
+        return daemon
+
+    def test_a_role_that_never_comes_up_ends_the_daemon(self):
+        """A keyring that does not verify: the keeper cannot serve, and that must not go on for ever."""
+        daemon = self.configured()
+        daemon.configure({"keys": {"provider": "file", "file": os.path.join(daemon.home, "kek")}})
+        with open(os.path.join(daemon.state, "keyring"), "wb") as keyring:
+            keyring.write(b"AMPKRING\0\0\0\1" + b"file".ljust(16, b"\0") + b"\0\x28" + b"\0" * 100)
+        done = run("--config", daemon.config_path, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the keyring does not verify", done.stderr)
+        self.assertIn("cannot be kept alive", done.stderr)
+
+    def test_a_certificate_that_is_none_is_told_at_once(self):
+        daemon = self.configured()
+        with open(os.path.join(daemon.home, "tls.crt"), "w", encoding="utf-8") as broken:
+            broken.write("nothing\n")
+        done = run("--config", daemon.config_path, timeout=60)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("cannot be used together", done.stderr)
+
+    def test_a_certificate_that_broke_since_does_not_stop_a_new_front(self):
+        daemon = Daemon(settings={"keys": {"provider": "ephemeral"}})
+        self.addCleanup(daemon.destroy)
+        daemon.start()
+        trusted = daemon.tls_context()
+        daemon.tls_context = lambda: trusted  # read before it breaks
         for name in ("tls.crt", "tls.key"):
             with open(os.path.join(daemon.home, name), "w", encoding="utf-8") as broken:
                 broken.write("nothing\n")
-            os.chmod(os.path.join(daemon.home, name), 0o600)
-        daemon.configure({})
-        done = run("--config", daemon.config_path, timeout=60)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("cannot be kept alive", done.stderr)
+        self.assertEqual(daemon.reload(), "refused")
+        for _ in range(2):
+            front = daemon.roles()["front"]
+            os.kill(front, signal.SIGKILL)
+            wait_until(lambda: daemon.roles().get("front", front) != front, what="a new front")
+            daemon.wait_ready()
+            self.assertTrue(daemon.client().tokenize())
+
+    def test_a_kek_in_a_file_is_warned_of(self):
+        with tempfile.TemporaryDirectory() as keys:
+            kek = os.path.join(keys, "kek")
+            with Daemon(settings={"keys": {"provider": "file", "file": kek}}) as daemon:
+                self.assertIn("keys.provider is file", daemon.log())
+                started = daemon.wait_event(lambda event: event["event"] == "service.start")
+                self.assertEqual(started["subject"], "file")
 
 
 class AdminTest(DaemonCase):
