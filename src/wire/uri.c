@@ -1,5 +1,6 @@
 #include "wire/uri.h"
 
+#include "secret/secret.h"
 #include "wire/chars.h"
 #include "wire/http1.h"
 
@@ -151,28 +152,37 @@ static enum amp_err recode(struct amp_out *out, struct amp_slice text, struct am
     return out->overflow ? AMP_ERR_URI_TOO_LONG : AMP_OK;
 }
 
+/* Reads the query into params[], sorted, whose slices borrow from `recoded`. */
+static enum amp_err read_sorted(struct amp_slice query, struct amp_out *recoded, struct param *params, size_t *count)
+{
+    struct amp_slice name, value;
+    while (amp_uri_next_param(&query, &name, &value)) {
+        struct param param;
+        enum amp_err err = *count == AMP_URI_MAX_PARAMS ? AMP_ERR_URI_TOO_LONG : recode(recoded, name, &param.name);
+        if (err == AMP_OK)
+            err = recode(recoded, value, &param.value);
+        if (err != AMP_OK)
+            return err;
+        insert_sorted(params, (*count)++, param);
+    }
+    return AMP_OK;
+}
+
 enum amp_err amp_uri_write_query(struct amp_out *out, struct amp_slice query)
 {
     struct param params[AMP_URI_MAX_PARAMS] UNINITIALIZED;
     uint8_t storage[ENCODED_MAX * AMP_HTTP1_MAX_TARGET] UNINITIALIZED;
     struct amp_out recoded = amp_out(storage, sizeof(storage));
-    struct amp_slice name, value;
     size_t count = 0;
-    while (amp_uri_next_param(&query, &name, &value)) {
-        struct param param;
-        enum amp_err err = count == AMP_URI_MAX_PARAMS ? AMP_ERR_URI_TOO_LONG : recode(&recoded, name, &param.name);
-        if (err == AMP_OK)
-            err = recode(&recoded, value, &param.value);
-        if (err != AMP_OK)
-            return err;
-        insert_sorted(params, count++, param);
-    }
-    for (size_t i = 0; i < count; i++) {
+    enum amp_err err = read_sorted(query, &recoded, params, &count);
+    for (size_t i = 0; err == AMP_OK && i < count; i++) {
         if (i != 0)
             amp_out_byte(out, '&');
         amp_out_slice(out, params[i].name);
         amp_out_byte(out, '=');
         amp_out_slice(out, params[i].value);
     }
-    return AMP_OK;
+    amp_wipe(storage, recoded.len); /* what strangers send as a query may be anything, also what should be nowhere */
+    amp_wipe(params, count * sizeof(params[0]));
+    return err;
 }

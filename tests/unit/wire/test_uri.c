@@ -1,5 +1,7 @@
 #include "wire_support.h"
 
+#include <pthread.h>
+
 #include "wire/uri.h"
 
 struct pair {
@@ -150,6 +152,52 @@ static void decoding_reads_a_plus_as_a_plus(void **state)
     assert_int_equal(amp_uri_decode(&out, amp_slice_str("%2")), AMP_ERR_MALFORMED_REQUEST);
 }
 
+#define STACK_LEN ((size_t)1 << 18)
+#define SECRET    "4539578763621486"
+
+struct errand {
+    const char *query;
+    uint8_t *storage; /* 4096 bytes */
+    enum amp_err err;
+};
+
+static void *write_query(void *arg)
+{
+    struct errand *errand = arg;
+    struct amp_out out = amp_out(errand->storage, 4096);
+    errand->err = amp_uri_write_query(&out, amp_slice_str(errand->query));
+    return NULL;
+}
+
+/* A stack of our own, to be searched when the call is over. */
+static void nothing_of_a_query_stays_on_the_stack(void **state)
+{
+    static char many[1024] = SECRET;
+    for (size_t i = 0; i <= AMP_URI_MAX_PARAMS; i++)
+        strcat(many, "&a=b");
+    const char *const queries[] = {"a=" SECRET, SECRET "=a&b", "a=" SECRET "&b=%4", "%34539578763621486=%zz", many};
+    static const enum amp_err answers[] = {AMP_OK, AMP_OK, AMP_ERR_MALFORMED_REQUEST, AMP_ERR_MALFORMED_REQUEST,
+                                           AMP_ERR_URI_TOO_LONG};
+    uint8_t *stack = NULL;
+    assert_int_equal(posix_memalign((void **)&stack, 4096, STACK_LEN), 0);
+    for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+        struct errand errand = {.query = queries[i], .storage = malloc(4096)};
+        pthread_attr_t attr;
+        pthread_t thread;
+        memset(stack, 0, STACK_LEN);
+        assert_int_equal(pthread_attr_init(&attr), 0);
+        assert_int_equal(pthread_attr_setstack(&attr, stack, STACK_LEN), 0);
+        assert_int_equal(pthread_create(&thread, &attr, write_query, &errand), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(errand.err, answers[i]);
+        for (size_t at = 0; at + 8 <= strlen(SECRET); at++)
+            assert_null(memmem(stack, STACK_LEN, SECRET + at, 8));
+        (void)pthread_attr_destroy(&attr);
+        free(errand.storage);
+    }
+    free(stack);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +208,7 @@ int main(void)
         cmocka_unit_test(the_longest_query_grows_threefold_and_no_longer_one_passes),
         cmocka_unit_test(parameters_are_read_one_by_one),
         cmocka_unit_test(decoding_reads_a_plus_as_a_plus),
+        cmocka_unit_test(nothing_of_a_query_stays_on_the_stack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
