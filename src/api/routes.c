@@ -96,6 +96,10 @@ static enum amp_err check_content_type(const struct amp_http1_head *head)
 static enum amp_err run(struct amp_api_call *call)
 {
     const struct amp_route *route = call->request->route;
+    if (!route->open && call->request->who == NULL)
+        return AMP_ERR_NOT_SIGNED;
+    if (!route->open && call->request->head->query.len != 0)
+        return AMP_ERR_QUERY_REFUSED;
     if (route->method == AMP_METHOD_POST) {
         enum amp_err err = amp_repeat_init(call);
         if (err == AMP_OK)
@@ -103,8 +107,6 @@ static enum amp_err run(struct amp_api_call *call)
         if (err != AMP_OK)
             return err;
     }
-    if (!route->open && call->request->who == NULL)
-        return AMP_ERR_NOT_SIGNED;
     return route->handle(call);
 }
 

@@ -19,6 +19,7 @@
     X(REQUEST_TIMEOUT, "request_timeout", 408, "The request did not arrive completely in time.")                       \
     X(NOT_FOUND, "not_found", 404, "There is no such endpoint; see /openapi.json.")                                    \
     X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, "This endpoint does not take that method; see the Allow header.") \
+    X(QUERY_REFUSED, "query_refused", 400, "This endpoint takes no query: everything travels in the body.")           \
     X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, "Send the body as application/json.")                     \
     /* who asks: authentication, replay, permission (spec 2) */                                                        \
     X(NOT_SIGNED, "not_signed", 401, "Sign the request with AWS Signature Version 4 in the Authorization header.")     \

@@ -175,6 +175,8 @@ static int serve(enum amp_method method, const char *path, const char *text, siz
     const struct amp_route *route;
     const char *allow;
     struct amp_http1_head head = {.method = method, .path = amp_slice_str(path)};
+    if (fx.query != NULL)
+        head.query = amp_slice_str(fx.query);
     add_field(&head, "Content-Type", fx.content_type);
     add_field(&head, "idempotency-key", fx.key);
     assert_int_equal(amp_api_route(method, amp_slice_str(path), &route, &allow), AMP_OK);

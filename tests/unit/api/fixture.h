@@ -42,6 +42,7 @@ struct fixture {
     long record_fails_after; /* so many more events are taken; -1: all */
     /* the next requests' headers; NULL: not sent */
     const char *key;
+    const char *query;
     const char *content_type;
     const struct amp_principal *who;
 };

@@ -150,6 +150,24 @@ static void a_grant_opens_its_act_on_its_queue_alone(void **state)
     }
 }
 
+static void signed_routes_take_no_query(void **state)
+{
+    char *order = body("token", new_token());
+    static const char *const queries[] = {"a", "a=b", "token=" NO_SUCH, "&", "X-Trace=1"};
+    for (size_t i = 0; i < amp_api_route_count; i++) {
+        if (amp_api_routes[i].open)
+            continue;
+        for (size_t q = 0; q < sizeof queries / sizeof queries[0]; q++) {
+            fx.query = queries[q];
+            assert_int_equal(post(amp_api_routes[i].path, order), 400);
+            assert_string_equal(code(), "query_refused");
+        }
+    }
+    assert_int_equal(get("/healthz"), 200);
+    fx.query = "";
+    assert_int_equal(post("/v1/redeem", order), 200); /* nothing was done */
+}
+
 static void bodies_must_be_called_json(void **state)
 {
     static const char *const good[] = {"application/json", "Application/JSON", "application/json; charset=utf-8",
@@ -373,6 +391,7 @@ int main(void)
         T(every_signed_route_is_tried_here),
         T(without_a_grant_every_signed_route_refuses),
         T(a_grant_opens_its_act_on_its_queue_alone),
+        T(signed_routes_take_no_query),
         T(bodies_must_be_called_json),
         T(the_key_is_judged_before_the_type_and_the_type_before_the_json),
         T(no_refusal_repeats_what_was_sent),
