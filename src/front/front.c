@@ -10,6 +10,7 @@
 #define TOMBSTONE_MS     (10 * 60 * 1000)
 #define MAX_TOMBSTONES   (4u << 20)
 #define MAX_RATE_BUCKETS 65536
+#define PENDING_BYTES    ((size_t)128 << 20) /* of all workers: half of this process's pool */
 #define EPOCH_MAX_AGE_MS (10 * 60 * 1000)
 #define EPOCH_MAX_USES   (1u << 20)
 #define EPOCH_MAX_BYTES  ((uint64_t)1 << 36)
@@ -44,6 +45,7 @@ static struct amp_front_settings settings_of(const struct amp_config *config)
                 .idle_ms = config->limits.idle_ms,
                 .max_connections = config->limits.max_connections,
                 .max_connections_per_source = config->limits.max_connections_per_source,
+                .max_pending_bytes = PENDING_BYTES / config->workers,
             },
         .ttl_ms = config->vault.ttl_ms,
         .ttl_max_ms = config->vault.ttl_max_ms,

@@ -82,6 +82,25 @@ bool amp_net_conn_send(struct amp_net_conn *conn)
     return !conn->broken;
 }
 
+void amp_net_conn_charge(struct amp_net_conn *conn)
+{
+    size_t cap = conn->in.buf.cap, charge = cap > AMP_NET_SPARE_BYTES ? cap : 0;
+    conn->net->pending_bytes += charge - conn->charged;
+    conn->charged = charge;
+}
+
+/* Storage grows by doubling. What is within the lent size is always to be had: short requests go on. */
+static enum amp_err grow(struct amp_net_conn *conn)
+{
+    const struct amp_net *net = conn->net;
+    size_t wanted = 2 * conn->in.buf.cap;
+    if (wanted > AMP_NET_SPARE_BYTES && net->pending_bytes - conn->charged + wanted > net->limits.max_pending_bytes)
+        return AMP_ERR_OVERLOADED;
+    enum amp_err err = amp_net_window_reserve(&conn->in, 1);
+    amp_net_conn_charge(conn);
+    return err;
+}
+
 /* Room to read into. While an exchange is unanswered its bytes may not move, so there may be none. */
 static bool make_room(struct amp_net_conn *conn)
 {
@@ -90,8 +109,7 @@ static bool make_room(struct amp_net_conn *conn)
         return true;
     if (conn->exchange != NULL)
         return false;
-    enum amp_err err =
-        in->buf.ptr == NULL ? amp_net_window_open(&conn->net->spares, in) : amp_net_window_reserve(in, 1);
+    enum amp_err err = in->buf.ptr == NULL ? amp_net_window_open(&conn->net->spares, in) : grow(conn);
     if (err != AMP_OK)
         amp_net_conn_refuse(conn, err);
     return err == AMP_OK;
@@ -263,6 +281,7 @@ static void start_lingering(struct amp_net_conn *conn)
     conn->tls_waits_to_write = false;
     if (conn->exchange == NULL)
         amp_net_window_close(&conn->net->spares, &conn->in);
+    amp_net_conn_charge(conn);
     amp_net_window_close(&conn->net->spares, &conn->out);
     conn->linger_left = LINGER_BYTES;
     amp_net_phase_enter(conn, AMP_NET_LINGER, true);
@@ -295,6 +314,7 @@ static void settle_windows(struct amp_net_conn *conn)
         amp_net_window_close(spares, &conn->in);
     else
         amp_net_window_tighten(spares, &conn->in);
+    amp_net_conn_charge(conn);
 }
 
 void amp_net_conn_rest(struct amp_net_conn *conn)
@@ -361,6 +381,7 @@ void amp_net_conn_close(struct amp_net_conn *conn)
     if (conn->exchange != NULL)
         return;
     amp_net_window_close(&conn->net->spares, &conn->in);
+    amp_net_conn_charge(conn);
     free(conn);
 }
 

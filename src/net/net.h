@@ -34,6 +34,9 @@ struct amp_net_limits {
     int64_t idle_ms;                   /* between requests: 60000 */
     size_t max_connections;            /* per worker; one more is closed at once and counted */
     size_t max_connections_per_source; /* per worker and address (/64 for IPv6) */
+    /* per worker: memory that unfinished requests hold beyond the first 8 KiB of each: 64 MiB. What would need more
+     * gets AMP_ERR_OVERLOADED: strangers are not to fill the pool, and there is room to answer. */
+    size_t max_pending_bytes;
 };
 
 /* One request on one connection, from its arrival to its answer. */

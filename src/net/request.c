@@ -241,10 +241,12 @@ void amp_net_conn_serve(struct amp_net_conn *conn)
 static void drop(struct amp_net_conn *conn)
 {
     consume_request(conn, amp_net_window_len(&conn->in));
-    if (conn->fd < 0)
+    if (conn->fd < 0) {
         amp_net_conn_close(conn);
-    else if (!conn->driving)
+    } else if (!conn->driving) {
         amp_net_window_close(&conn->net->spares, &conn->in);
+        amp_net_conn_charge(conn);
+    }
 }
 
 bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_response *response)

@@ -78,7 +78,8 @@ struct amp_net_limits rig_limits(void)
                                    .write_ms = 10000,
                                    .idle_ms = 60000,
                                    .max_connections = 2000,
-                                   .max_connections_per_source = 2000};
+                                   .max_connections_per_source = 2000,
+                                   .max_pending_bytes = 64 << 20};
 }
 
 static int listen_on_loopback(uint16_t *port)

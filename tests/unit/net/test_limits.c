@@ -358,6 +358,36 @@ static void freeing_closes_whatever_is_under_way(void **state)
     peer_close(&lingering);
 }
 
+/* Bodies that never end hold a bounded part of the pool; who sends little, or came before, is served. */
+static void unfinished_bodies_hold_no_more_than_their_share(void **state)
+{
+    static struct peer peers[8];
+    static char filler[60000];
+    memset(filler, 'x', sizeof(filler));
+    size_t most = rig.net->limits.max_pending_bytes = 4 * 65536;
+    rig.max_body = 256 * 1024;
+    for (size_t i = 0; i < 8; i++) {
+        peer_open(&peers[i], &rig);
+        peer_send(&peers[i], "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 60001\r\n\r\n");
+        peer_send_bytes(&peers[i], filler, sizeof(filler));
+        for (int turns = 0; turns < 20; turns++)
+            rig_turn(&rig);
+        assert_true(rig.net->pending_bytes <= most);
+    }
+    assert_true(rig.refusals > 0 && rig.refusals < 8);
+    assert_int_equal(rig.refused, AMP_ERR_OVERLOADED);
+    struct peer small;
+    peer_open(&small, &rig);
+    peer_send(&small, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
+    peer_expect(&small, 201);
+    peer_close(&small);
+    peer_send(&peers[0], "x");
+    peer_expect(&peers[0], 201);
+    for (size_t i = 0; i < 8; i++)
+        peer_close(&peers[i]);
+    assert_int_equal(rig.net->pending_bytes, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -381,6 +411,7 @@ int main(void)
         TEST(draining_closes_the_idle_now_and_the_others_behind_their_answer),
         TEST(draining_from_within_a_request_is_safe),
         TEST(freeing_closes_whatever_is_under_way),
+        TEST(unfinished_bodies_hold_no_more_than_their_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
