@@ -363,6 +363,7 @@ static void auth_tells_no_claimed_id_of_another_form(void **state)
 static void *check_elsewhere(void *request)
 {
     (void)check(request);
+    amp_crypto_thread_fini();
     return NULL;
 }
 
