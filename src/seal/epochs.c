@@ -19,7 +19,7 @@ struct amp_epoch {
     struct amp_key256 *key;
     _Atomic uint64_t uses;
     _Atomic uint64_t bytes;
-    _Atomic int64_t since_ms; /* when it became current */
+    _Atomic int64_t since_ms; /* when it came */
 } __attribute__((aligned(64)));
 
 struct amp_epochs {
@@ -75,10 +75,23 @@ struct amp_epoch *amp_epoch_hold(struct amp_epochs *epochs, uint32_t id)
     return NULL;
 }
 
+static int64_t age_of(const struct amp_epochs *epochs, const struct amp_epoch *epoch)
+{
+    return amp_clock_mono_ms(&epochs->config.clock) - atomic_load_explicit(&epoch->since_ms, memory_order_relaxed);
+}
+
 static bool over_age(const struct amp_epochs *epochs, const struct amp_epoch *epoch)
 {
-    int64_t since_ms = atomic_load_explicit(&epoch->since_ms, memory_order_relaxed);
-    return amp_clock_mono_ms(&epochs->config.clock) - since_ms >= epochs->config.max_age_ms;
+    return age_of(epochs, epoch) >= epochs->config.max_age_ms;
+}
+
+/* Less than a quarter is left of some bound. */
+static bool wanes(const struct amp_epochs *epochs, const struct amp_epoch *epoch)
+{
+    const struct amp_epochs_config *max = &epochs->config;
+    return age_of(epochs, epoch) > max->max_age_ms - max->max_age_ms / 4 ||
+           atomic_load_explicit(&epoch->uses, memory_order_relaxed) > max->max_uses - max->max_uses / 4 ||
+           atomic_load_explicit(&epoch->bytes, memory_order_relaxed) > max->max_bytes - max->max_bytes / 4;
 }
 
 /* Charges first and looks then: of threads that meet at the bound none can pass it. */
@@ -92,21 +105,14 @@ static bool charge(const struct amp_epochs *epochs, struct amp_epoch *epoch, siz
     return before <= epochs->config.max_bytes && bytes <= epochs->config.max_bytes - before;
 }
 
-/* Under the lock. The age begins here: a key that waits seals nothing. */
-static void make_current(struct amp_epochs *epochs, struct amp_epoch *epoch)
-{
-    if (epoch != NULL)
-        atomic_store_explicit(&epoch->since_ms, amp_clock_mono_ms(&epochs->config.clock), memory_order_relaxed);
-    atomic_store_explicit(&epochs->current, epoch, memory_order_release);
-}
-
 /* Puts the next key in the place of `spent`, unless somebody has done so. */
 static void retire(struct amp_epochs *epochs, struct amp_epoch *spent)
 {
     pthread_mutex_lock(&epochs->lock);
     bool mine = atomic_load_explicit(&epochs->current, memory_order_relaxed) == spent;
     if (mine) {
-        make_current(epochs, atomic_load_explicit(&epochs->next, memory_order_relaxed));
+        atomic_store_explicit(&epochs->current, atomic_load_explicit(&epochs->next, memory_order_relaxed),
+                              memory_order_release);
         atomic_store_explicit(&epochs->next, NULL, memory_order_relaxed);
     }
     pthread_mutex_unlock(&epochs->lock);
@@ -168,10 +174,11 @@ static enum amp_err add(struct amp_epochs *epochs, uint32_t id, const struct amp
     atomic_store_explicit(&epoch->id, id, memory_order_relaxed);
     atomic_store_explicit(&epoch->uses, 0, memory_order_relaxed);
     atomic_store_explicit(&epoch->bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&epoch->since_ms, amp_clock_mono_ms(&epochs->config.clock), memory_order_relaxed);
     atomic_store_explicit(&epoch->taken, true, memory_order_relaxed);
     atomic_store_explicit(&epoch->holds, 1, memory_order_release);
     if (atomic_load_explicit(&epochs->current, memory_order_relaxed) == NULL)
-        make_current(epochs, epoch);
+        atomic_store_explicit(&epochs->current, epoch, memory_order_release);
     else
         atomic_store_explicit(&epochs->next, epoch, memory_order_relaxed);
     return AMP_OK;
@@ -187,7 +194,14 @@ enum amp_err amp_epochs_add(struct amp_epochs *epochs, uint32_t id, const struct
 
 bool amp_epochs_wants_next(struct amp_epochs *epochs)
 {
-    return atomic_load_explicit(&epochs->next, memory_order_relaxed) == NULL;
+    struct amp_epoch *epoch = atomic_load_explicit(&epochs->current, memory_order_acquire);
+    if (atomic_load_explicit(&epochs->next, memory_order_relaxed) != NULL)
+        return false;
+    if (epoch == NULL || !hold(epoch))
+        return true;
+    bool wanted = wanes(epochs, epoch);
+    amp_epoch_let_go(epoch);
+    return wanted;
 }
 
 /* What is gone has still its hold, so the place cannot change hands while it is looked for. */

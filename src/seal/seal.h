@@ -17,11 +17,11 @@
 #define AMP_SEAL_OVERHEAD  (1 + 4 + AMP_GCM_NONCE_LEN + AMP_GCM_TAG_LEN)
 #define AMP_SEAL_AAD_MAX   512
 #define AMP_SEAL_LABEL_MAX 32
-#define AMP_EPOCHS_MAX     256 /* keys alive at once: at the default bounds, 2^28 live tokens or 42 hours */
+#define AMP_EPOCHS_MAX     256 /* keys alive at once: at the default bounds, 2^28 live tokens or 32 hours */
 
 struct amp_epochs_config {
     struct amp_clock clock;
-    int64_t max_age_ms; /* 600000, counted from when a key becomes current */
+    int64_t max_age_ms; /* 600000, counted from when a key came, waiting included */
     uint64_t max_uses;  /* 2^20 */
     uint64_t max_bytes; /* 2^36 */
 };
@@ -38,7 +38,8 @@ void amp_epochs_free(struct amp_epochs *epochs);
  * AMP_EPOCHS_MAX.
  */
 enum amp_err amp_epochs_add(struct amp_epochs *epochs, uint32_t id, const struct amp_key256 *dek) AMP_MUST_USE;
-/* True where the next key should be asked for now: none is waiting behind the current one. */
+/* True where the next key should be asked for now: none is waiting, and the current one has less than a quarter of its
+ * age, uses or bytes left, or there is none. */
 bool amp_epochs_wants_next(struct amp_epochs *epochs);
 /*
  * One thing sealed under `id` is gone; the last one of a retired epoch wipes its key. A release too many

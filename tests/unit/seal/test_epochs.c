@@ -56,7 +56,7 @@ static void without_a_key_nothing_is_sealed(void **state)
     assert_int_equal(seal(1), AMP_ERR_KEEPER_UNAVAILABLE);
     assert_int_equal(sealed.len, 0);
     assert_int_equal(add(1), AMP_OK);
-    assert_true(amp_epochs_wants_next(epochs));
+    assert_false(amp_epochs_wants_next(epochs));
     assert_int_equal(add(2), AMP_OK);
     assert_false(amp_epochs_wants_next(epochs));
     assert_int_equal(add(3), AMP_ERR_INVALID);
@@ -91,21 +91,56 @@ static void a_key_is_spent_by_its_bytes(void **state)
     assert_int_equal(epoch, 2);
 }
 
-static void a_key_is_spent_by_its_age_from_when_it_became_current(void **state)
+static void a_key_is_spent_by_its_age_waiting_included(void **state)
 {
     assert_int_equal(add(1), AMP_OK);
+    now.mono_ms += MAX_AGE_MS - 100;
     assert_int_equal(add(2), AMP_OK);
-    now.mono_ms += MAX_AGE_MS - 1;
+    now.mono_ms += 99;
     assert_int_equal(seal(1), AMP_OK);
     assert_int_equal(epoch, 1);
     now.mono_ms += 1;
     assert_int_equal(seal(1), AMP_OK);
     assert_int_equal(epoch, 2);
-    now.mono_ms += MAX_AGE_MS - 1;
+    now.mono_ms += MAX_AGE_MS - 101;
     assert_int_equal(seal(1), AMP_OK);
     assert_int_equal(epoch, 2);
     now.mono_ms += 1;
     assert_int_equal(seal(1), AMP_ERR_KEEPER_UNAVAILABLE);
+}
+
+static void a_key_that_aged_while_it_waited_seals_nothing(void **state)
+{
+    assert_int_equal(add(1), AMP_OK);
+    assert_int_equal(add(2), AMP_OK);
+    now.mono_ms += MAX_AGE_MS;
+    assert_int_equal(seal(1), AMP_ERR_KEEPER_UNAVAILABLE);
+    assert_true(amp_epochs_wants_next(epochs));
+    assert_int_equal(amp_epochs_count(epochs), 0);
+}
+
+static void the_next_key_is_wanted_when_a_quarter_is_left(void **state)
+{
+    assert_int_equal(add(1), AMP_OK);
+    now.mono_ms += MAX_AGE_MS / 4 * 3;
+    assert_false(amp_epochs_wants_next(epochs));
+    now.mono_ms += 1;
+    assert_true(amp_epochs_wants_next(epochs));
+    assert_int_equal(add(2), AMP_OK);
+    assert_false(amp_epochs_wants_next(epochs));
+    now.mono_ms += MAX_AGE_MS / 4;
+    for (int i = 0; i < MAX_USES - MAX_USES / 4; i++) {
+        assert_int_equal(seal(1), AMP_OK);
+        assert_false(amp_epochs_wants_next(epochs));
+    }
+    assert_int_equal(seal(1), AMP_OK);
+    assert_int_equal(epoch, 2);
+    assert_true(amp_epochs_wants_next(epochs));
+    assert_int_equal(add(3), AMP_OK);
+    while (epoch != 3)
+        assert_int_equal(seal(1), AMP_OK);
+    assert_int_equal(seal(MAX_BYTES / 4 * 3), AMP_OK);
+    assert_true(amp_epochs_wants_next(epochs));
 }
 
 static void the_sweep_retires_what_is_over_age(void **state)
@@ -115,10 +150,8 @@ static void the_sweep_retires_what_is_over_age(void **state)
     amp_epochs_sweep(epochs);
     assert_int_equal(amp_epochs_count(epochs), 2);
     now.mono_ms += MAX_AGE_MS;
-    amp_epochs_sweep(epochs);
+    amp_epochs_sweep(epochs); /* the second has waited as long, and goes with the next sweep */
     assert_int_equal(amp_epochs_count(epochs), 1); /* nothing was sealed under the first */
-    assert_true(amp_epochs_wants_next(epochs));
-    now.mono_ms += MAX_AGE_MS;
     amp_epochs_sweep(epochs);
     assert_int_equal(amp_epochs_count(epochs), 0);
     assert_int_equal(amp_secret_used(), used_before);
@@ -202,7 +235,9 @@ int main(void)
         opened(without_a_key_nothing_is_sealed),
         opened(a_key_is_spent_by_its_uses),
         opened(a_key_is_spent_by_its_bytes),
-        opened(a_key_is_spent_by_its_age_from_when_it_became_current),
+        opened(a_key_is_spent_by_its_age_waiting_included),
+        opened(a_key_that_aged_while_it_waited_seals_nothing),
+        opened(the_next_key_is_wanted_when_a_quarter_is_left),
         opened(the_sweep_retires_what_is_over_age),
         opened(a_retired_key_opens_until_the_last_is_released_and_is_wiped_then),
         opened(a_released_key_that_is_current_stays),
