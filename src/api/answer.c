@@ -6,10 +6,20 @@
 /* Longest problem document: sentences are fixed text. */
 #define PROBLEM_MAX 1024
 
+/* In storage of an earlier answer, where there is some. */
+static enum amp_err reserve_body(struct amp_api *api, struct amp_secret_buf *body, size_t cap)
+{
+    if (body->ptr == NULL) {
+        *body = api->spare;
+        api->spare = (struct amp_secret_buf){NULL, 0, 0};
+    }
+    return amp_secret_buf_reserve(body, cap);
+}
+
 enum amp_err amp_answer_begin(struct amp_api_call *call, size_t cap, struct amp_out *out)
 {
     struct amp_secret_buf *body = &call->response->body;
-    enum amp_err err = amp_secret_buf_reserve(body, cap);
+    enum amp_err err = reserve_body(call->api, body, cap);
     *out = amp_out(body->ptr, err == AMP_OK ? body->cap : 0);
     return err;
 }
@@ -102,7 +112,7 @@ void amp_answer_refuse(struct amp_api *api, const struct amp_event *event, enum 
         .retry_after_s = retry_after_s != 0 ? retry_after_s : amp_problem_retry_after_s(err),
         .allow = allow,
     };
-    if (amp_secret_buf_reserve(&response->body, PROBLEM_MAX) != AMP_OK)
+    if (reserve_body(api, &response->body, PROBLEM_MAX) != AMP_OK)
         return; /* the status alone must do */
     struct amp_out out = amp_out(response->body.ptr, response->body.cap);
     for (size_t i = 0; i < sizeof id; i++)
@@ -117,6 +127,17 @@ void amp_api_refuse(struct amp_api *api, const struct amp_event *event, enum amp
                     uint32_t retry_after_s, struct amp_api_response *response)
 {
     amp_answer_refuse(api, event, err, NULL, allow, retry_after_s, response);
+}
+
+void amp_api_done(struct amp_api *api, struct amp_api_response *response)
+{
+    if (api->spare.ptr == NULL) {
+        api->spare = response->body;
+        api->spare.len = api->spare.cap; /* all of it is wiped, whatever was written behind the end */
+        response->body = (struct amp_secret_buf){NULL, 0, 0};
+        amp_api_rinse(&api->spare);
+    }
+    amp_api_response_fini(response);
 }
 
 void amp_api_response_fini(struct amp_api_response *response)

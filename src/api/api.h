@@ -121,5 +121,7 @@ void amp_api_refuse(struct amp_api *api, const struct amp_event *event, enum amp
  */
 void amp_api_settle(struct amp_api *api, struct amp_api_response *response, bool durable);
 void amp_api_response_fini(struct amp_api_response *response);
+/* The same, and keeps the body's storage, wiped, for the next answer. */
+void amp_api_done(struct amp_api *api, struct amp_api_response *response);
 
 #endif

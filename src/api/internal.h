@@ -13,6 +13,7 @@ struct amp_api {
     struct amp_secret_buf plain;  /* content about to be sealed, or just opened */
     struct amp_secret_buf sealed; /* the same, sealed */
     struct amp_secret_buf stored; /* what an Idempotency-Key was answered before */
+    struct amp_secret_buf spare;  /* storage for the next answer, or none */
 };
 
 /* What an Idempotency-Key makes of the request that bears it (idempotent.c). */
@@ -33,6 +34,11 @@ struct amp_api_call {
     struct amp_repeat repeat;
     struct amp_vault_view view;
 };
+
+/* routes.c */
+
+/* Clears scratch for the next call; what grew large is given back. */
+void amp_api_rinse(struct amp_secret_buf *scratch);
 
 /* answer.c */
 

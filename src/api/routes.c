@@ -66,10 +66,11 @@ void amp_api_free(struct amp_api *api)
     amp_secret_buf_free(&api->plain);
     amp_secret_buf_free(&api->sealed);
     amp_secret_buf_free(&api->stored);
+    amp_secret_buf_free(&api->spare);
     free(api);
 }
 
-static void rinse(struct amp_secret_buf *scratch)
+void amp_api_rinse(struct amp_secret_buf *scratch)
 {
     if (scratch->cap > SCRATCH_KEPT)
         amp_secret_buf_free(scratch);
@@ -134,8 +135,8 @@ void amp_api_serve(struct amp_api *api, const struct amp_api_request *request, s
         turn_away(&call, err);
     amp_wipe(&call.repeat, sizeof call.repeat);
     amp_secret_buf_free(&call.view.sealed);
-    rinse(&api->plain);
-    rinse(&api->sealed);
-    rinse(&api->stored);
+    amp_api_rinse(&api->plain);
+    amp_api_rinse(&api->sealed);
+    amp_api_rinse(&api->stored);
     amp_wipe_stack(STACK_USED);
 }

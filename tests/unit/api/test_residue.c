@@ -98,6 +98,32 @@ static void assert_no_token(const char *text)
     assert_false(stack_holds(bytes, sizeof bytes));
 }
 
+/* The next answer may be written where a card was: by then it is wiped. */
+static void storage_kept_for_the_next_answer_is_wiped(void **state)
+{
+    char *token = new_token();
+    struct amp_api_response told;
+    post_unsettled("/v1/claim", body("token", token));
+    settle(true);
+    told = answer.response;
+    answer.response = (struct amp_api_response){0};
+    const uint8_t *storage = told.body.ptr;
+    size_t len = told.body.len;
+    assert_non_null(memmem(storage, len, NUMBER, strlen(NUMBER)));
+    amp_api_done(fx.api, &told);
+    assert_null(told.body.ptr);
+    for (size_t i = 0; i < len; i++)
+        assert_int_equal(storage[i], 0);
+    assert_int_equal(get("/healthz"), 200);
+    assert_ptr_equal(answer.response.body.ptr, storage);
+    assert_string_equal(answer.text, "{\"status\":\"ok\"}");
+    assert_int_equal(post("/v1/redeem", body("token", NO_SUCH)), 404);
+    struct amp_api_response large = {0};
+    assert_int_equal(amp_secret_buf_reserve(&large.body, 20000), AMP_OK);
+    amp_api_done(fx.api, &large); /* too large to be kept: the fixture counts */
+    amp_api_done(fx.api, &large);
+}
+
 static void forget(struct errand *errand)
 {
     amp_secret_free(errand->told);
@@ -191,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_search_finds_what_lies_there),
         T(no_call_leaves_card_or_token_on_the_stack),
+        T(storage_kept_for_the_next_answer_is_wiped),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
