@@ -210,6 +210,16 @@ static void list_entry(void *ctx, const struct amp_principal *principal)
 
 /* ---- acting ---- */
 
+/* A key whose secret nobody has read must not stay in force. */
+static int show_or_disable(struct cli *cli, const struct wish *wish, struct amp_admin *admin,
+                           const struct amp_admin_secret *key)
+{
+    const int code = show_secret(cli, wish, key);
+    if (code != CLI_DONE && amp_admin_key_disable(admin, key->key_id) != AMP_OK)
+        (void)cli_fail(cli, code, "io", "nor can the new key, which nobody has, be disabled: see key list");
+    return code;
+}
+
 static int create(struct cli *cli, const struct wish *wish, struct amp_admin *admin)
 {
     struct amp_grant grants[AMP_PRINCIPAL_GRANTS_MAX];
@@ -229,7 +239,7 @@ static int create(struct cli *cli, const struct wish *wish, struct amp_admin *ad
     const uint64_t burst = wish->burst != 0 ? wish->burst : wish->rate;
     const enum amp_err err = amp_admin_key_create(admin, amp_slice_str(wish->name), (uint32_t)wish->rate,
                                                   (uint32_t)burst, grants, (uint32_t)wish->may.count, key);
-    code = err == AMP_OK ? show_secret(cli, wish, key) : refused(cli, err);
+    code = err == AMP_OK ? show_or_disable(cli, wish, admin, key) : refused(cli, err);
 out:
     amp_secret_free(key);
     return code;
@@ -256,7 +266,7 @@ static int rotate(struct cli *cli, const struct wish *wish, struct amp_admin *ad
     if (key == NULL)
         return cli_fail(cli, CLI_REFUSED, "out_of_memory", "no secret memory is left");
     const enum amp_err err = amp_admin_key_rotate(admin, (const uint8_t *)cli->args[1], wish->overlap_ms, key);
-    const int code = err == AMP_OK ? show_secret(cli, wish, key) : refused(cli, err);
+    const int code = err == AMP_OK ? show_or_disable(cli, wish, admin, key) : refused(cli, err);
     amp_secret_free(key);
     return code;
 }

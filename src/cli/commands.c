@@ -64,6 +64,8 @@ static int run_help(struct cli *cli, int argc, char **argv)
         char *args[] = {argv[1], option, NULL};
         return run_command(command, 2, args);
     }
+    if (argc > 1 && command == NULL && argv[1][0] != '-')
+        return cli_usage(cli, "there is no such command");
     print_overview(stdout);
     return CLI_DONE;
 }
@@ -74,6 +76,8 @@ int cli_version(struct cli *cli, int argc, char **argv)
     int code;
     if (!cli_parse(cli, &manual, NULL, 0, argc, argv, &code))
         return code;
+    if (cli->arg_count != 0)
+        return cli_usage(cli, "that takes no arguments");
     printf(cli->json ? "{\"version\":\"%s\"}\n" : "ampoule %s\n", AMP_VERSION);
     return CLI_DONE;
 }

@@ -16,5 +16,9 @@ static void harden(void)
 int main(int argc, char **argv)
 {
     harden();
-    return cli_run(argc, argv);
+    const int code = cli_run(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "ampoule: the answer cannot be written to standard output\n");
+    return code == CLI_DONE ? CLI_REFUSED : code;
 }

@@ -201,7 +201,10 @@ static bool read_secret_file(struct cli *cli)
     if (got <= 0)
         goto out;
     buf->len = (size_t)got;
-    while (buf->len > 0 && (buf->ptr[buf->len - 1] == '\n' || buf->ptr[buf->len - 1] == '\r'))
+    const uint8_t *newline = memchr(buf->ptr, '\n', buf->len);
+    if (newline != NULL)
+        buf->len = (size_t)(newline - buf->ptr);
+    if (buf->len > 0 && buf->ptr[buf->len - 1] == '\r')
         buf->len--;
     buf->ptr[buf->len] = '\0';
     cli->connection.secret = (const char *)buf->ptr;
