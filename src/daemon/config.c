@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -15,6 +16,8 @@
 enum kind { KIND_BOOL, KIND_COUNT, KIND_DURATION, KIND_BYTES, KIND_PATH, KIND_LEVEL, KIND_PROVIDER };
 
 enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+
+#define TIB (INT64_C(1) << 40) /* no enum constant: those are int */
 
 /* X(key, kind, field of struct amp_config, least, most, default) */
 #define TOP_SETTINGS(X)                                                                                                \
@@ -33,7 +36,7 @@ enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR =
 #define VAULT_SETTINGS(X)                                                                                              \
     X(ttl, DURATION, vault.ttl_ms, 1, 15 * MINUTE, "10s")                                                              \
     X(ttl_max, DURATION, vault.ttl_max_ms, 1, 15 * MINUTE, "15m")                                                      \
-    X(memory_max, BYTES, vault.memory_max, 4 * MIB, INT64_MAX, "256MiB")
+    X(memory_max, BYTES, vault.memory_max, 4 * MIB, TIB, "256MiB")
 #define MASK_SETTINGS(X) X(bin8, BOOL, mask.bin8, 0, 0, "false")
 #define KEYS_SETTINGS(X)                                                                                               \
     X(provider, PROVIDER, keys.provider, 0, 0, "ephemeral")                                                            \
@@ -45,7 +48,7 @@ enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR =
     X(request, DURATION, limits.request_ms, 100, HOUR, "60s")                                                          \
     X(idle, DURATION, limits.idle_ms, 100, HOUR, "75s")                                                                \
     X(max_connections, COUNT, limits.max_connections, 1, 1000000, "10000")                                             \
-    X(max_connections_per_source, COUNT, limits.max_connections_per_source, 1, 1000000, "10000")
+    X(max_connections_per_source, COUNT, limits.max_connections_per_source, 1, 1000000, "1000")
 
 #define RAW(key, kind, field, least, most, fallback) char *key;
 struct raw_listen {
@@ -182,7 +185,7 @@ struct unit {
 
 static const struct unit durations[] = {{"ms", 1}, {"s", SECOND}, {"m", MINUTE}, {"h", HOUR}, {NULL, 0}};
 static const struct unit bytes[] = {
-    {"", 1}, {"KiB", KIB}, {"MiB", MIB}, {"GiB", UINT64_C(1) << 30}, {"TiB", UINT64_C(1) << 40}, {NULL, 0}};
+    {"", 1}, {"KiB", KIB}, {"MiB", MIB}, {"GiB", UINT64_C(1) << 30}, {"TiB", (uint64_t)TIB}, {NULL, 0}};
 static const struct unit counts[] = {{"", 1}, {NULL, 0}};
 
 /* Digits and a unit of the table. */
@@ -339,6 +342,31 @@ static void check_whole(struct reading *reading, struct amp_config *config)
         complain(reading, "keys.file", NULL, "is set, but keys.provider is not file");
 }
 
+/* "---" and "..." at the start of a line mark documents, wherever they stand (YAML 1.2.2, section 9.1.2). */
+static bool is_marker(struct amp_slice line, const char *marker)
+{
+    return line.len >= 3 && memcmp(line.ptr, marker, 3) == 0 &&
+           (line.len == 3 || line.ptr[3] == ' ' || line.ptr[3] == '\t' || line.ptr[3] == '\r');
+}
+
+/* libcyaml reads the first document and is silent about what follows. */
+static bool is_one_document(struct amp_slice text)
+{
+    bool begun = false;
+    while (text.len != 0) {
+        const uint8_t *newline = memchr(text.ptr, '\n', text.len);
+        size_t len = newline != NULL ? (size_t)(newline - text.ptr) : text.len;
+        struct amp_slice line = amp_slice(text.ptr, len);
+        if (is_marker(line, "...") || (is_marker(line, "---") && begun))
+            return false;
+        begun = begun || (len != 0 && line.ptr[0] != '#' && line.ptr[0] != '%' && line.ptr[0] != '\r');
+        text = amp_slice(text.ptr + len, text.len - len);
+        if (text.len != 0)
+            text = amp_slice(text.ptr + 1, text.len - 1);
+    }
+    return true;
+}
+
 enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text, const struct amp_config_critic *critic)
 {
     struct reading reading = {.critic = critic};
@@ -354,6 +382,8 @@ enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text, con
         complain(&reading, "configuration", NULL, err != CYAML_OK ? cyaml_strerror(err) : "is empty");
         return AMP_ERR_INVALID;
     }
+    if (!is_one_document(text))
+        complain(&reading, "configuration", NULL, "holds more than one YAML document, or a marker of its end");
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         take(&reading, &settings[i], raw, out);
     take_addresses(&reading, &raw->listen, out);
@@ -364,7 +394,10 @@ enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text, con
 
 enum amp_err amp_config_load(int fd, uint8_t *text, size_t *len)
 {
+    struct stat about;
     *len = 0;
+    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode))
+        return AMP_ERR_IO;
     for (;;) {
         uint8_t beyond;
         bool full = *len == AMP_CONFIG_TEXT_MAX;

@@ -25,7 +25,8 @@ enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text,
                               const struct amp_config_critic *critic) AMP_MUST_USE;
 /* The same from an open file of at most AMP_CONFIG_TEXT_MAX bytes, read from its start; without complaints. */
 enum amp_err amp_config_read(struct amp_config *out, int fd) AMP_MUST_USE;
-/* Reads the text of an open file into caller's AMP_CONFIG_TEXT_MAX bytes. AMP_ERR_IO, AMP_ERR_TOO_LARGE. */
+/* Reads the text of an open file into caller's AMP_CONFIG_TEXT_MAX bytes. AMP_ERR_IO: also where it is no plain
+ * file; AMP_ERR_TOO_LARGE. */
 enum amp_err amp_config_load(int fd, uint8_t *text, size_t *len) AMP_MUST_USE;
 /* Writes the text of a development configuration: these values, defaults for the rest. */
 void amp_config_write_dev(struct amp_out *out, const char *state, const char *address, uint32_t workers);

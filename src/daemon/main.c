@@ -26,7 +26,7 @@ static void on_complaint(void *ctx, const char *text)
 static bool read_config(const char *path)
 {
     const struct amp_config_critic critic = {on_complaint, (void *)(uintptr_t)path};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         fprintf(stderr, "ampouled: %s: %s\n", path, strerrordesc_np(errno));
         return false;
@@ -34,7 +34,7 @@ static bool read_config(const char *path)
     enum amp_err err = amp_config_load(fd, supervisor.text, &supervisor.text_len);
     close(fd);
     if (err != AMP_OK) {
-        fprintf(stderr, "ampouled: %s: cannot be read, or is longer than 64 KiB\n", path);
+        fprintf(stderr, "ampouled: %s: is no plain file, cannot be read, or is longer than 64 KiB\n", path);
         return false;
     }
     if (amp_config_parse(&supervisor.config, amp_slice(supervisor.text, supervisor.text_len), &critic) != AMP_OK)

@@ -28,7 +28,7 @@ static bool is_compatible(const struct amp_config *now, const struct amp_config 
 
 static enum amp_err read_file(const char *path, uint8_t *text, size_t *len)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         amp_log_errno(AMP_LOG_ERROR, "the configuration cannot be read", errno);
         return AMP_ERR_IO;

@@ -13,7 +13,7 @@ import time
 import unittest
 
 import audit_reader
-from harness import AMPOULED, CARD, Daemon, DaemonCase, free_port, is_sanitized, make_certificate, wait_until
+from harness import AMPOULE, AMPOULED, CARD, Daemon, DaemonCase, free_port, is_sanitized, make_certificate, wait_until
 
 FILE_KEYS = {"keys": {"provider": "file", "file": ""}}
 
@@ -47,6 +47,24 @@ class CommandLineTest(unittest.TestCase):
             self.assertIn('vault.ttl: "10" is not a duration such as', done.stderr)
             self.assertIn('state: "relative" is not an absolute path', done.stderr)
             self.assertIn("listen.cert is missing", done.stderr)
+
+    def test_a_configuration_is_one_document_in_a_plain_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "a.yaml")
+            for text in ("workers: 1\n---\nworkers: 2\n", "---\nworkers: 1\n--- \n", "workers: 1\n...\n"):
+                with open(path, "w", encoding="utf-8") as config:
+                    config.write(text)
+                self.assertIn("more than one YAML document", run("--config", path, "--check-config").stderr)
+            with open(path, "w", encoding="utf-8") as config:
+                config.write("# ours\n---\nvault: {memory_max: 2TiB}\n")
+            said = run("--config", path, "--check-config").stderr
+            self.assertNotIn("more than one", said)
+            self.assertIn('vault.memory_max: "2TiB" is out of bounds', said)
+            os.unlink(path)
+            os.mkfifo(path)
+            done = run("--config", path, "--check-config")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("no plain file", done.stderr)
 
     def test_development_mode_is_asked_for_by_its_option_alone(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -476,6 +494,27 @@ class AdminTest(DaemonCase):
                     if event.get("subject") == made["key_id"]]
         self.assertEqual(recorded, [("key.create", "uid:0" if os.geteuid() == 0 else f"uid:{os.geteuid()}"),
                                     ("key.rotate", f"uid:{os.geteuid()}"), ("key.disable", f"uid:{os.geteuid()}")])
+
+    def test_a_key_that_nobody_could_read_is_not_in_force(self):
+        def ampoule(*args):
+            with open("/dev/full", "wb") as full:
+                return subprocess.run([AMPOULE, *args], stdout=full, stderr=subprocess.DEVNULL, timeout=30, check=False,
+                                      env={**os.environ, "AMPOULE_STATE": self.daemon.state}).returncode
+        self.assertEqual(ampoule("key", "create", "--name", "unread", "--may", "all"), 1)
+        listed = json.loads(self.daemon.admin("list", "--json").stdout)["keys"]
+        self.assertEqual([key["state"] for key in listed if key["name"] == "unread"], ["disabled"])
+        self.assertEqual(ampoule("version"), 1)
+        self.assertEqual(ampoule("key", "list"), 1)
+
+    def test_wrong_words_are_wrong_usage(self):
+        for words in (("help", "nosuch"), ("version", "extra")):
+            self.assertEqual(self.daemon.cli(*words).returncode, 2, words)
+        secret = os.path.join(self.daemon.home, "secret")
+        with open(secret, "w", encoding="utf-8") as lines:
+            lines.write(self.daemon.secret + "\n# the one of last year:\nnothing\n")
+        card = json.dumps(CARD)
+        done = self.daemon.cli("tokenize", "--secret-file", secret, input=card)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_an_unknown_key_is_refused_and_the_refusal_recorded(self):
         done = self.daemon.admin("disable", "AMPKAAAAAAAAAAAAAAAA")
