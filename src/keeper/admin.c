@@ -38,14 +38,17 @@ static enum amp_err record(struct amp_asker *asker, enum amp_act act, enum amp_e
     return err != AMP_OK ? err : recorded;
 }
 
+/* A front that cannot be told is cut off: without its keeper it forgets every day key. */
 static void tell_fronts(struct amp_keeper *keeper, const uint8_t *key_id)
 {
-    struct amp_asker *asker;
-    TAILQ_FOREACH(asker, &keeper->askers, next)
-    {
-        if (asker->role == AMP_ROLE_FRONT && amp_link_send(asker->link, AMP_IPC_PRINCIPAL_CHANGED,
-                                                           amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN), -1) != AMP_OK)
-            amp_log(AMP_LOG_WARN, "front could not be told that a principal changed");
+    struct amp_slice changed = amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN);
+    for (struct amp_asker *next, *asker = TAILQ_FIRST(&keeper->askers); asker != NULL; asker = next) {
+        next = TAILQ_NEXT(asker, next);
+        if (asker->role != AMP_ROLE_FRONT ||
+            amp_link_send(asker->link, AMP_IPC_PRINCIPAL_CHANGED, changed, -1) == AMP_OK)
+            continue;
+        amp_log(AMP_LOG_ERROR, "front could not be told that a principal changed: its link is cut");
+        amp_keeper_dismiss(asker);
     }
 }
 

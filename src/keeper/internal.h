@@ -40,6 +40,9 @@ struct amp_keeper {
 enum amp_err amp_keeper_record(struct amp_keeper *keeper, enum amp_act act, enum amp_err code, const char *who,
                                struct amp_slice subject) AMP_MUST_USE;
 
+/* Closes the link with it. */
+void amp_keeper_dismiss(struct amp_asker *asker);
+
 /* Each answers one request; false where it is malformed. */
 bool amp_keeper_day_key(struct amp_asker *asker, struct amp_slice payload);
 bool amp_keeper_epoch(struct amp_asker *asker);

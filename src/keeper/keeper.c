@@ -57,7 +57,7 @@ enum amp_err amp_keeper_record(struct amp_keeper *keeper, enum amp_act act, enum
     return err;
 }
 
-static void asker_free(struct amp_asker *asker)
+void amp_keeper_dismiss(struct amp_asker *asker)
 {
     struct amp_keeper *keeper = asker->keeper;
     if (asker->role == AMP_ROLE_ADMIN)
@@ -86,7 +86,7 @@ static void on_asker_closed(void *ctx, struct amp_link *link, bool violation)
         amp_log_text(AMP_LOG_WARN, "an admin client sent what is no request", "who", asker->who);
     else if (violation)
         report_violation(asker->keeper, asker->role);
-    asker_free(asker);
+    amp_keeper_dismiss(asker);
 }
 
 static void name_asker(struct amp_asker *asker, int fd)
@@ -108,7 +108,7 @@ static void replace_asker(struct amp_keeper *keeper, enum amp_role role, uint8_t
     TAILQ_FOREACH(asker, &keeper->askers, next)
     {
         if (asker->role == role && asker->index == index) {
-            asker_free(asker);
+            amp_keeper_dismiss(asker);
             return;
         }
     }
@@ -264,7 +264,7 @@ static void tear_down(struct amp_keeper *keeper)
 {
     for (struct amp_asker *next, *asker = TAILQ_FIRST(&keeper->askers); asker != NULL; asker = next) {
         next = TAILQ_NEXT(asker, next);
-        asker_free(asker);
+        amp_keeper_dismiss(asker);
     }
     amp_recorder_free(keeper->recorder);
     amp_link_free(keeper->control);

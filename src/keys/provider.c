@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +59,24 @@ static enum amp_err write_all(int fd, const uint8_t *bytes, size_t len)
     return fsync(fd) == 0 ? AMP_OK : AMP_ERR_IO;
 }
 
+/* So that the name outlives a power cut as well as the bytes. */
+static enum amp_err sync_folder_of(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    if (len >= sizeof(folder))
+        return AMP_ERR_TOO_LARGE;
+    memcpy(folder, path, len);
+    folder[len] = '\0';
+    int fd = open(len != 0 ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return AMP_ERR_IO;
+    enum amp_err err = fsync(fd) == 0 ? AMP_OK : AMP_ERR_IO;
+    close(fd);
+    return err;
+}
+
 /* A new KEK at `path`, which did not exist. What could not be written whole is taken away again. */
 static enum amp_err make_file(const char *path, struct amp_key256 *kek)
 {
@@ -70,6 +89,8 @@ static enum amp_err make_file(const char *path, struct amp_key256 *kek)
     err = write_all(fd, kek->bytes, sizeof(kek->bytes));
     if (close(fd) != 0)
         err = AMP_ERR_IO;
+    if (err == AMP_OK)
+        err = sync_folder_of(path);
     if (err != AMP_OK)
         unlink(path);
     return err;
