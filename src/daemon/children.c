@@ -112,6 +112,12 @@ static bool on_log_end(struct amp_supervisor *supervisor, struct amp_slice paylo
     return amp_ipc_end(&in);
 }
 
+/* Front, keeper and scribe are linked to each other: a witness may name the two that are not itself. */
+static bool is_peer(enum amp_role witness, uint8_t named)
+{
+    return named != witness && (named == AMP_ROLE_FRONT || named == AMP_ROLE_KEEPER || named == AMP_ROLE_SCRIBE);
+}
+
 static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
 {
     struct amp_child *child = ctx;
@@ -124,7 +130,7 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
         return on_log_end(child->supervisor, payload);
     if (type == AMP_IPC_STATUS)
         return on_status(child->supervisor, payload);
-    if (type != AMP_IPC_VIOLATION || payload.ptr[0] >= AMP_ROLE_COUNT_)
+    if (type != AMP_IPC_VIOLATION || !is_peer(child->role, payload.ptr[0]))
         return false;
     punish(child->supervisor, (enum amp_role)payload.ptr[0], amp_role_name(child->role));
     return true;

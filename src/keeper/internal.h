@@ -15,6 +15,7 @@ struct amp_asker {
     TAILQ_ENTRY(amp_asker) next;
     struct amp_keeper *keeper;
     struct amp_link *link;
+    struct event *idle; /* an admin client that asks nothing gives its place up; NULL: others */
     enum amp_role role;
     uint8_t index;
     char who[AMP_EVENT_WHO_MAX + 1]; /* for the record: "uid:0" */

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "keeper/internal.h"
 
-enum { ADMINS_MAX = 16, SCRIBE_RECORDS_INDEX = 0, DRAIN_S = 5 };
+enum { ADMINS_MAX = 16, ADMIN_IDLE_S = 10, SCRIBE_RECORDS_INDEX = 0, DRAIN_S = 5 };
 
 static void stop(struct amp_keeper *keeper, int status)
 {
@@ -64,12 +64,23 @@ void amp_keeper_dismiss(struct amp_asker *asker)
         keeper->admin_count--;
     TAILQ_REMOVE(&keeper->askers, asker, next);
     amp_link_free(asker->link);
+    if (asker->idle != NULL)
+        event_free(asker->idle);
     free(asker);
+}
+
+static const struct timeval admin_patience = {ADMIN_IDLE_S, 0};
+
+static void on_idle(evutil_socket_t fd, short what, void *ctx)
+{
+    amp_keeper_dismiss(ctx);
 }
 
 static bool on_asked(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
 {
     struct amp_asker *asker = ctx;
+    if (asker->idle != NULL)
+        event_add(asker->idle, &admin_patience);
     if (type == AMP_IPC_DAY_KEY_GET)
         return amp_keeper_day_key(asker, payload);
     if (type == AMP_IPC_EPOCH_GET)
@@ -138,6 +149,11 @@ static void add_asker(struct amp_keeper *keeper, enum amp_role role, uint8_t ind
                                            .closed = on_asker_closed};
     if (amp_link_new(&asker->link, &config, fd) != AMP_OK)
         amp_fatal("no memory for a link");
+    if (role == AMP_ROLE_ADMIN) {
+        asker->idle = evtimer_new(keeper->base, on_idle, asker);
+        if (asker->idle == NULL || event_add(asker->idle, &admin_patience) != 0)
+            amp_fatal("no memory for a link");
+    }
     keeper->admin_count += role == AMP_ROLE_ADMIN ? 1 : 0;
     TAILQ_INSERT_TAIL(&keeper->askers, asker, next);
 }

@@ -542,6 +542,14 @@ class AdminTest(DaemonCase):
             plain.close()
         wait_until(lambda: self.daemon.admin("list").returncode == 0, what="an answer")
 
+    def test_clients_that_stay_and_say_nothing_lose_their_places(self):
+        crowd = [self.socket() for _ in range(16)]
+        for plain in crowd:
+            plain.settimeout(20)
+        for plain in crowd:
+            self.assertEqual(plain.recv(1), b"")
+        self.assertEqual(self.daemon.admin("list").returncode, 0)
+
     @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
     def test_other_users_may_not_administer(self):
         path = os.path.join(self.daemon.state, "admin.sock")
