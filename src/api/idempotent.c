@@ -27,7 +27,7 @@ static enum amp_err hash_request(struct amp_api_call *call, struct amp_slice tex
     const struct amp_token_keys *keys = call->api->config.token_keys;
     const struct amp_api_request *request = call->request;
     struct amp_repeat *repeat = &call->repeat;
-    uint8_t key[AMP_SHA256_LEN], body[AMP_SHA256_LEN];
+    uint8_t key[AMP_SHA256_LEN] = {0}, body[AMP_SHA256_LEN] = {0};
     const struct amp_slice parts[] = {
         amp_slice(request->who->name, request->who->name_len),
         amp_slice_str(request->route->path),
@@ -93,9 +93,8 @@ enum amp_err amp_repeat_begin(struct amp_api_call *call, bool *repeated)
     *repeated = false;
     if (!call->repeat.present)
         return AMP_OK;
-    enum amp_err err =
-        amp_idempotency_begin(call->api->config.idempotency, call->repeat.key, call->repeat.body, kind_of(call), &state,
-                              &sealed);
+    enum amp_err err = amp_idempotency_begin(call->api->config.idempotency, call->repeat.key, call->repeat.body,
+                                             kind_of(call), &state, &sealed);
     if (err == AMP_OK && state == AMP_IDEMPOTENCY_REPEATED) {
         *repeated = true;
         err = open_stored(call, amp_slice(sealed.ptr, sealed.len));

@@ -142,7 +142,9 @@ static enum amp_err append_batch(struct amp_secret_buf *body, struct amp_slice i
     struct amp_slice rest = input;
     struct amp_slice item;
     size_t count = 0;
-    const bool is_array = amp_client_path_valid(input) && memchr("[ \t\r\n", input.ptr[0], 5) != NULL;
+    static const char before_array[] = {'[', ' ', '\t', '\r', '\n'};
+    const bool is_array =
+        amp_client_path_valid(input) && memchr(before_array, input.ptr[0], sizeof before_array) != NULL;
     enum amp_err err = amp_secret_buf_append(body, "{\"items\":[", 10);
     while (err == AMP_OK && next_item(input, is_array, count, &rest, &item)) {
         if (count > 0)

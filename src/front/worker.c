@@ -193,7 +193,7 @@ static enum amp_err open_events(struct amp_worker *worker)
 
     if (config == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     worker->base = event_base_new_with_config(config);
     event_config_free(config);
     if (worker->base == NULL)

@@ -58,11 +58,11 @@ static enum amp_err entry_new(struct amp_idempotency *table, enum amp_idempotenc
     void *block;
     enum amp_err err = amp_meter_alloc(&table->meters[kind], offsetof(struct entry, answer) + answer_len, &block);
     *out = block;
-    if (*out != NULL) {
-        (*out)->answer_len = (uint32_t)answer_len;
-        (*out)->kind = (uint8_t)kind;
-    }
-    return err;
+    if (err != AMP_OK)
+        return err;
+    (*out)->answer_len = (uint32_t)answer_len;
+    (*out)->kind = (uint8_t)kind;
+    return AMP_OK;
 }
 
 /* Under no lock. */

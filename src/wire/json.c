@@ -128,7 +128,7 @@ static size_t find_member(const struct amp_json_member *members, size_t count, s
 static enum amp_err read_name(struct amp_json *json, const struct amp_json_member *members, size_t count,
                               uint32_t *seen, size_t *index)
 {
-    struct amp_slice name;
+    struct amp_slice name = {NULL, 0};
     if (!(json->pos < json->len && json->text[json->pos] == '"'))
         return amp_json_fail(json, AMP_ERR_MALFORMED_JSON);
     if (unescape(json, &name) != AMP_OK)

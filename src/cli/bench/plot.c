@@ -161,9 +161,11 @@ static void draw_latency(FILE *out, const struct bench_histogram *latency)
     const struct curve curve = measure_curve(latency);
     char text[32];
     frame(out, &latency_panel);
-    for (double ns = curve.low_ns; ns <= curve.high_ns * 1.001; ns = round_125(ns * 1.5, true)) {
-        format_latency(text, sizeof text, ns);
-        grid_line(out, curve_y(&curve, ns), text);
+    double at_ns = curve.low_ns;
+    while (at_ns <= curve.high_ns * 1.001) {
+        format_latency(text, sizeof text, at_ns);
+        grid_line(out, curve_y(&curve, at_ns), text);
+        at_ns = round_125(at_ns * 1.5, true);
     }
     draw_curve(out, &curve, true);
     draw_curve(out, &curve, false);
@@ -194,7 +196,9 @@ static void draw_time_axis(FILE *out, double seconds)
 {
     char text[32];
     double step = round_125(seconds / MOST_TICKS, true);
-    for (double s = 0; s <= seconds * 1.0001; s += step) {
+    const int ticks = (int)(seconds * 1.0001 / step);
+    for (int i = 0; i <= ticks; i++) {
+        const double s = i * step;
         snprintf(text, sizeof text, "%.3g s", s);
         x_label(out, &rate_panel, scale(s, 0, seconds, LEFT, RIGHT), text);
     }
@@ -218,7 +222,9 @@ static void draw_rates(FILE *out, const struct bench_result *result)
         most = fmax(most, slot_rate(result, i * width, width));
     const double step = round_125(most / MOST_TICKS, true);
     const double high = ceil(most / step) * step;
-    for (double rate = 0; rate <= high * 1.0001; rate += step) {
+    const int lines = (int)(high * 1.0001 / step);
+    for (int i = 0; i <= lines; i++) {
+        const double rate = i * step;
         format_count(text, sizeof text, rate);
         grid_line(out, scale(rate, 0, high, rate_panel.bottom, rate_panel.top), text);
     }

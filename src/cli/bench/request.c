@@ -246,7 +246,7 @@ static const char *act_path(const struct bench_plan *plan, enum bench_act act)
         [BENCH_ACT_REDEEM] = "/v1/redeem",   [BENCH_ACT_CLAIM] = "/v1/claim",
         [BENCH_ACT_COMMIT] = "/v1/commit",   [BENCH_ACT_INSPECT] = "/v1/inspect",
     };
-    return act == BENCH_ACT_CUSTOM ? plan->path : paths[act];
+    return act == BENCH_ACT_CUSTOM || (size_t)act >= BENCH_ACT_COUNT_ ? plan->path : paths[act];
 }
 
 static void write_scope(struct amp_out *out, const struct bench_plan *plan)
