@@ -116,8 +116,8 @@ void amp_api_refuse(struct amp_api *api, const struct amp_event *event, enum amp
 /*
  * For a gated response: `durable` true: commits (redeem) or makes sure that the claim still holds, and the answer may
  * leave. Where the lease ended while the log was awaited, the answer is replaced by a problem document that says what
- * became of it. `durable` false: the claim is aborted, the answer is replaced by audit_unavailable and the token is free
- * again.
+ * became of it. `durable` false: the claim is aborted, the answer is replaced by audit_unavailable and the token is
+ * free again.
  */
 void amp_api_settle(struct amp_api *api, struct amp_api_response *response, bool durable);
 void amp_api_response_fini(struct amp_api_response *response);

@@ -34,7 +34,8 @@ struct amp_event amp_settle_event(const struct amp_settle *settle)
 /* Why a redemption whose lease ended cannot be: it named a token and knows of no claim. */
 static enum amp_err fate_of_token(struct amp_api *api, const struct amp_settle *settle, struct amp_vault_view *view)
 {
-    enum amp_err err = amp_vault_inspect(api->config.vault, settle->claim, NULL, view); /* a claim begins with the index */
+    enum amp_err err =
+        amp_vault_inspect(api->config.vault, settle->claim, NULL, view); /* a claim begins with the index */
     amp_secret_buf_free(&view->sealed);
     if (err != AMP_OK)
         return err;
@@ -85,7 +86,8 @@ static void let_go(struct amp_api *api, const struct amp_settle *settle)
         amp_idempotency_cancel(api->config.idempotency, settle->idempotency);
 }
 
-/* The answer does not leave: the token is free again, and the log says that the recorded act did not happen, and why. */
+/* The answer does not leave: the token is free again, and the log says that the recorded act did not happen, and why.
+ */
 static void take_back(struct amp_api *api, struct amp_api_response *response, enum amp_err err, const char *reason)
 {
     struct amp_settle settle = response->settle;

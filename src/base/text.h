@@ -1,4 +1,5 @@
-/* Text encodings: hex, base64, base64url, strict decimal, UTF-8. Strict: one spelling decodes, every other is refused. */
+/* Text encodings: hex, base64, base64url, strict decimal, UTF-8. Strict: one spelling decodes, every other is refused.
+ */
 #ifndef AMP_BASE_TEXT_H
 #define AMP_BASE_TEXT_H
 
@@ -13,7 +14,8 @@ enum amp_err amp_hex_decode(uint8_t *out, size_t len, struct amp_slice text) AMP
 /* RFC 4648 section 5 without padding: ceil(len*4/3) characters, no NUL. Constant time in the bytes. */
 #define AMP_BASE64URL_LEN(len) (((len)*4 + 2) / 3)
 void amp_base64url_encode(char *out, const uint8_t *bytes, size_t len);
-/* Decodes to exactly `len` bytes; unused trailing bits must be zero. Constant time in the characters, but for refusal. */
+/* Decodes to exactly `len` bytes; unused trailing bits must be zero. Constant time in the characters, but for refusal.
+ */
 enum amp_err amp_base64url_decode(uint8_t *out, size_t len, struct amp_slice text) AMP_MUST_USE;
 
 /* RFC 4648 section 4 with padding. */

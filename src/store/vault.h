@@ -48,9 +48,9 @@ struct amp_vault_item {
     int64_t ttl_ms;          /* from now, by the monotonic clock */
 };
 /*
- * AMP_ERR_VAULT_FULL at the cap, once no tombstone is left to give way; AMP_ERR_OUT_OF_MEMORY; AMP_ERR_INTERNAL where the index is taken (never,
- * with random tokens); AMP_ERR_INVALID where a length or the ttl (1 ms to a year) is not in its range.
- * Nothing is half put.
+ * AMP_ERR_VAULT_FULL at the cap, once no tombstone is left to give way; AMP_ERR_OUT_OF_MEMORY; AMP_ERR_INTERNAL where
+ * the index is taken (never, with random tokens); AMP_ERR_INVALID where a length or the ttl (1 ms to a year) is not in
+ * its range. Nothing is half put.
  */
 enum amp_err amp_vault_put(struct amp_vault *vault, const struct amp_vault_item *item) AMP_MUST_USE;
 

@@ -9,7 +9,7 @@
 #include "base/slice.h"
 
 #define AMP_HTTP1_MAX_FIELDS 64
-#define AMP_HTTP1_MAX_HEAD (16 * 1024)
+#define AMP_HTTP1_MAX_HEAD   (16 * 1024)
 #define AMP_HTTP1_MAX_TARGET 2048
 
 enum amp_method {
@@ -60,14 +60,15 @@ enum amp_err amp_http1_parse_head(struct amp_http1_head *head, const uint8_t *by
                                   size_t *scanned) AMP_MUST_USE;
 
 /* The value of a field that may appear once: AMP_ERR_MALFORMED_REQUEST where twice; *value is {NULL,0} where absent. */
-enum amp_err amp_http1_single(const struct amp_http1_head *head, const char *name, struct amp_slice *value) AMP_MUST_USE;
+enum amp_err amp_http1_single(const struct amp_http1_head *head, const char *name,
+                              struct amp_slice *value) AMP_MUST_USE;
 
 /* Chunked bodies (RFC 9112 section 7.1), decoded in place. Extensions and trailers are refused. */
 struct amp_http1_chunked {
     unsigned state;
-    uint64_t left;     /* bytes missing of the chunk being read */
-    unsigned digits;   /* size digits seen */
-    size_t body_len;   /* bytes decoded so far */
+    uint64_t left;   /* bytes missing of the chunk being read */
+    unsigned digits; /* size digits seen */
+    size_t body_len; /* bytes decoded so far */
 };
 /*
  * Consumes from bytes[0..len), writes decoded bytes to out (out <= bytes is allowed: decoding never overtakes reading).

@@ -6,18 +6,17 @@
 
 #define HTTP                                                                                                           \
     AMP_ERR_MALFORMED_REQUEST, AMP_ERR_HEADERS_TOO_LARGE, AMP_ERR_URI_TOO_LONG, AMP_ERR_BODY_TOO_LARGE,                \
-        AMP_ERR_VERSION_NOT_SUPPORTED, AMP_ERR_EXPECTATION_FAILED, AMP_ERR_REQUEST_TIMEOUT,   \
-        AMP_ERR_OVERLOADED, AMP_ERR_OUT_OF_MEMORY, AMP_ERR_INTERNAL
+        AMP_ERR_VERSION_NOT_SUPPORTED, AMP_ERR_EXPECTATION_FAILED, AMP_ERR_REQUEST_TIMEOUT, AMP_ERR_OVERLOADED,        \
+        AMP_ERR_OUT_OF_MEMORY, AMP_ERR_INTERNAL
 #define SIGNED                                                                                                         \
     HTTP, AMP_ERR_NOT_SIGNED, AMP_ERR_PRESIGNED_REFUSED, AMP_ERR_MALFORMED_SIGNATURE, AMP_ERR_SIGNATURE_MISMATCH,      \
         AMP_ERR_CLOCK_SKEW, AMP_ERR_UNKNOWN_KEY, AMP_ERR_KEY_DISABLED, AMP_ERR_BODY_NOT_SIGNED,                        \
         AMP_ERR_HEADER_NOT_SIGNED, AMP_ERR_WRONG_SCOPE, AMP_ERR_REQUEST_REPLAYED, AMP_ERR_RATE_LIMITED,                \
         AMP_ERR_REPLAY_MEMORY_FULL, AMP_ERR_AUDIT_UNAVAILABLE, AMP_ERR_KEEPER_UNAVAILABLE, AMP_ERR_NOT_PERMITTED
 #define POSTED                                                                                                         \
-    SIGNED, AMP_ERR_QUERY_REFUSED, AMP_ERR_UNSUPPORTED_MEDIA_TYPE, AMP_ERR_IDEMPOTENCY_KEY_INVALID,                     \
-        AMP_ERR_MALFORMED_JSON,                                                                                        \
-        AMP_ERR_JSON_TOO_DEEP, AMP_ERR_JSON_DUPLICATE_KEY, AMP_ERR_UNKNOWN_FIELD, AMP_ERR_MISSING_FIELD,               \
-        AMP_ERR_WRONG_TYPE
+    SIGNED, AMP_ERR_QUERY_REFUSED, AMP_ERR_UNSUPPORTED_MEDIA_TYPE, AMP_ERR_IDEMPOTENCY_KEY_INVALID,                    \
+        AMP_ERR_MALFORMED_JSON, AMP_ERR_JSON_TOO_DEEP, AMP_ERR_JSON_DUPLICATE_KEY, AMP_ERR_UNKNOWN_FIELD,              \
+        AMP_ERR_MISSING_FIELD, AMP_ERR_WRONG_TYPE
 #define ONCE  POSTED, AMP_ERR_IDEMPOTENCY_MISMATCH, AMP_ERR_IDEMPOTENCY_IN_FLIGHT, AMP_ERR_VAULT_FULL
 #define TOKEN AMP_ERR_TOKEN_MALFORMED, AMP_ERR_TOKEN_UNKNOWN, AMP_ERR_TOKEN_GONE
 #define VALUES                                                                                                         \

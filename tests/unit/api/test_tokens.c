@@ -39,10 +39,11 @@ static void the_same_card_twice_gives_two_tokens(void **state)
 /* A queue's name is told to the event log. */
 static void a_card_number_is_no_queue_name(void **state)
 {
-    static const char *const broken[] = {NUMBER, "q" NUMBER "q", "4111-1111-1111-1111", "cards_4111_1111-11111111.fifo",
-                                         "99" NUMBER "99", "378282246310005", "6304000000000000000", "630400000000"};
-    static const char *const fine[] = {"411111111111111", "4111111111111114", "41111111x11111111", "2026-02-02_payments",
-                                       "79927398713"};
+    static const char *const broken[] = {
+        NUMBER,           "q" NUMBER "q",    "4111-1111-1111-1111", "cards_4111_1111-11111111.fifo",
+        "99" NUMBER "99", "378282246310005", "6304000000000000000", "630400000000"};
+    static const char *const fine[] = {"411111111111111", "4111111111111114", "41111111x11111111",
+                                       "2026-02-02_payments", "79927398713"};
     char order[256];
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         (void)snprintf(order, sizeof order, "{\"data\":1,\"queue\":\"%s\"}", broken[i]);

@@ -150,7 +150,7 @@ static void the_sweep_retires_what_is_over_age(void **state)
     amp_epochs_sweep(epochs);
     assert_int_equal(amp_epochs_count(epochs), 2);
     now.mono_ms += MAX_AGE_MS;
-    amp_epochs_sweep(epochs); /* the second has waited as long, and goes with the next sweep */
+    amp_epochs_sweep(epochs);                      /* the second has waited as long, and goes with the next sweep */
     assert_int_equal(amp_epochs_count(epochs), 1); /* nothing was sealed under the first */
     amp_epochs_sweep(epochs);
     assert_int_equal(amp_epochs_count(epochs), 0);

@@ -222,8 +222,8 @@ static void sing_alike(void *ctx, unsigned number)
         struct amp_secret_buf answer = {0};
         id_from(signature, i);
         chorus->firsts += amp_replay_remember(chorus->replay, signature, 1000, 1000, number, &tag) == AMP_OK;
-        chorus->owners += amp_idempotency_begin(chorus->table, signature, signature, AMP_IDEMPOTENCY_FILLS, &got,
-                                                &answer) == AMP_OK;
+        chorus->owners +=
+            amp_idempotency_begin(chorus->table, signature, signature, AMP_IDEMPOTENCY_FILLS, &got, &answer) == AMP_OK;
         chorus->served += amp_rate_take(chorus->rate, AMP_SLICE_LIT("shop"), 1, ROUNDS / 10, 1, &retry_s) == AMP_OK;
     }
 }
