@@ -193,14 +193,14 @@ class IdempotencyTest(DaemonCase):
 
     def test_tokenize(self):
         body = {"card": CARD, "ttl_ms": 60000}
-        first = self.post("/v1/tokens", body, "order 42")
-        again = self.post("/v1/tokens", body, "order 42")
+        first = self.post("/v1/tokens", body, "order-42")
+        again = self.post("/v1/tokens", body, "order-42")
         self.assertEqual((first.status, again.status), (201, 201))
         self.assertEqual(first.json(), again.json())
-        self.assertNotEqual(self.post("/v1/tokens", body, "order 43").json()["token"], first.json()["token"])
-        self.assert_refused(self.post("/v1/tokens", dict(body, ttl_ms=50000), "order 42"), 422, "idempotency_mismatch")
+        self.assertNotEqual(self.post("/v1/tokens", body, "order-43").json()["token"], first.json()["token"])
+        self.assert_refused(self.post("/v1/tokens", dict(body, ttl_ms=50000), "order-42"), 422, "idempotency_mismatch")
         self.client.post("/v1/redeem", {"token": first.json()["token"]})
-        gone = self.assert_refused(self.post("/v1/tokens", body, "order 42"), 410, "token_gone")
+        gone = self.assert_refused(self.post("/v1/tokens", body, "order-42"), 410, "token_gone")
         self.assertEqual(gone["reason"], "used")
 
     def test_another_principal_has_keys_of_its_own(self):
@@ -220,7 +220,7 @@ class IdempotencyTest(DaemonCase):
         first, again = (self.post("/v1/claim", body, "attempt") for _ in range(2))
         self.assertEqual((first.status, again.status), (200, 200))
         self.assertEqual(first.json(), again.json())
-        self.assert_refused(self.post("/v1/claim", body, "other attempt"), 409, "token_claimed")
+        self.assert_refused(self.post("/v1/claim", body, "other-attempt"), 409, "token_claimed")
         self.client.post("/v1/commit", {"claim": first.json()["claim"]})
         self.assert_refused(self.post("/v1/claim", body, "attempt"), 410, "claim_gone")
 
