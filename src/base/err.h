@@ -8,6 +8,7 @@
  *   status   the HTTP status that answers it
  *   sentence one helpful sentence for people; it never repeats what was sent
  */
+/* clang-format off */
 #define AMP_ERRORS(X)                                                                                                  \
     /* the request as HTTP */                                                                                          \
     X(MALFORMED_REQUEST, "malformed_request", 400, "The bytes sent are not one well-formed HTTP/1.1 request.")         \
@@ -19,20 +20,18 @@
     X(REQUEST_TIMEOUT, "request_timeout", 408, "The request did not arrive completely in time.")                       \
     X(NOT_FOUND, "not_found", 404, "There is no such endpoint; see /openapi.json.")                                    \
     X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, "This endpoint does not take that method; see the Allow header.") \
-    X(QUERY_REFUSED, "query_refused", 400, "This endpoint takes no query: everything travels in the body.")            \
+    X(QUERY_REFUSED, "query_refused", 400, "This endpoint takes no query: everything travels in the body.")           \
     X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415, "Send the body as application/json.")                     \
     /* who asks: authentication, replay, permission (spec 2) */                                                        \
     X(NOT_SIGNED, "not_signed", 401, "Sign the request with AWS Signature Version 4 in the Authorization header.")     \
     X(PRESIGNED_REFUSED, "presigned_refused", 401, "Signatures in the query string are refused: sign the headers.")    \
     X(MALFORMED_SIGNATURE, "malformed_signature", 401, "The Authorization header is not a well-formed SigV4 header.")  \
-    X(SIGNATURE_MISMATCH, "signature_mismatch", 401,                                                                   \
-      "The signature does not match: check the secret and that nothing "                                               \
+    X(SIGNATURE_MISMATCH, "signature_mismatch", 401, "The signature does not match: check the secret and that nothing " \
       "changed the request on its way.")                                                                               \
     X(CLOCK_SKEW, "clock_skew", 401, "x-amz-date is too far from this server's clock, or not the date of the scope.")  \
     X(UNKNOWN_KEY, "unknown_key", 401, "No such access key id.")                                                       \
     X(KEY_DISABLED, "key_disabled", 403, "This access key is disabled or has expired.")                                \
-    X(BODY_NOT_SIGNED, "body_not_signed", 401,                                                                         \
-      "The body must be covered by the signature: its SHA-256 is not what "                                            \
+    X(BODY_NOT_SIGNED, "body_not_signed", 401, "The body must be covered by the signature: its SHA-256 is not what " \
       "was signed.")                                                                                                   \
     X(HEADER_NOT_SIGNED, "header_not_signed", 401, "host, x-amz-*, x-ampoule-* and idempotency-key must be signed.")   \
     X(WRONG_SCOPE, "wrong_scope", 401, "The credential scope must be <date>/<region>/ampoule/aws4_request.")           \
@@ -47,33 +46,27 @@
     X(MISSING_FIELD, "missing_field", 400, "A required member is missing from the body.")                              \
     X(WRONG_TYPE, "wrong_type", 400, "A member of the body has the wrong JSON type.")                                  \
     /* what is asked: values */                                                                                        \
-    X(CARD_NUMBER_MUST_BE_STRING, "card_number_must_be_string", 422,                                                   \
-      "card.number must be a JSON string: numbers lose "                                                               \
+    X(CARD_NUMBER_MUST_BE_STRING, "card_number_must_be_string", 422, "card.number must be a JSON string: numbers lose " \
       "digits.")                                                                                                       \
-    X(CARD_NUMBER_INVALID, "card_number_invalid", 422,                                                                 \
-      "card.number must be 12 to 19 digits that pass the Luhn check.")                                                 \
+    X(CARD_NUMBER_INVALID, "card_number_invalid", 422, "card.number must be 12 to 19 digits that pass the Luhn check.") \
     X(CARD_EXPIRY_INVALID, "card_expiry_invalid", 422, "exp_month must be 1 to 12 and exp_year four digits.")          \
     X(CARD_EXPIRED, "card_expired", 422, "The card's expiry date is past.")                                            \
     X(CARD_CVC_INVALID, "card_cvc_invalid", 422, "cvc must be a string of 3 digits, or 4 for American Express.")       \
     X(CARD_NAME_INVALID, "card_name_invalid", 422, "card.name may be at most 128 bytes of printable text.")            \
     X(CARD_OR_DATA, "card_or_data", 422, "Send either card or data, exactly one of them.")                             \
-    X(QUEUE_INVALID, "queue_invalid", 422,                                                                             \
-      "A queue name is 1 to 80 letters, digits, - or _, may end in .fifo, and "                                        \
+    X(QUEUE_INVALID, "queue_invalid", 422, "A queue name is 1 to 80 letters, digits, - or _, may end in .fifo, and " \
       "holds no card number.")                                                                                         \
     X(TTL_INVALID, "ttl_invalid", 422, "ttl_ms must be a whole number from 1 to the vault's maximum.")                 \
     X(LEASE_INVALID, "lease_invalid", 422, "lease_ms must be a whole number from 1 to 60000.")                         \
-    X(METADATA_INVALID, "metadata_invalid", 422,                                                                       \
-      "metadata takes at most 50 members: keys to 40, string values to 500 "                                           \
+    X(METADATA_INVALID, "metadata_invalid", 422, "metadata takes at most 50 members: keys to 40, string values to 500 " \
       "bytes.")                                                                                                        \
     X(BATCH_SIZE, "batch_size", 422, "A batch holds 1 to 100 items.")                                                  \
     X(TOKEN_MALFORMED, "token_malformed", 422, "A token is tok_ and 43 base64url characters.")                         \
     X(CLAIM_MALFORMED, "claim_malformed", 422, "A claim is clm_ and 43 base64url characters.")                         \
-    X(IDEMPOTENCY_KEY_INVALID, "idempotency_key_invalid", 400,                                                         \
-      "Idempotency-Key is 1 to 255 visible ASCII characters "                                                          \
+    X(IDEMPOTENCY_KEY_INVALID, "idempotency_key_invalid", 400, "Idempotency-Key is 1 to 255 visible ASCII characters " \
       "without space.")                                                                                                \
     X(IDEMPOTENCY_MISMATCH, "idempotency_mismatch", 422, "This Idempotency-Key was used before with another request.") \
-    X(IDEMPOTENCY_IN_FLIGHT, "idempotency_in_flight", 409,                                                             \
-      "A request with this Idempotency-Key is still being served.")                                                    \
+    X(IDEMPOTENCY_IN_FLIGHT, "idempotency_in_flight", 409, "A request with this Idempotency-Key is still being served.") \
     /* the state of things */                                                                                          \
     X(TOKEN_UNKNOWN, "token_unknown", 404, "No such token.")                                                           \
     X(TOKEN_GONE, "token_gone", 410, "This token was used, revoked or has expired; see reason.")                       \
@@ -105,8 +98,9 @@ enum amp_err {
 #define X(symbol, code, status, sentence) AMP_ERR_##symbol,
     AMP_ERRORS(X)
 #undef X
-        AMP_ERR_COUNT_
+    AMP_ERR_COUNT_
 };
+/* clang-format on */
 
 #define AMP_MUST_USE __attribute__((warn_unused_result))
 

@@ -38,8 +38,8 @@ static bool is_strike(enum amp_err err)
     return amp_err_status(err) < 500 && err != AMP_ERR_REQUEST_REPLAYED && err != AMP_ERR_RATE_LIMITED;
 }
 
-static void send_answer(struct amp_net_exchange *exchange, uint64_t request_id, struct amp_api_response *response,
-                        bool strike)
+static void send_answer(struct amp_worker *worker, struct amp_net_exchange *exchange, uint64_t request_id,
+                        struct amp_api_response *response, bool strike)
 {
     struct amp_net_response answer = {
         .status = response->status,
@@ -52,7 +52,7 @@ static void send_answer(struct amp_net_exchange *exchange, uint64_t request_id, 
         .request_id = request_id,
     };
     (void)amp_net_respond(exchange, &answer);
-    amp_api_response_fini(response);
+    amp_api_done(worker->api, response);
 }
 
 static struct amp_event event_of(struct amp_worker *worker, enum amp_act act, struct amp_slice source,
@@ -78,7 +78,7 @@ static void refuse(struct amp_worker *worker, struct amp_net_exchange *exchange,
         event.who_unverified = true;
     }
     amp_api_refuse(worker->api, &event, err, allow, auth->retry_after_s, &response);
-    send_answer(exchange, request->request_id, &response, is_strike(err));
+    send_answer(worker, exchange, request->request_id, &response, is_strike(err));
 }
 
 /* Holds an answer back until its record is durable (spec section 9: before the card leaves). */
@@ -89,7 +89,7 @@ static void gate(struct amp_worker *worker, struct amp_net_exchange *exchange, u
 
     if (gated == NULL) {
         amp_api_settle(worker->api, response, false);
-        send_answer(exchange, request_id, response, false);
+        send_answer(worker, exchange, request_id, response, false);
         return;
     }
     gated->exchange = exchange;
@@ -140,7 +140,7 @@ static void act(struct amp_worker *worker, struct amp_net_exchange *exchange, co
     if (response.gate != 0)
         gate(worker, exchange, request->request_id, &response);
     else
-        send_answer(exchange, request->request_id, &response, false);
+        send_answer(worker, exchange, request->request_id, &response, false);
 }
 
 /* It may wait for the keeper until `until_mono_ms`, however often it has to ask. */
@@ -258,7 +258,7 @@ void amp_front_answered(struct amp_worker *worker, uint64_t ask)
 static void release(struct amp_worker *worker, struct gated *gated, bool durable)
 {
     amp_api_settle(worker->api, &gated->response, durable && amp_net_alive(gated->exchange));
-    send_answer(gated->exchange, gated->request_id, &gated->response, false);
+    send_answer(worker, gated->exchange, gated->request_id, &gated->response, false);
     amp_wipe(gated, sizeof *gated);
     free(gated);
 }
