@@ -23,6 +23,7 @@ struct front {
     int tls_fds[AMP_TLS_FILE_COUNT_];
     struct amp_worker *workers[AMP_CONFIG_WORKERS_MAX];
     unsigned worker_count;
+    unsigned ready_workers;
     struct event_base *base;
     struct event *report_event;
     struct event *status_event;
@@ -277,15 +278,22 @@ static void on_control_closed(void *ctx, struct amp_link *link, bool violation)
     (void)event_base_loopbreak(front->base);
 }
 
-/* The supervisor ends the violator and starts it anew. */
+/* The supervisor ends a violator and starts it anew; it is told that we serve when the last worker can. */
 static void on_report(evutil_socket_t fd, short what, void *ctx)
 {
     struct front *front = ctx;
+    enum amp_err err = AMP_OK;
     uint8_t role;
 
     (void)what;
-    if (read(fd, &role, 1) == 1 && amp_link_send(front->control, AMP_IPC_VIOLATION, amp_slice(&role, 1), -1) != AMP_OK)
-        amp_log(AMP_LOG_ERROR, "a violation could not be reported");
+    if (read(fd, &role, 1) != 1)
+        return;
+    if (role != AMP_ROLE_FRONT)
+        err = amp_link_send(front->control, AMP_IPC_VIOLATION, amp_slice(&role, 1), -1);
+    else if (++front->ready_workers == front->worker_count)
+        err = amp_link_send(front->control, AMP_IPC_READY, amp_slice(NULL, 0), -1);
+    if (err != AMP_OK)
+        amp_log(AMP_LOG_ERROR, "the supervisor could not be told");
 }
 
 static enum amp_err open_reports(struct front *front)
@@ -338,11 +346,7 @@ static enum amp_err open_front(struct front *front)
         err = start_workers(front);
     if (err == AMP_OK)
         err = amp_link_new(&front->control, &control, front->env->control_fd);
-    if (err == AMP_OK)
-        err = open_status(front);
-    if (err == AMP_OK)
-        err = amp_link_send(front->control, AMP_IPC_READY, amp_slice(NULL, 0), -1);
-    return err;
+    return err == AMP_OK ? open_status(front) : err;
 }
 
 int amp_front_main(const struct amp_role_env *env)

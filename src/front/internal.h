@@ -58,6 +58,7 @@ struct amp_worker {
     uint64_t turned_away; /* connections closed at a limit, that the log knows of */
     bool sweep_more;
     bool draining;
+    bool told_ready;
 };
 
 /* exchange.c: the way of a request. */

@@ -134,6 +134,24 @@ static bool finished(const struct amp_worker *worker)
            STAILQ_EMPTY(&worker->waiting) && amp_front_all_told(worker) && amp_recorder_idle(worker->recorder);
 }
 
+static void tell_main(struct amp_worker *worker, enum amp_role role)
+{
+    uint8_t byte = (uint8_t)role;
+
+    if (write(worker->shared->report_fd, &byte, 1) != 1)
+        amp_fatal("the main thread does not hear its workers");
+}
+
+/* Once log, keeper and an epoch key are at hand: nobody is told that we serve before requests would be answered. */
+static void tell_ready(struct amp_worker *worker)
+{
+    if (worker->told_ready || worker->keeper == NULL || !amp_recorder_ready(worker->recorder) ||
+        amp_epochs_count(worker->shared->epochs) == 0)
+        return;
+    worker->told_ready = true;
+    tell_main(worker, AMP_ROLE_FRONT);
+}
+
 static void *run(void *ctx)
 {
     struct amp_worker *worker = ctx;
@@ -147,6 +165,7 @@ static void *run(void *ctx)
         /* Once per turn: all that this turn recorded leaves in one message. */
         amp_recorder_flush(worker->recorder);
         amp_crypto_rest();
+        tell_ready(worker);
     }
     amp_front_detach_keeper(worker); /* and another may ask it for epoch keys */
     amp_crypto_thread_fini();
@@ -174,11 +193,8 @@ static enum amp_err open_nets(struct amp_worker *worker, const int *listen_fds, 
 
 void amp_front_report(struct amp_worker *worker, enum amp_role violator)
 {
-    uint8_t role = (uint8_t)violator;
-
     amp_log_text(AMP_LOG_ERROR, "a role broke the table of messages; its link is cut", "role", amp_role_name(violator));
-    if (write(worker->shared->report_fd, &role, 1) != 1)
-        amp_fatal("a violation could not be reported");
+    tell_main(worker, violator);
 }
 
 static void on_scribe_violation(void *ctx)

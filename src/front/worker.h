@@ -30,7 +30,9 @@ struct amp_front_shared {
     _Atomic bool draining;
     _Atomic unsigned epoch_asker;        /* number + 1 of the one worker that asks for an epoch key now; 0: none */
     _Atomic int64_t epoch_not_before_ms; /* monotonic: there was none to be had */
-    int report_fd; /* a pipe to the main thread: each byte names a role that broke the table of messages */
+    /* A pipe to the main thread: each byte names a role that broke the table of messages, or, as the front itself, says
+     * that one worker more can serve. */
+    int report_fd;
 };
 
 /* What may change while the daemon runs; a copy goes to each worker. */
