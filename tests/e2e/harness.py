@@ -216,8 +216,9 @@ class Client:
 class RawTls:
     """A TLS connection for bytes that no HTTP library would send."""
 
-    def __init__(self, daemon, context=None):
-        plain = socket.create_connection((daemon.host, daemon.port), timeout=ANSWER_SECONDS)
+    def __init__(self, daemon, context=None, source=None):
+        plain = socket.create_connection((daemon.host, daemon.port), timeout=ANSWER_SECONDS,
+                                         source_address=(source, 0) if source else None)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = (context or daemon.tls_context()).wrap_socket(plain, server_hostname=daemon.host)
         self._rest = b""
@@ -517,8 +518,8 @@ class Daemon:
         key = json.loads(made.stdout)
         return self.client(key["key_id"], key["secret"])
 
-    def raw(self, context=None):
-        return RawTls(self, context)
+    def raw(self, context=None, source=None):
+        return RawTls(self, context, source)
 
     def curl(self, path, *args, input=None, check=False):
         """curl with its own SigV4, a client that is not ours; a CompletedProcess with text output."""

@@ -66,7 +66,7 @@ class SignatureCase(DaemonCase):
         body = self.body if body is None else body
         lines = [f"POST {target} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers]
         lines.append(f"content-length: {len(body)}")
-        with self.daemon.raw() as connection:
+        with self.daemon.raw(source=next(LOOPBACK_SOURCES)) as connection:
             connection.send(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
             return connection.read_answer()
 
