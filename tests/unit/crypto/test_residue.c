@@ -147,7 +147,7 @@ static void a_context_left_alone_is_found(void **state)
     assert_int_equal(EVP_DigestInit_ex2(digest, EVP_sha256(), NULL), 1);
     assert_int_equal(EVP_DigestUpdate(digest, plain, 40), 1);
     assert_true(found_anywhere() > 0);
-    uint8_t words[AMP_SHA256_LEN];
+    static uint8_t words[AMP_SHA256_LEN]; /* looked for until the next call of look_for */
     assert_int_equal(EVP_DigestFinal_ex(digest, out, NULL), 1);
     look_for(as_words(words, out), amp_slice(NULL, 0));
     assert_true(found_anywhere() > 0);
@@ -204,7 +204,7 @@ static void sha256_leaves_no_message_and_no_digest(void **state)
 {
     static const size_t lens[] = {8, 55, 56, 63, 64, 65, 119, 128, sizeof(plain)}; /* around the block's padding */
     for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
-        uint8_t words[AMP_SHA256_LEN];
+        static uint8_t words[AMP_SHA256_LEN]; /* looked for until the next call of look_for */
         struct amp_slice part = amp_slice(plain, lens[i]);
         assert_int_equal(amp_sha256(out, &part, 1), AMP_OK);
         look_for(part, as_words(words, out));
@@ -214,7 +214,7 @@ static void sha256_leaves_no_message_and_no_digest(void **state)
 
 static void hmac_leaves_no_key_and_no_state(void **state)
 {
-    uint8_t words[AMP_SHA256_LEN];
+    static uint8_t words[AMP_SHA256_LEN]; /* looked for until the next call of look_for */
     struct amp_slice part = plain_slice();
     assert_int_equal(amp_hmac_sha256(out, key_slice(), &part, 1), AMP_OK);
     look_for(key_slice(), as_words(words, out));
