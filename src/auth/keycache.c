@@ -54,6 +54,7 @@ enum amp_err amp_scope_make(struct amp_scope *out, const struct amp_sigv4 *sig)
 {
     struct amp_out text = amp_out(out->text, sizeof out->text);
 
+    memset(out, 0, sizeof *out);
     amp_out_slice(&text, sig->key_id);
     amp_out_byte(&text, '/');
     amp_out_slice(&text, sig->date);
@@ -70,15 +71,21 @@ bool amp_scope_equal(const struct amp_scope *a, const struct amp_scope *b)
     return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
 
-/* FNV-1a over a secret seed; chains are bounded by the shelves' sizes whatever a stranger sends. */
+/*
+ * FNV-1a by words over a secret seed; behind its text a scope is zero. Chains are bounded by the shelves' sizes
+ * whatever a stranger sends.
+ */
 static uint64_t hash_scope(const struct amp_keycache *cache, const struct amp_scope *scope)
 {
-    uint64_t hash = cache->seed ^ 0xcbf29ce484222325u;
-    size_t i;
+    uint64_t hash = cache->seed ^ 0xcbf29ce484222325u, word;
+    size_t at;
 
-    for (i = 0; i < scope->len; i++)
-        hash = (hash ^ scope->text[i]) * 0x100000001b3u;
-    return hash ^ (hash >> 29);
+    for (at = 0; at < scope->len; at += sizeof word) {
+        memcpy(&word, scope->text + at, sizeof word);
+        hash = (hash ^ word) * 0x100000001b3u;
+        hash ^= hash >> 29;
+    }
+    return hash;
 }
 
 static void shelf_push(struct shelf *shelf, struct amp_keycache_entry *entry)

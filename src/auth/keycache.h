@@ -10,7 +10,7 @@
 #include "keys/principal.h"
 #include "wire/sigv4.h"
 
-#define AMP_SCOPE_TEXT_MAX 96
+#define AMP_SCOPE_TEXT_MAX 96 /* a multiple of 8: it is hashed by words */
 
 /* A scope as one flat text, so that it hashes and compares in one go. */
 struct amp_scope {

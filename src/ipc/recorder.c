@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { SEND_AT = 16 << 10, SEND_AFTER_US = 5000, STUCK_MS = 3000 };
+enum { SEND_AT = 32 << 10, SEND_AFTER_US = 5000, STUCK_MS = 3000 };
 enum { HEADER_LEN = 8 + 1, BLOCK_BYTES = AMP_IPC_MAX_PAYLOAD - HEADER_LEN };
 /* A request that was let in may record up to a batch of events: work is refused while there is room for those yet. */
 enum { WAITING_MAX = 16 << 20, WAITING_READY = WAITING_MAX - (256 << 10) };
