@@ -65,7 +65,7 @@ struct amp_event {
     enum amp_err code; /* why, where refused or failed */
     bool alarm;        /* somebody should look */
     bool has_token;
-    uint8_t token_reference[16]; /* amp_token_hash's reference */
+    uint8_t token_reference[16]; /* amp_token_hash's index: a keyed hash */
     uint64_t request_id;         /* 0: none */
     uint64_t count;              /* 0: not counted; else how many the event stands for */
     struct amp_slice who;        /* empty where nobody is known; only verified ids, else see `claims_to_be` */

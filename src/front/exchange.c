@@ -274,17 +274,17 @@ void amp_front_durable(void *ctx, uint64_t number)
     }
 }
 
-void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms, bool all)
+void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms)
 {
     struct waiting_list late = STAILQ_HEAD_INITIALIZER(late);
     struct waiting *waiting;
     struct gated *gated;
 
-    while ((gated = STAILQ_FIRST(&worker->gated)) != NULL && (all || gated->until_mono_ms <= now_mono_ms)) {
+    while ((gated = STAILQ_FIRST(&worker->gated)) != NULL && gated->until_mono_ms <= now_mono_ms) {
         STAILQ_REMOVE_HEAD(&worker->gated, next);
         release(worker, gated, false);
     }
-    take_waiting(worker, NO_ASK, all ? INT64_MAX : now_mono_ms, &late);
+    take_waiting(worker, NO_ASK, now_mono_ms, &late);
     while ((waiting = STAILQ_FIRST(&late)) != NULL) {
         STAILQ_REMOVE_HEAD(&late, next);
         refuse(worker, waiting->exchange, &waiting->request, AMP_ACT_REQUEST, AMP_ERR_KEEPER_UNAVAILABLE,

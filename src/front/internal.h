@@ -63,9 +63,9 @@ struct amp_worker {
 
 /* exchange.c: the way of a request. */
 struct amp_net_handler amp_front_handler(struct amp_worker *worker);
-void amp_front_answered(struct amp_worker *worker, uint64_t ask);                /* the keeper answered */
-void amp_front_durable(void *worker, uint64_t number);                           /* the log is durable up to `number` */
-void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms, bool all); /* deadlines of what is parked */
+void amp_front_answered(struct amp_worker *worker, uint64_t ask);      /* the keeper answered */
+void amp_front_durable(void *worker, uint64_t number);                 /* the log is durable up to `number` */
+void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms); /* deadlines of what is parked */
 enum amp_err amp_front_record(void *worker, const struct amp_event *event, bool want_durable, uint64_t *number);
 void amp_front_readiness(void *worker, struct amp_api_readiness *out);
 

@@ -96,7 +96,7 @@ void amp_front_tick(struct amp_worker *worker)
     int64_t now_mono_ms = amp_clock_mono_ms(&worker->shared->clock);
 
     amp_front_sweep(worker);
-    amp_front_expire(worker, now_mono_ms, false);
+    amp_front_expire(worker, now_mono_ms);
     amp_front_want_epoch(worker);
     if (now_mono_ms >= worker->next_second_mono_ms) {
         worker->next_second_mono_ms = now_mono_ms + 1000;
