@@ -1,12 +1,15 @@
 /*
- * The native API (spec section 3): a verified request in, an answer out, no sockets. One struct amp_api per worker over
- * the shared stores. Routes are rows of one table; docs/openapi.json describes exactly these.
+ * The native API (spec section 3) and the SQS API (section 4): a verified request in, an answer out, no sockets. One
+ * struct amp_api per worker over the shared stores. Routes are rows of one table; docs/openapi.json describes exactly
+ * these. What has to wait (a long poll, the keeper's or the courier's answer) is parked by who called, and resumed.
  */
 #ifndef AMP_API_API_H
 #define AMP_API_API_H
 
+#include "api/subscribers.h"
 #include "audit/event.h"
 #include "base/clock.h"
+#include "engine/engine.h"
 #include "keys/principal.h"
 #include "seal/seal.h"
 #include "store/idempotency.h"
@@ -26,9 +29,41 @@ struct amp_api_readiness {
     const char *key_provider; /* "ephemeral", "file" */
 };
 
+/* What only another role can do. The answer comes by amp_api_resume with the same number. */
+enum amp_api_ask_kind {
+    AMP_API_ASK_SUBSCRIPTION_CREATE, /* of the keeper */
+    AMP_API_ASK_SUBSCRIPTION_DELETE,
+    AMP_API_ASK_SUBSCRIPTION_ROTATE,
+    AMP_API_ASK_SUBSCRIPTION_TEST, /* of the courier: one attempt at once, no retry */
+};
+struct amp_api_ask {
+    enum amp_api_ask_kind kind;
+    const struct amp_subscription *wanted;              /* CREATE: id, state and time are the keeper's to set */
+    const uint8_t *who;                                 /* DELETE, ROTATE: the asking access key id */
+    uint8_t subscription[AMP_SUBSCRIPTION_ID_LEN];      /* all but CREATE */
+    struct amp_slice body;                              /* TEST */
+};
+struct amp_api_answer {
+    enum amp_err err;
+    uint8_t subscription[AMP_SUBSCRIPTION_ID_LEN]; /* CREATE */
+    struct amp_slice secret;                       /* CREATE, ROTATE: "whsec_...", shown once */
+    uint32_t http_status;                          /* TEST: what the endpoint answered; 0: nothing */
+};
+
+/* What GET /v1/stats tells beyond the stores' own counts; front fills it. */
+struct amp_api_counts {
+    uint64_t connections;
+    uint64_t parked;    /* requests that wait */
+    uint64_t deliveries_pending;
+    uint64_t deliveries_under_way;
+    uint64_t uptime_ms;
+};
+
 struct amp_api_config {
     struct amp_clock clock;
     struct amp_vault *vault;
+    struct amp_queue_engine queues;
+    struct amp_subscribers *subscribers;
     struct amp_epochs *epochs;
     struct amp_token_keys *token_keys;
     struct amp_idempotency *idempotency;
@@ -39,6 +74,9 @@ struct amp_api_config {
     /* Records an event (amp_recorder_add); *number for the answer's gate. */
     enum amp_err (*record)(void *ctx, const struct amp_event *event, bool want_durable, uint64_t *number);
     void (*readiness)(void *ctx, struct amp_api_readiness *out);
+    /* *number names the ask. AMP_ERR_KEEPER_UNAVAILABLE, AMP_ERR_OVERLOADED (the courier is away): not asked. */
+    enum amp_err (*ask)(void *ctx, const struct amp_api_ask *ask, uint64_t *number);
+    void (*counts)(void *ctx, struct amp_api_counts *out);
 };
 
 struct amp_api;
@@ -51,10 +89,11 @@ struct amp_api_response;
 struct amp_api_call; /* private to the room */
 struct amp_route {
     enum amp_method method;
-    const char *path; /* exact */
+    const char *path; /* exact, but that "{id}" stands for one segment that is not empty */
     size_t path_len;
-    enum amp_act act; /* what a refusal of it is recorded as */
-    bool open;        /* served without authentication */
+    const char *service; /* of the signature's scope: "ampoule" or "sqs"; it says too in whose form errors are told */
+    enum amp_act act;    /* what a refusal of it is recorded as */
+    bool open;           /* served without authentication */
     size_t max_body;
     /* For amp_api_serve alone: answers, or returns why the call is refused. */
     enum amp_err (*handle)(struct amp_api_call *call);
@@ -62,13 +101,17 @@ struct amp_route {
 /* The table, for the router, for front and for the test that holds it against docs/openapi.json. */
 extern const struct amp_route amp_api_routes[];
 extern const size_t amp_api_route_count;
-/* AMP_OK and *route; AMP_ERR_NOT_FOUND; AMP_ERR_METHOD_NOT_ALLOWED and *allow ("GET, HEAD"; static storage). HEAD is
- * taken where GET is. */
+/*
+ * AMP_OK, *route and *id (what stands for "{id}", borrowed from `path`; empty where the route has none);
+ * AMP_ERR_NOT_FOUND; AMP_ERR_METHOD_NOT_ALLOWED and *allow ("GET, HEAD"; static storage), and *route is one of that
+ * path, for the form of the refusal. HEAD is taken where GET is.
+ */
 enum amp_err amp_api_route(enum amp_method method, struct amp_slice path, const struct amp_route **route,
-                           const char **allow) AMP_MUST_USE;
+                           struct amp_slice *id, const char **allow) AMP_MUST_USE;
 
 struct amp_api_request {
     const struct amp_route *route;
+    struct amp_slice id; /* see amp_api_route */
     const struct amp_http1_head *head;
     const struct amp_principal *who; /* verified; NULL on open routes */
     uint8_t *body;                   /* writable: JSON is unescaped in place */
@@ -95,14 +138,37 @@ struct amp_settle {
     uint8_t event_text[AMP_EVENT_WHO_MAX + AMP_EVENT_SOURCE_MAX + AMP_EVENT_QUEUE_MAX]; /* and here are their bytes */
 };
 
+/*
+ * A call that waits. The request (head and body) must live until the call is done. Then: amp_api_resume with the very
+ * same response; it may park again.
+ */
+enum amp_park_kind { AMP_PARK_NONE, AMP_PARK_POLL, AMP_PARK_ASK };
+struct amp_api_parked; /* private to the room: what the call needs to go on */
+struct amp_park {
+    enum amp_park_kind kind;
+    int64_t until_mono_ms;                 /* resume then with AMP_RESUME_LATE */
+    struct amp_queue_name queue;           /* POLL: what to register a waiter for */
+    uint64_t ask;                          /* ASK: the number of what was asked */
+    uint8_t who[AMP_PRINCIPAL_KEY_ID_LEN]; /* whose call it is */
+    struct amp_api_parked *state;          /* freed by the resumption that ends it, or by amp_api_response_fini */
+};
+enum amp_resume {
+    AMP_RESUME_WOKEN,  /* POLL: there may be something now */
+    AMP_RESUME_LATE,   /* its time is over */
+    AMP_RESUME_ENDING, /* POLL: answer now with what there is: the daemon drains, or the caller's key has changed */
+    AMP_RESUME_ANSWER, /* ASK */
+};
+
 /* May be moved by assignment; the body of an answer to HEAD is there and must not be sent. */
 struct amp_api_response {
+    struct amp_park park;       /* kind not NONE: there is no answer yet, and nothing else here counts */
     int status;
     enum amp_err err;           /* AMP_OK, or what a problem document in the body says */
     const char *content_type;   /* NULL: no body */
     struct amp_secret_buf body; /* the caller frees it (wiped) */
     uint32_t retry_after_s;
     const char *allow;
+    const char *query_error; /* x-amzn-query-error, or NULL; static storage */
     uint64_t gate; /* not 0: hold the answer back until this event is durable, then amp_api_settle; 0 behind it */
     struct amp_settle settle;
 };
@@ -110,9 +176,23 @@ struct amp_api_response {
 /* Serves a verified request. The response is initialised here; free it with amp_api_response_fini. Card data that was
  * in `body` is wiped by the caller with the buffer. */
 void amp_api_serve(struct amp_api *api, const struct amp_api_request *request, struct amp_api_response *response);
-/* Fills a response with the problem document for `err` and records the discard: the one door for refusals. */
-void amp_api_refuse(struct amp_api *api, const struct amp_event *event, enum amp_err err, const char *allow,
-                    uint32_t retry_after_s, struct amp_api_response *response);
+/* Goes on with a parked call. `answer`: with AMP_RESUME_ANSWER, else NULL. `request->who` may be NULL now. */
+void amp_api_resume(struct amp_api *api, const struct amp_api_request *request, enum amp_resume why,
+                    const struct amp_api_answer *answer, struct amp_api_response *response);
+/*
+ * Fills a response with the document for `err` and records the discard: the one door for refusals. `route` and `head`
+ * (either may be NULL) say in whose form: a problem document, or the SQS protocol the request speaks.
+ */
+void amp_api_refuse(struct amp_api *api, const struct amp_route *route, const struct amp_http1_head *head,
+                    const struct amp_event *event, enum amp_err err, const char *allow, uint32_t retry_after_s,
+                    struct amp_api_response *response);
+/*
+ * What a subscription is to be sent of a message: appends the body to `body` and tells its queue's home. Records
+ * nothing. AMP_ERR_NOT_FOUND where the message is gone or expired.
+ */
+enum amp_err amp_api_open_for_push(struct amp_api *api, struct amp_slice queue, const uint8_t id[AMP_MESSAGE_ID_LEN],
+                                   const uint8_t subscription[AMP_SUBSCRIPTION_ID_LEN],
+                                   struct amp_secret_buf *body) AMP_MUST_USE;
 /*
  * For a gated response: `durable` true: commits (redeem) or makes sure that the claim still holds, and the answer may
  * leave. Where the lease ended while the log was awaited, the answer is replaced by a problem document that says what

@@ -21,6 +21,27 @@
     X(LEASE_LAPSE, "token.lease_lapse")                                                                                \
     X(REQUEST, "request")       /* a refused request that names no act: malformed */                                   \
     X(CONNECTION, "connection") /* broken, not shaken hands with, or beyond a limit */                                 \
+    X(QUEUE_CREATE, "queue.create")                                                                                    \
+    X(QUEUE_DELETE, "queue.delete") /* count: messages that went with it */                                            \
+    X(QUEUE_CHANGE, "queue.change") /* attributes or tags */                                                           \
+    X(QUEUE_PURGE, "queue.purge")   /* count: messages */                                                              \
+    X(QUEUE_READ, "queue.read")     /* its attributes, tags, tasks, or the list of queues */                           \
+    X(QUEUE_MOVE, "queue.move")     /* a move task was started or cancelled */                                         \
+    X(MESSAGE_SEND, "message.send") /* count: where a batch, how many */                                               \
+    X(MESSAGE_RECEIVE, "message.receive")                                                                              \
+    X(MESSAGE_DELETE, "message.delete")                                                                                \
+    X(MESSAGE_HIDE, "message.hide")               /* its visibility was changed */                                     \
+    X(MESSAGE_EXPIRE, "message.expire")           /* count: how many were wiped */                                     \
+    X(MESSAGE_DEAD_LETTER, "message.dead_letter") /* count */                                                          \
+    X(MESSAGE_MOVE, "message.move")               /* count: by move tasks */                                           \
+    X(SUBSCRIPTION_CREATE, "subscription.create")                                                                      \
+    X(SUBSCRIPTION_DELETE, "subscription.delete")                                                                      \
+    X(SUBSCRIPTION_ROTATE, "subscription.rotate")                                                                      \
+    X(SUBSCRIPTION_TEST, "subscription.test")                                                                          \
+    X(SUBSCRIPTION_LIST, "subscription.list")                                                                          \
+    X(SUBSCRIPTION_DISABLE, "subscription.disable")                                                                    \
+    X(PUSH, "push.deliver") /* a message was pushed, or could not be */                                                \
+    X(STATS, "stats.read")                                                                                             \
     X(KEY_CREATE, "key.create")                                                                                        \
     X(KEY_ROTATE, "key.rotate")                                                                                        \
     X(KEY_DISABLE, "key.disable")                                                                                      \
@@ -56,7 +77,7 @@ const char *amp_outcome_name(enum amp_outcome outcome);
 #define AMP_EVENT_WHO_MAX     20 /* access key id, or a role's or "uid:1000" name */
 #define AMP_EVENT_SOURCE_MAX  56 /* "[2001:db8::1]:12345", "local" */
 #define AMP_EVENT_QUEUE_MAX   80
-#define AMP_EVENT_SUBJECT_MAX 20
+#define AMP_EVENT_SUBJECT_MAX 26
 
 struct amp_event {
     int64_t unix_ms;
@@ -65,14 +86,15 @@ struct amp_event {
     enum amp_err code; /* why, where refused or failed */
     bool alarm;        /* somebody should look */
     bool has_token;
-    uint8_t token_reference[16]; /* amp_token_hash's index: a keyed hash */
+    bool has_message;            /* never with has_token: they share a place */
+    uint8_t token_reference[16]; /* amp_token_hash's index: a keyed hash; or a message's id, which tells nothing */
     uint64_t request_id;         /* 0: none */
     uint64_t count;              /* 0: not counted; else how many the event stands for */
     struct amp_slice who;        /* empty where nobody is known; only verified ids, else see `claims_to_be` */
     bool who_unverified;         /* `who` is what an unverified request claimed */
     struct amp_slice source;
     struct amp_slice queue;
-    struct amp_slice subject; /* what else was acted on: an access key id, a role */
+    struct amp_slice subject; /* what else was acted on: an access key id, a role, a subscription */
 };
 
 /* Packed length at most this. */

@@ -15,6 +15,9 @@
 #define AMP_CONFIG_ADDRESS_MAX   64   /* "[2001:db8::1]:8443" with its NUL */
 #define AMP_CONFIG_ADDRESSES_MAX 8
 #define AMP_CONFIG_WORKERS_MAX   64
+#define AMP_CONFIG_QUEUES_MAX     64
+#define AMP_CONFIG_QUEUE_NAME_MAX 81 /* with its NUL */
+#define AMP_CONFIG_PUSH_ALLOW_MAX 32
 
 enum amp_config_provider { AMP_CONFIG_PROVIDER_EPHEMERAL, AMP_CONFIG_PROVIDER_FILE };
 
@@ -55,6 +58,22 @@ struct amp_config {
     struct {
         bool bin8; /* show the first 8 digits of numbers of 16 and more */
     } mask;
+    struct {
+        uint64_t memory_max;  /* bytes of queues and messages */
+        uint32_t max_queues;
+        char names[AMP_CONFIG_QUEUES_MAX][AMP_CONFIG_QUEUE_NAME_MAX]; /* made at start, with default attributes */
+        uint32_t name_count;
+    } queue;
+    struct {
+        /* Exceptions to the SSRF rules: "10.1.0.0/16", "[fd00::]/8", "127.0.0.1", each with or without ":PORT". */
+        char allow[AMP_CONFIG_PUSH_ALLOW_MAX][AMP_CONFIG_ADDRESS_MAX];
+        uint32_t allow_count;
+        char ca[AMP_CONFIG_PATH_MAX]; /* PEM roots that endpoints' certificates must lead to; "": the system's */
+        int64_t connect_ms;
+        int64_t timeout_ms;       /* of one attempt, connecting included */
+        int64_t disable_after_ms; /* a subscription that failed for so long is disabled */
+        uint32_t concurrency;     /* attempts under way at once, for each endpoint */
+    } push;
     struct {
         enum amp_config_provider provider;
         char file[AMP_CONFIG_PATH_MAX]; /* where provider is file */

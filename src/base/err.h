@@ -73,6 +73,58 @@
     X(TOKEN_CLAIMED, "token_claimed", 409, "Somebody else holds a claim on this token.")                               \
     X(CLAIM_UNKNOWN, "claim_unknown", 404, "No such claim.")                                                           \
     X(CLAIM_GONE, "claim_gone", 410, "This claim was committed, aborted or its lease has ended; see reason.")          \
+    /* queues and subscriptions */                                                                                     \
+    X(QUEUE_UNKNOWN, "queue_unknown", 404, "There is no such queue.")                                                  \
+    X(QUEUE_NAME_EXISTS, "queue_name_exists", 409, "A queue of this name exists already with other attributes " \
+      "or tags.")                                                                                                      \
+    X(QUEUE_DELETED_RECENTLY, "queue_deleted_recently", 409, "A queue of this name was deleted a moment ago: " \
+      "wait 60 seconds.")                                                                                              \
+    X(OVER_LIMIT, "over_limit", 403, "There are as many of these as there may be: delete some first.")                 \
+    X(PURGE_IN_PROGRESS, "purge_in_progress", 403, "This queue was purged within the last 60 seconds.")                \
+    X(RECEIPT_INVALID, "receipt_invalid", 422, "This receipt handle is malformed or no longer holds the message.")     \
+    X(MESSAGE_NOT_INFLIGHT, "message_not_inflight", 409, "This message is not in flight under that receipt handle.")   \
+    X(VISIBILITY_INVALID, "visibility_invalid", 422, "A visibility timeout is 0 to 43200 seconds, counted from " \
+      "when the message was received.")                                                                                \
+    X(RESOURCE_NOT_FOUND, "resource_not_found", 404, "There is no such move task, or it has ended.")                   \
+    X(MOVE_SOURCE_INVALID, "move_source_invalid", 422, "Messages can be moved only from a dead-letter queue, by " \
+      "one task at a time.")                                                                                           \
+    X(SUBSCRIPTION_UNKNOWN, "subscription_unknown", 404, "There is no such subscription.")                             \
+    X(SUBSCRIPTION_DISABLED, "subscription_disabled", 409, "This subscription is disabled: rotate its secret to " \
+      "make it active again.")                                                                                         \
+    X(URL_INVALID, "url_invalid", 422, "url must be an https URL with a plain host, without user, password or " \
+      "fragment.")                                                                                                     \
+    X(URL_REFUSED, "url_refused", 422, "That address may not be pushed to: it is private, local or reserved, " \
+      "and push.allow does not list it.")                                                                              \
+    X(JWK_INVALID, "jwk_invalid", 422, "jwk must be a public key: RSA of 2048 to 4096 bits, or EC on P-256 or " \
+      "P-384, for encryption.")                                                                                        \
+    X(JWK_PRIVATE, "jwk_private", 422, "jwk holds a private key, which must stay with its owner: make a new key " \
+      "and send its public half.")                                                                                     \
+    X(DESCRIPTION_INVALID, "description_invalid", 422, "description may be at most 256 bytes of printable text.")      \
+    /* the SQS API, which tells them by AWS's names */                                                                 \
+    X(SQS_INVALID_ACTION, "sqs_invalid_action", 400, "That action is none of the SQS API.")                            \
+    X(SQS_MISSING_ACTION, "sqs_missing_action", 400, "The request names no action.")                                   \
+    X(SQS_MISSING_PARAMETER, "sqs_missing_parameter", 400, "A required parameter is missing.")                         \
+    X(SQS_PARAMETER_INVALID, "sqs_parameter_invalid", 400, "A parameter has a value that it may not have.")            \
+    X(SQS_ATTRIBUTE_INVALID, "sqs_attribute_invalid", 400, "A message attribute is malformed: its type and " \
+      "value do not go together, or there are too many.")                                                              \
+    X(SQS_ATTRIBUTE_NAME_INVALID, "sqs_attribute_name_invalid", 400, "That is no attribute of a queue, or not " \
+      "one that can be set.")                                                                                          \
+    X(SQS_ATTRIBUTE_VALUE_INVALID, "sqs_attribute_value_invalid", 400, "An attribute of the queue has a value " \
+      "that it may not have.")                                                                                         \
+    X(SQS_MESSAGE_INVALID, "sqs_message_invalid", 400, "The message holds characters that XML 1.0 does not " \
+      "allow, or nothing.")                                                                                            \
+    X(SQS_MESSAGE_TOO_LONG, "sqs_message_too_long", 400, "The message is longer than this queue allows.")              \
+    X(SQS_ADDRESS_INVALID, "sqs_address_invalid", 400, "The queue URL or ARN is malformed.")                           \
+    X(SQS_BATCH_EMPTY, "sqs_batch_empty", 400, "A batch must have at least one entry.")                                \
+    X(SQS_BATCH_TOO_MANY, "sqs_batch_too_many", 400, "A batch may have at most 10 entries.")                           \
+    X(SQS_BATCH_TOO_LONG, "sqs_batch_too_long", 400, "The messages of a batch may hold at most 1048576 bytes " \
+      "together.")                                                                                                     \
+    X(SQS_BATCH_IDS_NOT_DISTINCT, "sqs_batch_ids_not_distinct", 400, "Two entries of the batch have the same Id.")     \
+    X(SQS_BATCH_ID_INVALID, "sqs_batch_id_invalid", 400, "The Id of a batch entry is 1 to 80 letters, digits, - " \
+      "or _.")                                                                                                         \
+    X(SQS_UNSUPPORTED, "sqs_unsupported", 400, "That operation is not supported here.")                                \
+    X(SQS_REQUEST_THROTTLED, "sqs_request_throttled", 400, "This very request was accepted on another " \
+      "connection: sign it anew.")                                                                                     \
     /* what the service cannot do now: nothing already accepted is lost */                                             \
     X(VAULT_FULL, "vault_full", 503, "The vault's memory cap is reached: try again in a moment.")                      \
     X(REPLAY_MEMORY_FULL, "replay_memory_full", 503, "The replay memory is full: try again in a moment.")              \
@@ -91,7 +143,15 @@
     X(NOT_AUTHENTIC, "not_authentic", 500, "Sealed bytes did not verify.")                                             \
     X(LOCK_REFUSED, "lock_refused", 500, "Memory cannot be locked; raise RLIMIT_MEMLOCK.")                             \
     X(NO_SUCH_PRINCIPAL, "no_such_principal", 404, "No principal has that access key id.")                             \
-    X(KEYRING_FULL, "keyring_full", 507, "The keyring holds as many principals as it can.")
+    X(KEYRING_FULL, "keyring_full", 507, "The keyring holds as many principals as it can.")                            \
+    X(WEBHOOK_UNSIGNED, "webhook_unsigned", 401, "The webhook lacks a well-formed webhook-id, webhook-timestamp " \
+      "or webhook-signature.")                                                                                         \
+    X(WEBHOOK_TOO_OLD, "webhook_too_old", 401, "The webhook was signed more than 5 minutes from now.")                 \
+    X(WEBHOOK_MISMATCH, "webhook_mismatch", 401, "No signature of the webhook matches the secret.")                    \
+    X(JWE_INVALID, "jwe_invalid", 400, "Not a compact JWE of RSA-OAEP-256 or ECDH-ES with A256GCM.")                   \
+    X(PUSH_REFUSED, "push_refused", 502, "The endpoint answered with another status than 2xx.")                        \
+    X(PUSH_UNREACHABLE, "push_unreachable", 502, "The endpoint could not be reached, or not in time.")                 \
+    X(PUSH_EXPIRED, "push_expired", 410, "The message expired before its endpoint took it.")
 
 enum amp_err {
     AMP_OK = 0,

@@ -13,13 +13,13 @@ AMP_IPC_MESSAGES(X)
 
 const char *amp_role_name(enum amp_role role)
 {
-    static const char *const names[] = {"supervisor", "front", "keeper", "scribe", "admin"};
+    static const char *const names[] = {"supervisor", "front", "keeper", "scribe", "courier", "admin"};
     return (size_t)role < AMP_ROLE_COUNT_ ? names[role] : "unknown";
 }
 
 static bool names_role(const char *letters, enum amp_role role)
 {
-    static const char letter[AMP_ROLE_COUNT_] = {'S', 'F', 'K', 'L', 'A'};
+    static const char letter[AMP_ROLE_COUNT_] = {'S', 'F', 'K', 'L', 'C', 'A'};
     return strchr(letters, letter[role]) != NULL;
 }
 

@@ -58,6 +58,7 @@ struct amp_net_response {
     const char *content_type; /* NULL where there is no body */
     struct amp_slice body;    /* copied */
     const char *allow;        /* Allow, or NULL */
+    const char *query_error;  /* x-amzn-query-error, or NULL */
     bool challenge;           /* WWW-Authenticate: AWS4-HMAC-SHA256 */
     uint32_t retry_after_s;   /* Retry-After, where not 0 */
     bool close;               /* close behind this answer */
@@ -94,6 +95,9 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
 /* False once the peer is known to be gone, or was answered by a deadline. One that only ended its own side, by TLS's
  * close_notify, is there: it waits for the answer. */
 bool amp_net_alive(const struct amp_net_exchange *exchange);
+
+/* The answer to this one may take `ms` from now, whatever limits.request_ms says: for long polls. */
+void amp_net_extend(struct amp_net_exchange *exchange, int64_t ms);
 
 struct amp_net;
 /* Serves `listen_fd` (taken, also on failure; non-blocking) on `base`. `tls` is referenced. SIGPIPE must be ignored. */

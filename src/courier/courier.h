@@ -1,0 +1,17 @@
+/*
+ * The role `courier`: takes messages from front, signs them by the Standard Webhooks scheme and POSTs them to their
+ * endpoints under the SSRF rules (spec section 5). It sees what is pushed anyway, never the vault; it may connect out.
+ */
+#ifndef AMP_COURIER_COURIER_H
+#define AMP_COURIER_COURIER_H
+
+#include "ipc/role.h"
+
+/* Deliveries that front may have under way with the courier, for one subscription and in all. */
+#define AMP_COURIER_WINDOW       256
+#define AMP_COURIER_WINDOW_BYTES ((size_t)4 << 20)
+#define AMP_COURIER_TOTAL_BYTES  ((size_t)64 << 20)
+
+int amp_courier_main(const struct amp_role_env *env);
+
+#endif
