@@ -6,6 +6,7 @@ struct amp_algorithms amp_algorithms;
 
 static _Thread_local struct {
     EVP_MD_CTX *digest;
+    EVP_MD_CTX *md5;
     EVP_CIPHER_CTX *cipher;
     bool in_turns;
 } mine;
@@ -19,24 +20,47 @@ enum amp_err amp_algorithms_fetch(void)
         a->aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     if (a->aes_256_kwp == NULL)
         a->aes_256_kwp = EVP_CIPHER_fetch(NULL, "AES-256-WRAP-PAD", NULL);
+    if (a->md5 == NULL)
+        a->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
+    ERR_clear_error();
     return a->sha256 != NULL && a->aes_256_gcm != NULL && a->aes_256_kwp != NULL ? AMP_OK : AMP_ERR_CRYPTO;
+}
+
+static void drop(EVP_MD_CTX **ctx)
+{
+    EVP_MD_CTX_free(*ctx);
+    *ctx = NULL;
+    ERR_clear_error();
+}
+
+static EVP_MD_CTX *ready(EVP_MD_CTX **ctx, const EVP_MD *algorithm)
+{
+    if (*ctx != NULL || algorithm == NULL)
+        return *ctx;
+    *ctx = EVP_MD_CTX_new();
+    if (*ctx != NULL && EVP_DigestInit_ex2(*ctx, algorithm, NULL) != 1)
+        drop(ctx);
+    return *ctx;
 }
 
 EVP_MD_CTX *amp_context_digest(void)
 {
-    if (mine.digest != NULL || amp_algorithms.sha256 == NULL)
-        return mine.digest;
-    mine.digest = EVP_MD_CTX_new();
-    if (mine.digest != NULL && EVP_DigestInit_ex2(mine.digest, amp_algorithms.sha256, NULL) != 1)
-        amp_context_drop_digest();
-    return mine.digest;
+    return ready(&mine.digest, amp_algorithms.sha256);
 }
 
 void amp_context_drop_digest(void)
 {
-    EVP_MD_CTX_free(mine.digest);
-    mine.digest = NULL;
-    ERR_clear_error();
+    drop(&mine.digest);
+}
+
+EVP_MD_CTX *amp_context_md5(void)
+{
+    return ready(&mine.md5, amp_algorithms.md5);
+}
+
+void amp_context_drop_md5(void)
+{
+    drop(&mine.md5);
 }
 
 EVP_CIPHER_CTX *amp_context_cipher(void)
@@ -83,8 +107,10 @@ void amp_crypto_rest(void)
 void amp_crypto_thread_fini(void)
 {
     EVP_MD_CTX_free(mine.digest);
+    EVP_MD_CTX_free(mine.md5);
     EVP_CIPHER_CTX_free(mine.cipher);
     mine.digest = NULL;
+    mine.md5 = NULL;
     mine.cipher = NULL;
     mine.in_turns = false;
     amp_context_drop_reserve();

@@ -16,6 +16,7 @@
 
 struct amp_algorithms {
     EVP_MD *sha256;
+    EVP_MD *md5; /* NULL where the provider has none, as in FIPS mode */
     EVP_CIPHER *aes_256_gcm;
     EVP_CIPHER *aes_256_kwp;
 };
@@ -28,6 +29,9 @@ enum amp_err amp_algorithms_fetch(void) AMP_MUST_USE;
 EVP_MD_CTX *amp_context_digest(void);
 /* After a failure in the middle: the next call gets a new one. */
 void amp_context_drop_digest(void);
+/* The same for MD5; NULL also where the provider has none. */
+EVP_MD_CTX *amp_context_md5(void);
+void amp_context_drop_md5(void);
 
 /* This thread's cipher context, empty; NULL where the library fails. */
 EVP_CIPHER_CTX *amp_context_cipher(void);

@@ -3,6 +3,7 @@
  * or a library built wrongly, shows here and not in sealed records that nobody can open.
  */
 #include "crypto/context.h"
+#include "crypto/pkey.h"
 
 static bool sha256_works(void)
 {
@@ -97,12 +98,24 @@ static bool kwp_works(void)
            amp_secret_equal(out, plain, len);
 }
 
+/* MD5 may be absent, but not wrong. */
+static bool md5_works(void)
+{
+    /* RFC 1321 appendix A.5 */
+    static const uint8_t expected[16] = {0x90, 0x01, 0x50, 0x98, 0x3c, 0xd2, 0x4f, 0xb0,
+                                         0xd6, 0x96, 0x3f, 0x7d, 0x28, 0xe1, 0x7f, 0x72};
+    uint8_t out[16];
+    if (amp_algorithms.md5 == NULL)
+        return true;
+    return amp_md5(out, &AMP_SLICE_LIT("abc"), 1) == AMP_OK && amp_secret_equal(out, expected, sizeof(out));
+}
+
 enum amp_err amp_crypto_init(void)
 {
     enum amp_err err = amp_algorithms_fetch();
     if (err != AMP_OK)
         return err;
-    if (!sha256_works() || !hmac_works() || !hkdf_works() || !gcm_works() || !kwp_works())
+    if (!sha256_works() || !hmac_works() || !hkdf_works() || !gcm_works() || !kwp_works() || !md5_works())
         return AMP_ERR_CRYPTO;
     uint8_t seed[32];
     return amp_random(seed, sizeof(seed));

@@ -3,6 +3,7 @@
 #include "../support.h"
 #include "base/text.h"
 #include "crypto/crypto.h"
+#include "crypto/pkey.h"
 
 enum { TEXT_MAX = 512 };
 
@@ -136,6 +137,30 @@ static void hkdf_stops_at_255_rounds(void **state)
     assert_memory_equal(out, shorter, sizeof(shorter));
 }
 
+/* RFC 1321 appendix A.5. */
+static const char *const rfc1321[][2] = {
+    {"", "d41d8cd98f00b204e9800998ecf8427e"},
+    {"a", "0cc175b9c0f1b6a831c399e269772661"},
+    {"abc", "900150983cd24fb0d6963f7d28e17f72"},
+    {"message digest", "f96b697d7cb7938d525a2f31aaf161d0"},
+    {"abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"},
+    {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", "d174ab98d277d9f5a5611c2c9f419d9f"},
+    {"12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+     "57edf4a22be3c955ac49da2e2107b67a"},
+};
+
+static void md5_meets_rfc1321(void **state)
+{
+    for (size_t i = 0; i < sizeof(rfc1321) / sizeof(rfc1321[0]); i++) {
+        uint8_t out[16];
+        struct amp_slice whole = amp_slice_str(rfc1321[i][0]);
+        const struct amp_slice parts[] = {{whole.ptr, whole.len / 3}, {NULL, 0},
+                                          {whole.ptr + whole.len / 3, whole.len - whole.len / 3}};
+        assert_int_equal(amp_md5(out, parts, 3), AMP_OK);
+        assert_hex(out, rfc1321[i][1]);
+    }
+}
+
 static int init(void **state)
 {
     return amp_crypto_init() == AMP_OK ? 0 : -1;
@@ -158,6 +183,7 @@ int main(void)
         cmocka_unit_test(hmac_may_be_written_over_its_key_and_message),
         cmocka_unit_test(hkdf_meets_rfc5869),
         cmocka_unit_test(hkdf_stops_at_255_rounds),
+        cmocka_unit_test(md5_meets_rfc1321),
     };
     return cmocka_run_group_tests(tests, init, fini);
 }
