@@ -2,12 +2,30 @@
 
 #include <endian.h>
 
-enum { ALARM = 1 << 0, TOKEN = 1 << 1, UNVERIFIED = 1 << 2, FLAGS = 0x7 };
+enum { ALARM = 1 << 0, TOKEN = 1 << 1, UNVERIFIED = 1 << 2, MESSAGE = 1 << 3, FLAGS = 0xf };
 enum { FIXED_LEN = 2 + 8 + 1 + 1 + 2 + 1 + 16 + 8 + 8 };
+enum { ROLE_MAX = 10, ACT_MAX = 22, OUTCOME_MAX = 7, CODE_MAX = 29, TIME_LEN = 24, UUID_LEN = 36 };
 
 _Static_assert(FIXED_LEN + 4 + AMP_EVENT_WHO_MAX + AMP_EVENT_SOURCE_MAX + AMP_EVENT_QUEUE_MAX + AMP_EVENT_SUBJECT_MAX <=
                    AMP_EVENT_PACKED_MAX,
                "the longest event must fit");
+
+#define MEMBER(name, most) (sizeof(",\"" name "\":\"\"") - 1 + (most))
+_Static_assert(MEMBER("time", TIME_LEN) + MEMBER("role", ROLE_MAX) + MEMBER("event", ACT_MAX) +
+                       MEMBER("outcome", OUTCOME_MAX) + MEMBER("code", CODE_MAX) +
+                       MEMBER("claims_to_be", AMP_EVENT_WHO_MAX) + MEMBER("source", AMP_EVENT_SOURCE_MAX) +
+                       MEMBER("queue", AMP_EVENT_QUEUE_MAX) + MEMBER("subject", AMP_EVENT_SUBJECT_MAX) +
+                       MEMBER("message", UUID_LEN) + MEMBER("request", 16) + MEMBER("count", 20) + MEMBER("alarm", 4) <=
+                   AMP_EVENT_JSON_MAX,
+               "the longest line must fit");
+#undef MEMBER
+
+#define X(symbol, name) _Static_assert(sizeof(name) - 1 <= ACT_MAX, name);
+AMP_ACTS(X)
+#undef X
+#define X(symbol, code, status, sentence) _Static_assert(sizeof(code) - 1 <= CODE_MAX, code);
+AMP_ERRORS(X)
+#undef X
 
 const char *amp_act_name(enum amp_act act)
 {
@@ -62,15 +80,17 @@ static void put_text(struct amp_out *out, struct amp_slice text, size_t most)
 void amp_event_pack(struct amp_out *out, const struct amp_event *event)
 {
     size_t start = out->len;
-    unsigned flags =
-        (event->alarm ? ALARM : 0u) | (event->has_token ? TOKEN : 0u) | (event->who_unverified ? UNVERIFIED : 0u);
+    unsigned flags = (event->alarm ? ALARM : 0u) | (event->who_unverified ? UNVERIFIED : 0u) |
+                     (event->has_token     ? TOKEN
+                      : event->has_message ? MESSAGE
+                                           : 0u);
     put_uint(out, 0, 2);
     put_uint(out, (uint64_t)event->unix_ms, 8);
     put_uint(out, event->act, 1);
     put_uint(out, event->outcome, 1);
     put_uint(out, event->code, 2);
     put_uint(out, flags, 1);
-    if (event->has_token)
+    if (event->has_token || event->has_message)
         amp_out_bytes(out, event->token_reference, sizeof(event->token_reference));
     else
         amp_out_bytes(out, (const uint8_t[16]){0}, 16);
@@ -115,13 +135,15 @@ static bool take_fixed(struct amp_event *event, const uint8_t **at)
     event->count = take_uint(at, 8);
     /* 9999-12-31T23:59:59.999Z is the last time that has a name in the log. */
     if (event->unix_ms < 0 || event->unix_ms > INT64_C(253402300799999) || act >= AMP_ACT_COUNT_ ||
-        outcome >= AMP_OUTCOME_COUNT_ || code >= AMP_ERR_COUNT_ || flags > FLAGS)
+        outcome >= AMP_OUTCOME_COUNT_ || code >= AMP_ERR_COUNT_ || flags > FLAGS ||
+        (flags & (TOKEN | MESSAGE)) == (TOKEN | MESSAGE))
         return false;
     event->act = (enum amp_act)act;
     event->outcome = (enum amp_outcome)outcome;
     event->code = (enum amp_err)code;
     event->alarm = (flags & ALARM) != 0;
     event->has_token = (flags & TOKEN) != 0;
+    event->has_message = (flags & MESSAGE) != 0;
     event->who_unverified = (flags & UNVERIFIED) != 0;
     return true;
 }
@@ -153,6 +175,17 @@ static void write_text(struct amp_out *out, const char *member, struct amp_slice
     amp_out_byte(out, '"');
 }
 
+/* RFC 9562 section 4: 8-4-4-4-12. */
+static void write_uuid(struct amp_out *out, const uint8_t id[16])
+{
+    static const uint8_t ends[] = {4, 6, 8, 10, 16};
+    for (size_t i = 0, at = 0; i < sizeof(ends); at = ends[i++]) {
+        if (i != 0)
+            amp_out_byte(out, '-');
+        amp_out_hex(out, id + at, ends[i] - at);
+    }
+}
+
 static void write_number(struct amp_out *out, const char *member, uint64_t number)
 {
     if (number == 0)
@@ -181,6 +214,11 @@ void amp_event_write_json(struct amp_out *out, const struct amp_event *event, co
     if (event->has_token) {
         amp_out_str(out, ",\"token\":\"");
         amp_out_hex(out, event->token_reference, sizeof(event->token_reference));
+        amp_out_byte(out, '"');
+    }
+    if (event->has_message) {
+        amp_out_str(out, ",\"message\":\"");
+        write_uuid(out, event->token_reference);
         amp_out_byte(out, '"');
     }
     if (event->request_id != 0) { /* as in the answer's X-Request-Id */

@@ -61,6 +61,20 @@ static void event_without_extras_has_no_empty_members(void **state)
                         "\"outcome\":\"success\"");
 }
 
+static void event_names_a_message_by_its_uuid(void **state)
+{
+    struct amp_event event = {.act = AMP_ACT_MESSAGE_SEND, .has_message = true};
+    uint8_t storage[AMP_EVENT_PACKED_MAX];
+    struct amp_event read;
+    size_t used;
+    memcpy(event.token_reference, full.token_reference, sizeof(event.token_reference));
+    assert_int_equal(amp_event_unpack(&read, pack(&event, storage), &used), AMP_OK);
+    assert_true(read.has_message);
+    assert_false(read.has_token);
+    assert_json(&read, "\"time\":\"1970-01-01T00:00:00.000Z\",\"role\":\"front\",\"event\":\"message.send\","
+                       "\"outcome\":\"success\",\"message\":\"00010203-0405-0607-0809-0a0b0c0d0eff\"");
+}
+
 static void event_names_an_unverified_claim_as_such(void **state)
 {
     struct amp_event event = {
@@ -124,7 +138,8 @@ static void unpack_holds_every_field_to_its_bounds(void **state)
         {10, AMP_ACT_COUNT_},     /* act */
         {11, AMP_OUTCOME_COUNT_}, /* outcome */
         {12, 0xff},               /* code */
-        {14, 0x08},               /* flags */
+        {14, 0x10},               /* flags */
+        {14, 0x0a},               /* token and message at once */
         {47, 21},                 /* length of who */
         {48, '"'},                /* within who */
         {49, '\\'},
@@ -161,6 +176,8 @@ static void longest_event_fits_its_promises(void **state)
     event.who = event.source = event.queue = event.subject = amp_slice(text, sizeof(text));
     event.count = event.request_id = UINT64_MAX;
     event.who_unverified = true;
+    event.has_token = false;
+    event.has_message = true;
     for (int code = 0; code < AMP_ERR_COUNT_; code++) {
         event.code = (enum amp_err)code;
         assert_int_equal(amp_event_unpack(&read, pack(&event, storage), &used), AMP_OK);
@@ -175,6 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(event_survives_packing),
         cmocka_unit_test(event_without_extras_has_no_empty_members),
+        cmocka_unit_test(event_names_a_message_by_its_uuid),
         cmocka_unit_test(event_names_an_unverified_claim_as_such),
         cmocka_unit_test(pack_clips_and_cleans_what_strangers_claim),
         cmocka_unit_test(unpack_takes_one_event_and_leaves_the_next),
