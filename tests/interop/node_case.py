@@ -1,0 +1,45 @@
+"""The packages of the JavaScript world that these tests drive: installed once, from package-lock.json."""
+import fcntl
+import os
+import shutil
+import subprocess
+import unittest
+
+from harness import DaemonCase
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node")
+
+
+def why_not():
+    """Why these cases cannot run here; None where they can. Installs what package-lock.json names, once."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        return "node and npm are not installed"
+    with open(os.path.join(FOLDER, "package.json"), encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # several test files may come here at once
+        return install()
+
+
+def install():
+    lock = os.path.join(FOLDER, "package-lock.json")
+    installed = os.path.join(FOLDER, "node_modules", ".package-lock.json")
+    if os.path.exists(installed) and os.path.getmtime(installed) >= os.path.getmtime(lock):
+        return None
+    done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=FOLDER, capture_output=True,
+                          text=True, timeout=300, check=False)
+    return None if done.returncode == 0 else "npm could not install the packages (is the registry reachable?)"
+
+
+class NodeCase(DaemonCase):
+    @classmethod
+    def setUpClass(cls):
+        reason = why_not()
+        if reason:
+            raise unittest.SkipTest(reason)
+        super().setUpClass()
+
+    def node(self, *words, seconds=120):
+        """Runs a script of the folder to its end; what it printed, line by line."""
+        done = subprocess.run(["node", *words], cwd=FOLDER, env={**os.environ, **self.daemon.env}, capture_output=True,
+                              text=True, timeout=seconds, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout.splitlines()
