@@ -99,34 +99,42 @@ void amp_record_refusal(struct amp_api *api, const struct amp_event *made, enum 
     (void)api->config.record(api->config.ctx, &event, false, &number);
 }
 
-void amp_answer_refuse(struct amp_api *api, const struct amp_event *event, enum amp_err err, const char *reason,
-                       const char *allow, uint32_t retry_after_s, struct amp_api_response *response)
+void amp_answer_request_id(char text[16], uint64_t request_id)
 {
     uint8_t id[8];
+    for (size_t i = 0; i < sizeof id; i++)
+        id[i] = (uint8_t)(request_id >> (56 - 8 * i));
+    amp_hex_encode(text, id, sizeof id);
+}
+
+void amp_answer_refuse(struct amp_api *api, const struct amp_refusal *refusal, struct amp_api_response *response)
+{
     char request_id[16];
-    amp_record_refusal(api, event, err);
-    err = amp_public_err(err);
+    amp_record_refusal(api, refusal->event, refusal->err);
+    enum amp_err err = amp_public_err(refusal->err);
+    uint32_t retry_after_s = refusal->retry_after_s;
     *response = (struct amp_api_response){
         .status = amp_err_status(err),
         .err = err,
         .retry_after_s = retry_after_s != 0 ? retry_after_s : amp_problem_retry_after_s(err),
-        .allow = allow,
+        .allow = refusal->allow,
     };
     if (reserve_body(api, &response->body, PROBLEM_MAX) != AMP_OK)
         return; /* the status alone must do */
     struct amp_out out = amp_out(response->body.ptr, response->body.cap);
-    for (size_t i = 0; i < sizeof id; i++)
-        id[i] = (uint8_t)(event->request_id >> (56 - 8 * i));
-    amp_hex_encode(request_id, id, sizeof id);
-    amp_problem_write(&out, err, reason, response->retry_after_s, amp_slice(request_id, sizeof request_id));
+    amp_answer_request_id(request_id, refusal->event->request_id);
+    amp_problem_write(&out, err, refusal->reason, response->retry_after_s, amp_slice(request_id, sizeof request_id));
     response->body.len = out.len;
     response->content_type = "application/problem+json";
 }
 
-void amp_api_refuse(struct amp_api *api, const struct amp_event *event, enum amp_err err, const char *allow,
-                    uint32_t retry_after_s, struct amp_api_response *response)
+void amp_api_refuse(struct amp_api *api, const struct amp_route *route, const struct amp_http1_head *head,
+                    const struct amp_event *event, enum amp_err err, const char *allow, uint32_t retry_after_s,
+                    struct amp_api_response *response)
 {
-    amp_answer_refuse(api, event, err, NULL, allow, retry_after_s, response);
+    const struct amp_refusal refusal = {
+        .route = route, .head = head, .event = event, .err = err, .allow = allow, .retry_after_s = retry_after_s};
+    amp_answer_refuse(api, &refusal, response);
 }
 
 void amp_api_done(struct amp_api *api, struct amp_api_response *response)
@@ -144,5 +152,6 @@ void amp_api_response_fini(struct amp_api_response *response)
 {
     amp_secret_buf_free(&response->body);
     amp_secret_buf_free(&response->settle.idempotent_answer);
+    amp_api_parked_free(response->park.state);
     *response = (struct amp_api_response){0};
 }

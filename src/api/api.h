@@ -91,6 +91,7 @@ struct amp_route {
     enum amp_method method;
     const char *path; /* exact, but that "{id}" stands for one segment that is not empty */
     size_t path_len;
+    size_t id_at;        /* where "{id}" stands in it; 0: nowhere */
     const char *service; /* of the signature's scope: "ampoule" or "sqs"; it says too in whose form errors are told */
     enum amp_act act;    /* what a refusal of it is recorded as */
     bool open;           /* served without authentication */

@@ -30,7 +30,7 @@ static enum amp_err hash_request(struct amp_api_call *call, struct amp_slice tex
     uint8_t key[AMP_SHA256_LEN] = {0}, body[AMP_SHA256_LEN] = {0};
     const struct amp_slice parts[] = {
         amp_slice(request->who->name, request->who->name_len),
-        amp_slice_str(request->route->path),
+        request->head->path,
         text,
         amp_slice(request->body, request->body_len),
     };

@@ -2,8 +2,15 @@
 #ifndef AMP_API_INTERNAL_H
 #define AMP_API_INTERNAL_H
 
+#include <stddef.h>
+
 #include "api/api.h"
 #include "wire/card.h"
+#include "wire/sqs.h"
+
+/* Where queues have their URLs: the account number that all of them share. */
+#define AMP_SQS_ACCOUNT "000000000000"
+#define AMP_SQS_PATH    "/" AMP_SQS_ACCOUNT "/"
 
 #define AMP_LEASE_MAX_MS 60000
 
@@ -25,6 +32,21 @@ struct amp_repeat {
     struct amp_key256 seal;
 };
 
+/*
+ * What a call that waits is gone on with. The slices of its event borrow from the request's head and body, which live as
+ * long; so may those that a handler keeps in `state`.
+ */
+typedef enum amp_err amp_api_go_on(struct amp_api_call *call, enum amp_resume why, const struct amp_api_answer *answer);
+struct amp_api_parked {
+    struct amp_api *api;
+    /* Called by amp_api_resume; call->parked is this. AMP_ERR_AGAIN: it waits on, as response->park says by then. */
+    amp_api_go_on *go_on;
+    struct amp_event event;
+    struct amp_repeat repeat;
+    size_t state_len;
+    _Alignas(max_align_t) uint8_t state[]; /* the handler's own */
+};
+
 struct amp_api_call {
     struct amp_api *api;
     const struct amp_api_request *request;
@@ -33,12 +55,26 @@ struct amp_api_call {
     const char *reason;     /* why a thing is gone, where that is the refusal */
     struct amp_repeat repeat;
     struct amp_vault_view view;
+    struct amp_api_parked *parked; /* where the call was parked and is resumed */
 };
 
-/* routes.c */
+/* serve.c */
 
+/* Whether it speaks the SQS API, and errors are told in its form. */
+bool amp_route_is_sqs(const struct amp_route *route);
 /* Clears scratch for the next call; what grew large is given back. */
 void amp_api_rinse(struct amp_secret_buf *scratch);
+
+/*
+ * Makes the call one that waits: parked->state has room for `state_len` bytes, zeroed; the caller then fills
+ * response->park but for `state` and `who`. The handler must return AMP_OK behind it.
+ */
+enum amp_err amp_call_park(struct amp_api_call *call, enum amp_park_kind kind, amp_api_go_on *go_on, size_t state_len,
+                           struct amp_api_parked **parked) AMP_MUST_USE;
+/* Asks the keeper or the courier and waits for the answer; see amp_call_park. */
+enum amp_err amp_call_ask(struct amp_api_call *call, const struct amp_api_ask *ask, amp_api_go_on *go_on,
+                          size_t state_len, struct amp_api_parked **parked) AMP_MUST_USE;
+void amp_api_parked_free(struct amp_api_parked *parked);
 
 /* answer.c */
 
@@ -55,15 +91,25 @@ void amp_answer_raw(struct amp_out *out, const char *name, struct amp_slice text
 /* ,"name":"text" */
 void amp_answer_string(struct amp_out *out, const char *name, struct amp_slice text);
 
+/* A request's number as its answer tells it. */
+void amp_answer_request_id(char text[16], uint64_t request_id);
 /* Records the call's event as done; *number as amp_recorder_add. */
 enum amp_err amp_call_record(struct amp_api_call *call, bool want_durable, uint64_t *number) AMP_MUST_USE;
 /* What may be told over HTTP: an error from inside the house becomes AMP_ERR_INTERNAL. */
 enum amp_err amp_public_err(enum amp_err err);
 /* Records the call's event as refused or failed. */
 void amp_record_refusal(struct amp_api *api, const struct amp_event *event, enum amp_err err);
-/* amp_api_refuse with the reason why a thing is gone, or NULL. */
-void amp_answer_refuse(struct amp_api *api, const struct amp_event *event, enum amp_err err, const char *reason,
-                       const char *allow, uint32_t retry_after_s, struct amp_api_response *response);
+/* Makes a refusal the answer, in the form of its route, and records it. */
+struct amp_refusal {
+    const struct amp_route *route; /* see amp_api_refuse */
+    const struct amp_http1_head *head;
+    const struct amp_event *event;
+    enum amp_err err;
+    const char *reason; /* why a thing is gone, or NULL */
+    const char *allow;
+    uint32_t retry_after_s;
+};
+void amp_answer_refuse(struct amp_api *api, const struct amp_refusal *refusal, struct amp_api_response *response);
 
 /* settle.c */
 
@@ -128,7 +174,7 @@ bool amp_raw_next(struct amp_slice text, size_t *pos, struct amp_slice *value);
 /* How many bytes of UTF-8 a string (with its quotes) stands for. */
 size_t amp_raw_string_len(struct amp_slice string);
 
-/* The handlers of the table in routes.c. */
+/* The handlers of the table in routes.c, and how those that asked somebody go on. */
 enum amp_err amp_handle_healthz(struct amp_api_call *call);
 enum amp_err amp_handle_readyz(struct amp_api_call *call);
 enum amp_err amp_handle_openapi(struct amp_api_call *call);
@@ -140,5 +186,17 @@ enum amp_err amp_handle_commit(struct amp_api_call *call);
 enum amp_err amp_handle_abort(struct amp_api_call *call);
 enum amp_err amp_handle_redeem(struct amp_api_call *call);
 enum amp_err amp_handle_revoke(struct amp_api_call *call);
+enum amp_err amp_handle_subscriptions_create(struct amp_api_call *call);
+enum amp_err amp_handle_subscriptions_list(struct amp_api_call *call);
+enum amp_err amp_handle_subscriptions_delete(struct amp_api_call *call);
+enum amp_err amp_handle_subscriptions_rotate(struct amp_api_call *call);
+enum amp_err amp_handle_subscriptions_test(struct amp_api_call *call);
+enum amp_err amp_handle_stats(struct amp_api_call *call);
+enum amp_err amp_handle_sqs(struct amp_api_call *call);
+amp_api_go_on amp_resume_subscriptions_create;
+amp_api_go_on amp_resume_subscriptions_delete;
+amp_api_go_on amp_resume_subscriptions_rotate;
+amp_api_go_on amp_resume_subscriptions_test;
+amp_api_go_on amp_resume_poll;
 
 #endif

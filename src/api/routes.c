@@ -1,19 +1,35 @@
-#include <stdlib.h>
-
+/* The table of what is served, and the way from a method and a path to its row. */
 #include "api/internal.h"
 
-/* The deepest handler uses less stack than this; what it left there is overwritten. */
-#define STACK_USED 16384
-/* Scratch that grew beyond this for one large call is given back behind it. */
-#define SCRATCH_KEPT 16384
+#define NATIVE "ampoule"
 
 #define OPEN_GET(path, handle)                                                                                         \
     {                                                                                                                  \
-        AMP_METHOD_GET, path, sizeof(path) - 1, AMP_ACT_REQUEST, true, 0, handle                                       \
+        AMP_METHOD_GET, path, sizeof(path) - 1, 0, NATIVE, AMP_ACT_REQUEST, true, 0, handle                            \
+    }
+#define SIGNED_GET(path, act, handle)                                                                                  \
+    {                                                                                                                  \
+        AMP_METHOD_GET, path, sizeof(path) - 1, 0, NATIVE, act, false, 0, handle                                       \
     }
 #define SIGNED_POST(path, act, handle)                                                                                 \
     {                                                                                                                  \
-        AMP_METHOD_POST, path, sizeof(path) - 1, act, false, AMP_API_MAX_BODY, handle                                  \
+        AMP_METHOD_POST, path, sizeof(path) - 1, 0, NATIVE, act, false, AMP_API_MAX_BODY, handle                       \
+    }
+/* The same of one thing, which is named between `before` and `behind`. */
+#define SIGNED_POST_ID(before, behind, act, handle)                                                                    \
+    {                                                                                                                  \
+        AMP_METHOD_POST, before "{id}" behind, sizeof(before "{id}" behind) - 1, sizeof(before) - 1, NATIVE, act,      \
+            false, AMP_API_MAX_BODY, handle                                                                            \
+    }
+#define SIGNED_DELETE_ID(before, act, handle)                                                                          \
+    {                                                                                                                  \
+        AMP_METHOD_DELETE, before "{id}", sizeof(before "{id}") - 1, sizeof(before) - 1, NATIVE, act, false, 0, handle \
+    }
+/* Which act it is, the body says. */
+#define SQS(path, id_at)                                                                                               \
+    {                                                                                                                  \
+        AMP_METHOD_POST, path, sizeof(path) - 1, id_at, "sqs", AMP_ACT_REQUEST, false, AMP_SQS_MAX_REQUEST,            \
+            amp_handle_sqs                                                                                             \
     }
 
 const struct amp_route amp_api_routes[] = {
@@ -25,118 +41,63 @@ const struct amp_route amp_api_routes[] = {
     SIGNED_POST("/v1/abort", AMP_ACT_ABORT, amp_handle_abort),
     SIGNED_POST("/v1/redeem", AMP_ACT_REDEEM, amp_handle_redeem),
     SIGNED_POST("/v1/revoke", AMP_ACT_REVOKE, amp_handle_revoke),
+    SQS("/", 0),
+    SQS(AMP_SQS_PATH "{id}", sizeof(AMP_SQS_PATH) - 1),
+    SIGNED_POST("/v1/subscriptions", AMP_ACT_SUBSCRIPTION_CREATE, amp_handle_subscriptions_create),
+    SIGNED_GET("/v1/subscriptions", AMP_ACT_SUBSCRIPTION_LIST, amp_handle_subscriptions_list),
+    SIGNED_DELETE_ID("/v1/subscriptions/", AMP_ACT_SUBSCRIPTION_DELETE, amp_handle_subscriptions_delete),
+    SIGNED_POST_ID("/v1/subscriptions/", "/rotate", AMP_ACT_SUBSCRIPTION_ROTATE, amp_handle_subscriptions_rotate),
+    SIGNED_POST_ID("/v1/subscriptions/", "/test", AMP_ACT_SUBSCRIPTION_TEST, amp_handle_subscriptions_test),
+    SIGNED_GET("/v1/stats", AMP_ACT_STATS, amp_handle_stats),
     OPEN_GET("/healthz", amp_handle_healthz),
     OPEN_GET("/readyz", amp_handle_readyz),
     OPEN_GET("/openapi.json", amp_handle_openapi),
 };
 const size_t amp_api_route_count = sizeof amp_api_routes / sizeof amp_api_routes[0];
 
-enum amp_err amp_api_route(enum amp_method method, struct amp_slice path, const struct amp_route **route,
-                           const char **allow)
+/* Whether the path is one of this row; *id is what stands for "{id}". */
+static bool is_path_of(const struct amp_route *route, struct amp_slice path, struct amp_slice *id)
 {
+    const size_t hole = sizeof "{id}" - 1;
+    if (route->id_at == 0)
+        return amp_slice_equal(path, amp_slice(route->path, route->path_len));
+    size_t behind = route->path_len - route->id_at - hole;
+    if (path.len <= route->id_at + behind || memcmp(path.ptr, route->path, route->id_at) != 0)
+        return false;
+    *id = amp_slice(path.ptr + route->id_at, path.len - route->id_at - behind);
+    return memchr(id->ptr, '/', id->len) == NULL &&
+           memcmp(id->ptr + id->len, route->path + route->id_at + hole, behind) == 0;
+}
+
+/* RFC 9110 section 10.2.1: Allow lists what the path takes. */
+static const char *allow_of(bool get, bool post, bool del)
+{
+    static const char *const lists[2][2][2] = {
+        {{NULL, "DELETE"}, {"POST", "POST, DELETE"}},
+        {{"GET, HEAD", "GET, HEAD, DELETE"}, {"GET, HEAD, POST", "GET, HEAD, POST, DELETE"}},
+    };
+    return lists[get][post][del];
+}
+
+enum amp_err amp_api_route(enum amp_method method, struct amp_slice path, const struct amp_route **route,
+                           struct amp_slice *id, const char **allow)
+{
+    bool takes[AMP_METHOD_COUNT_] = {false};
     *route = NULL;
     *allow = NULL;
     if (method == AMP_METHOD_HEAD)
         method = AMP_METHOD_GET;
     for (size_t i = 0; i < amp_api_route_count; i++) {
-        if (!amp_slice_equal(path, amp_slice(amp_api_routes[i].path, amp_api_routes[i].path_len)))
+        const struct amp_route *row = &amp_api_routes[i];
+        struct amp_slice name = {NULL, 0};
+        if (!is_path_of(row, path, &name))
             continue;
-        if (amp_api_routes[i].method == method) {
-            *route = &amp_api_routes[i];
+        *route = row;
+        *id = name;
+        if (row->method == method)
             return AMP_OK;
-        }
-        *allow = amp_api_routes[i].method == AMP_METHOD_GET ? "GET, HEAD" : "POST";
+        takes[row->method] = true;
     }
+    *allow = allow_of(takes[AMP_METHOD_GET], takes[AMP_METHOD_POST], takes[AMP_METHOD_DELETE]);
     return *allow != NULL ? AMP_ERR_METHOD_NOT_ALLOWED : AMP_ERR_NOT_FOUND;
-}
-
-enum amp_err amp_api_new(struct amp_api **out, const struct amp_api_config *config)
-{
-    *out = calloc(1, sizeof **out);
-    if (*out == NULL)
-        return AMP_ERR_OUT_OF_MEMORY;
-    (*out)->config = *config;
-    return AMP_OK;
-}
-
-void amp_api_free(struct amp_api *api)
-{
-    if (api == NULL)
-        return;
-    amp_secret_buf_free(&api->plain);
-    amp_secret_buf_free(&api->sealed);
-    amp_secret_buf_free(&api->stored);
-    amp_secret_buf_free(&api->spare);
-    free(api);
-}
-
-void amp_api_rinse(struct amp_secret_buf *scratch)
-{
-    if (scratch->cap > SCRATCH_KEPT)
-        amp_secret_buf_free(scratch);
-    else
-        amp_secret_buf_clear(scratch);
-}
-
-/* RFC 9110 section 8.3: application/json, whatever parameters follow (RFC 8259 section 11 knows none). */
-static enum amp_err check_content_type(const struct amp_http1_head *head)
-{
-    struct amp_slice value;
-    enum amp_err err = amp_http1_single(head, "content-type", &value);
-    if (err != AMP_OK)
-        return err;
-    size_t len = 0;
-    while (len < value.len && value.ptr[len] != ';')
-        len++;
-    while (len > 0 && (value.ptr[len - 1] == ' ' || value.ptr[len - 1] == '\t'))
-        len--;
-    bool json = amp_slice_equal_nocase(amp_slice(value.ptr, len), AMP_SLICE_LIT("application/json"));
-    return json ? AMP_OK : AMP_ERR_UNSUPPORTED_MEDIA_TYPE;
-}
-
-static enum amp_err run(struct amp_api_call *call)
-{
-    const struct amp_route *route = call->request->route;
-    if (!route->open && call->request->who == NULL)
-        return AMP_ERR_NOT_SIGNED;
-    if (!route->open && call->request->head->query.len != 0)
-        return AMP_ERR_QUERY_REFUSED;
-    if (route->method == AMP_METHOD_POST) {
-        enum amp_err err = amp_repeat_init(call);
-        if (err == AMP_OK)
-            err = check_content_type(call->request->head);
-        if (err != AMP_OK)
-            return err;
-    }
-    return route->handle(call);
-}
-
-/* A handler's refusal: nothing of the answer it may have begun remains. */
-static void turn_away(struct amp_api_call *call, enum amp_err err)
-{
-    const char *reason = call->reason;
-    amp_api_response_fini(call->response);
-    amp_answer_refuse(call->api, &call->event, err, reason, NULL, 0, call->response);
-}
-
-void amp_api_serve(struct amp_api *api, const struct amp_api_request *request, struct amp_api_response *response)
-{
-    struct amp_api_call call = {
-        .api = api,
-        .request = request,
-        .response = response,
-        .event = request->event,
-    };
-    *response = (struct amp_api_response){0};
-    enum amp_err err = run(&call);
-    if (err != AMP_OK || !response->settle.has_idempotency)
-        amp_repeat_cancel(&call);
-    if (err != AMP_OK)
-        turn_away(&call, err);
-    amp_wipe(&call.repeat, sizeof call.repeat);
-    amp_secret_buf_free(&call.view.sealed);
-    amp_api_rinse(&api->plain);
-    amp_api_rinse(&api->sealed);
-    amp_api_rinse(&api->stored);
-    amp_wipe_stack(STACK_USED);
 }

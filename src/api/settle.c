@@ -96,7 +96,7 @@ static void take_back(struct amp_api *api, struct amp_api_response *response, en
     let_go(api, &settle);
     amp_secret_buf_free(&settle.idempotent_answer);
     struct amp_event event = amp_settle_event(&settle);
-    amp_answer_refuse(api, &event, err, reason, NULL, 0, response);
+    amp_answer_refuse(api, &(struct amp_refusal){.event = &event, .err = err, .reason = reason}, response);
 }
 
 void amp_api_settle(struct amp_api *api, struct amp_api_response *response, bool durable)

@@ -173,19 +173,21 @@ static const char *settled_path;
 static int serve(enum amp_method method, const char *path, const char *text, size_t len)
 {
     const struct amp_route *route;
+    struct amp_slice id;
     const char *allow;
     struct amp_http1_head head = {.method = method, .path = amp_slice_str(path)};
     if (fx.query != NULL)
         head.query = amp_slice_str(fx.query);
     add_field(&head, "Content-Type", fx.content_type);
     add_field(&head, "idempotency-key", fx.key);
-    assert_int_equal(amp_api_route(method, amp_slice_str(path), &route, &allow), AMP_OK);
+    assert_int_equal(amp_api_route(method, amp_slice_str(path), &route, &id, &allow), AMP_OK);
     /* As long as it is and no longer, so that a sanitizer sees a byte read behind it. */
     uint8_t *copy = malloc(len != 0 ? len : 1);
     assert_non_null(copy);
     memcpy(copy, text, len);
     struct amp_api_request request = {
         .route = route,
+        .id = id,
         .head = &head,
         .who = route->open ? NULL : fx.who,
         .body = copy,
@@ -199,9 +201,14 @@ static int serve(enum amp_method method, const char *path, const char *text, siz
     amp_api_response_fini(&answer.response);
     amp_api_serve(fx.api, &request, &answer.response);
     free(copy);
-    settled_path = path;
-    read_answer(path);
+    settled_path = route->path;
+    read_answer(route->path);
     return answer.response.status;
+}
+
+int call_route(enum amp_method method, const char *path, const char *text)
+{
+    return serve(method, path, text, strlen(text));
 }
 
 int post_bytes(const char *path, const char *json, size_t len)

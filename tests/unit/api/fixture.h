@@ -64,6 +64,7 @@ extern struct answer answer;
 /* Serves one request and settles it as durable. Every answer is held against the document's list of codes. */
 int post(const char *path, const char *json);
 int get(const char *path);
+int call_route(enum amp_method method, const char *path, const char *text);
 /* The same, but leaves a gated answer unsettled. */
 int post_unsettled(const char *path, const char *json);
 int post_bytes(const char *path, const char *json, size_t len);

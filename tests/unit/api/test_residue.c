@@ -25,14 +25,16 @@ struct errand {
 static void serve_errand(struct errand *errand)
 {
     const struct amp_route *route;
+    struct amp_slice id;
     const char *allow;
     struct amp_api_response response;
     struct amp_http1_head head = {.method = AMP_METHOD_POST, .field_count = 1};
+    head.path = amp_slice_str(errand->path);
     head.fields[0] = (struct amp_http1_field){AMP_SLICE_LIT("content-type"), AMP_SLICE_LIT("application/json")};
     if (fx.key != NULL)
         head.fields[head.field_count++] =
             (struct amp_http1_field){AMP_SLICE_LIT("idempotency-key"), amp_slice_str(fx.key)};
-    assert_int_equal(amp_api_route(AMP_METHOD_POST, amp_slice_str(errand->path), &route, &allow), AMP_OK);
+    assert_int_equal(amp_api_route(AMP_METHOD_POST, amp_slice_str(errand->path), &route, &id, &allow), AMP_OK);
     struct amp_api_request request = {.route = route,
                                       .head = &head,
                                       .who = &fx.shop,

@@ -1,0 +1,15 @@
+/* What other files of the room are about to define: each definition there takes the place of the one here. */
+#include "api/internal.h"
+
+#define PENDING(name)                                                                                                  \
+    __attribute__((weak)) enum amp_err name(struct amp_api_call *call)                                                 \
+    {                                                                                                                  \
+        return AMP_ERR_SQS_UNSUPPORTED;                                                                                \
+    }
+PENDING(amp_handle_subscriptions_create)
+PENDING(amp_handle_subscriptions_list)
+PENDING(amp_handle_subscriptions_delete)
+PENDING(amp_handle_subscriptions_rotate)
+PENDING(amp_handle_subscriptions_test)
+PENDING(amp_handle_stats)
+PENDING(amp_handle_sqs)
