@@ -11,15 +11,16 @@
 
 #include "base/log.h"
 
-#define AMP_CONFIG_PATH_MAX      1024 /* with its NUL */
-#define AMP_CONFIG_ADDRESS_MAX   64   /* "[2001:db8::1]:8443" with its NUL */
-#define AMP_CONFIG_ADDRESSES_MAX 8
-#define AMP_CONFIG_WORKERS_MAX   64
+#define AMP_CONFIG_PATH_MAX       1024 /* with its NUL */
+#define AMP_CONFIG_ADDRESS_MAX    64   /* "[2001:db8::1]:8443" with its NUL */
+#define AMP_CONFIG_ADDRESSES_MAX  8
+#define AMP_CONFIG_WORKERS_MAX    64
 #define AMP_CONFIG_QUEUES_MAX     64
 #define AMP_CONFIG_QUEUE_NAME_MAX 81 /* with its NUL */
 #define AMP_CONFIG_PUSH_ALLOW_MAX 32
 
 enum amp_config_provider { AMP_CONFIG_PROVIDER_EPHEMERAL, AMP_CONFIG_PROVIDER_FILE };
+enum amp_config_engine { AMP_CONFIG_ENGINE_MEMORY };
 
 struct amp_config_listen {
     char address[AMP_CONFIG_ADDRESSES_MAX][AMP_CONFIG_ADDRESS_MAX]; /* numeric, as "127.0.0.1:8443", "[::1]:8443" */
@@ -59,7 +60,8 @@ struct amp_config {
         bool bin8; /* show the first 8 digits of numbers of 16 and more */
     } mask;
     struct {
-        uint64_t memory_max;  /* bytes of queues and messages */
+        enum amp_config_engine engine;
+        uint64_t memory_max; /* bytes of queues and messages */
         uint32_t max_queues;
         char names[AMP_CONFIG_QUEUES_MAX][AMP_CONFIG_QUEUE_NAME_MAX]; /* made at start, with default attributes */
         uint32_t name_count;

@@ -11,9 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/text.h"
+#include "keys/principal.h"
 
-enum kind { KIND_BOOL, KIND_COUNT, KIND_DURATION, KIND_BYTES, KIND_PATH, KIND_LEVEL, KIND_PROVIDER };
+enum kind { KIND_BOOL, KIND_COUNT, KIND_DURATION, KIND_BYTES, KIND_PATH, KIND_LEVEL, KIND_PROVIDER, KIND_ENGINE };
 
 enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
@@ -38,6 +40,16 @@ enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR =
     X(ttl_max, DURATION, vault.ttl_max_ms, 1, 15 * MINUTE, "15m")                                                      \
     X(memory_max, BYTES, vault.memory_max, 4 * MIB, TIB, "256MiB")
 #define MASK_SETTINGS(X) X(bin8, BOOL, mask.bin8, 0, 0, "false")
+#define QUEUE_SETTINGS(X)                                                                                              \
+    X(engine, ENGINE, queue.engine, 0, 0, "memory")                                                                    \
+    X(memory_max, BYTES, queue.memory_max, 4 * MIB, TIB, "256MiB")                                                     \
+    X(max_queues, COUNT, queue.max_queues, 1, 100000, "1000")
+#define PUSH_SETTINGS(X)                                                                                               \
+    X(ca, PATH, push.ca, 0, 0, NULL)                                                                                   \
+    X(connect_timeout, DURATION, push.connect_ms, 100, MINUTE, "5s")                                                   \
+    X(timeout, DURATION, push.timeout_ms, 100, 5 * MINUTE, "10s")                                                      \
+    X(disable_after, DURATION, push.disable_after_ms, SECOND, 168 * HOUR, "1h")                                        \
+    X(concurrency, COUNT, push.concurrency, 1, 256, "16")
 #define KEYS_SETTINGS(X)                                                                                               \
     X(provider, PROVIDER, keys.provider, 0, 0, "ephemeral")                                                            \
     X(file, PATH, keys.file, 0, 0, NULL)
@@ -68,6 +80,16 @@ struct raw_vault {
 struct raw_mask {
     MASK_SETTINGS(RAW)
 };
+struct raw_queue {
+    char **names;
+    unsigned names_count;
+    QUEUE_SETTINGS(RAW)
+};
+struct raw_push {
+    char **allow;
+    unsigned allow_count;
+    PUSH_SETTINGS(RAW)
+};
 struct raw_keys {
     KEYS_SETTINGS(RAW)
 };
@@ -80,6 +102,8 @@ struct raw {
     struct raw_auth auth;
     struct raw_vault vault;
     struct raw_mask mask;
+    struct raw_queue queue;
+    struct raw_push push;
     struct raw_keys keys;
     struct raw_limits limits;
     TOP_SETTINGS(RAW)
@@ -95,22 +119,28 @@ struct raw {
 #define FIELD_auth(key, ...)   FIELD_OF(struct raw_auth, key)
 #define FIELD_vault(key, ...)  FIELD_OF(struct raw_vault, key)
 #define FIELD_mask(key, ...)   FIELD_OF(struct raw_mask, key)
+#define FIELD_queue(key, ...)  FIELD_OF(struct raw_queue, key)
+#define FIELD_push(key, ...)   FIELD_OF(struct raw_push, key)
 #define FIELD_keys(key, ...)   FIELD_OF(struct raw_keys, key)
 #define FIELD_limits(key, ...) FIELD_OF(struct raw_limits, key)
 #define FIELD_top(key, ...)    FIELD_OF(struct raw, key)
 #define SECTION(name)          CYAML_FIELD_MAPPING(#name, CYAML_FLAG_OPTIONAL, struct raw, name, name##_fields),
-#define SECTIONS               SECTION(listen) SECTION(log) SECTION(auth) SECTION(vault) SECTION(mask) SECTION(keys) SECTION(limits)
+#define SECTIONS                                                                                                       \
+    SECTION(listen)                                                                                                    \
+    SECTION(log) SECTION(auth) SECTION(vault) SECTION(mask) SECTION(queue) SECTION(push) SECTION(keys) SECTION(limits)
 #define NOTHING
-#define ADDRESSES                                                                                                      \
-    CYAML_FIELD_SEQUENCE("addresses", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_listen, addresses,          \
-                         &address_schema, 1, AMP_CONFIG_ADDRESSES_MAX),
+#define LIST(section, key, least, most)                                                                                \
+    CYAML_FIELD_SEQUENCE(#key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_##section, key, &entry_schema,     \
+                         least, most),
 
-static const cyaml_schema_value_t address_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, 255)};
-FIELDS(listen, LISTEN_SETTINGS, ADDRESSES);
+static const cyaml_schema_value_t entry_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, 255)};
+FIELDS(listen, LISTEN_SETTINGS, LIST(listen, addresses, 1, AMP_CONFIG_ADDRESSES_MAX));
 FIELDS(log, LOG_SETTINGS, NOTHING);
 FIELDS(auth, AUTH_SETTINGS, NOTHING);
 FIELDS(vault, VAULT_SETTINGS, NOTHING);
 FIELDS(mask, MASK_SETTINGS, NOTHING);
+FIELDS(queue, QUEUE_SETTINGS, LIST(queue, names, 0, AMP_CONFIG_QUEUES_MAX));
+FIELDS(push, PUSH_SETTINGS, LIST(push, allow, 0, AMP_CONFIG_PUSH_ALLOW_MAX));
 FIELDS(keys, KEYS_SETTINGS, NOTHING);
 FIELDS(limits, LIMITS_SETTINGS, NOTHING);
 FIELDS(top, TOP_SETTINGS, SECTIONS);
@@ -134,13 +164,15 @@ struct setting {
 #define SETTING_auth(key, ...)   SETTING_OF("auth." #key, auth.key, __VA_ARGS__)
 #define SETTING_vault(key, ...)  SETTING_OF("vault." #key, vault.key, __VA_ARGS__)
 #define SETTING_mask(key, ...)   SETTING_OF("mask." #key, mask.key, __VA_ARGS__)
+#define SETTING_queue(key, ...)  SETTING_OF("queue." #key, queue.key, __VA_ARGS__)
+#define SETTING_push(key, ...)   SETTING_OF("push." #key, push.key, __VA_ARGS__)
 #define SETTING_keys(key, ...)   SETTING_OF("keys." #key, keys.key, __VA_ARGS__)
 #define SETTING_limits(key, ...) SETTING_OF("limits." #key, limits.key, __VA_ARGS__)
 
-static const struct setting settings[] = {TOP_SETTINGS(SETTING_top) LISTEN_SETTINGS(SETTING_listen)
-                                              LOG_SETTINGS(SETTING_log) AUTH_SETTINGS(SETTING_auth)
-                                                  VAULT_SETTINGS(SETTING_vault) MASK_SETTINGS(SETTING_mask)
-                                                      KEYS_SETTINGS(SETTING_keys) LIMITS_SETTINGS(SETTING_limits)};
+static const struct setting settings[] = {
+    TOP_SETTINGS(SETTING_top) LISTEN_SETTINGS(SETTING_listen) LOG_SETTINGS(SETTING_log) AUTH_SETTINGS(SETTING_auth)
+        VAULT_SETTINGS(SETTING_vault) MASK_SETTINGS(SETTING_mask) QUEUE_SETTINGS(SETTING_queue)
+            PUSH_SETTINGS(SETTING_push) KEYS_SETTINGS(SETTING_keys) LIMITS_SETTINGS(SETTING_limits)};
 
 struct reading {
     const struct amp_config_critic *critic;
@@ -220,6 +252,7 @@ static bool parse_value(enum kind kind, const char *text, int64_t *out, const ch
     static const char *const booleans[] = {"false", "true", NULL};
     static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
     static const char *const providers[] = {"ephemeral", "file", NULL};
+    static const char *const engines[] = {"memory", NULL};
     switch (kind) {
     case KIND_BOOL:
         *expected = "is not true or false";
@@ -239,6 +272,9 @@ static bool parse_value(enum kind kind, const char *text, int64_t *out, const ch
     case KIND_PROVIDER:
         *expected = "is not ephemeral or file";
         return parse_word(text, providers, out);
+    case KIND_ENGINE:
+        *expected = "is not memory";
+        return parse_word(text, engines, out);
     case KIND_PATH:
         break;
     }
@@ -266,6 +302,9 @@ static void store(const struct setting *setting, struct amp_config *config, int6
         break;
     case KIND_PROVIDER:
         *(enum amp_config_provider *)(void *)target = (enum amp_config_provider)value;
+        break;
+    case KIND_ENGINE:
+        *(enum amp_config_engine *)(void *)target = (enum amp_config_engine)value;
         break;
     case KIND_PATH:
         break;
@@ -318,6 +357,41 @@ static void take_addresses(struct reading *reading, const struct raw_listen *lis
     }
 }
 
+static bool is_named(const struct amp_config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->queue.name_count; i++) {
+        if (strcmp(config->queue.names[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void take_queues(struct reading *reading, const struct raw_queue *queue, struct amp_config *config)
+{
+    for (unsigned i = 0; i < queue->names_count; i++) {
+        const char *name = queue->names[i];
+        if (!amp_queue_name_is_good(amp_slice_str(name)))
+            complain(reading, "queue.names", name, "is not 1 to 80 letters, digits, - or _, with or without .fifo");
+        else if (is_named(config, name))
+            complain(reading, "queue.names", name, "stands there twice");
+        else
+            memcpy(config->queue.names[config->queue.name_count++], name, strlen(name) + 1);
+    }
+}
+
+static void take_exceptions(struct reading *reading, const struct raw_push *push, struct amp_config *config)
+{
+    for (unsigned i = 0; i < push->allow_count; i++) {
+        struct amp_address_rule rule;
+        const char *text = push->allow[i];
+        if (strlen(text) >= AMP_CONFIG_ADDRESS_MAX || amp_address_rule_parse(&rule, amp_slice_str(text)) != AMP_OK)
+            complain(reading, "push.allow", text,
+                     "is not an address or network such as 10.1.0.0/16, 127.0.0.1:9000 or [fd00::]/8");
+        else
+            memcpy(config->push.allow[config->push.allow_count++], text, strlen(text) + 1);
+    }
+}
+
 /* What one setting asks of another. */
 static void check_whole(struct reading *reading, struct amp_config *config)
 {
@@ -335,6 +409,10 @@ static void check_whole(struct reading *reading, struct amp_config *config)
         complain(reading, "listen.key", NULL, "is missing: the file of the TLS private key (PEM)");
     if (config->vault.ttl_ms > config->vault.ttl_max_ms)
         complain(reading, "vault.ttl", NULL, "is longer than vault.ttl_max");
+    if (config->queue.name_count > config->queue.max_queues)
+        complain(reading, "queue.names", NULL, "are more than queue.max_queues");
+    if (config->push.connect_ms > config->push.timeout_ms)
+        complain(reading, "push.connect_timeout", NULL, "is longer than push.timeout");
     bool wants_file = config->keys.provider == AMP_CONFIG_PROVIDER_FILE;
     if (wants_file && config->keys.file[0] == '\0')
         complain(reading, "keys.file", NULL, "is missing: keys.provider file needs it");
@@ -387,6 +465,8 @@ enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text, con
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         take(&reading, &settings[i], raw, out);
     take_addresses(&reading, &raw->listen, out);
+    take_queues(&reading, &raw->queue, out);
+    take_exceptions(&reading, &raw->push, out);
     check_whole(&reading, out);
     cyaml_free(&how, &schema, raw, 0);
     return reading.bad ? AMP_ERR_INVALID : AMP_OK;

@@ -36,22 +36,25 @@ static bool name_is_good(const uint8_t *name, size_t len)
     return true;
 }
 
-/* "*", or a queue's name: 1 to 80 letters, digits, - or _, which may end in .fifo (spec section 4). */
-static bool queue_is_good(struct amp_slice queue)
+bool amp_queue_name_is_good(struct amp_slice name)
 {
-    if (queue.len == 0 || queue.len > AMP_GRANT_QUEUE_MAX)
-        return false;
-    if (amp_slice_is(queue, "*"))
-        return true;
     static const char suffix[] = ".fifo";
     const size_t suffix_len = sizeof(suffix) - 1;
-    if (queue.len > suffix_len && amp_slice_is(amp_slice(queue.ptr + queue.len - suffix_len, suffix_len), suffix))
-        queue.len -= suffix_len;
-    for (size_t i = 0; i < queue.len; i++) {
-        if (!is_name_char(queue.ptr[i]))
+    if (name.len == 0 || name.len > AMP_GRANT_QUEUE_MAX)
+        return false;
+    if (name.len > suffix_len && amp_slice_is(amp_slice(name.ptr + name.len - suffix_len, suffix_len), suffix))
+        name.len -= suffix_len;
+    for (size_t i = 0; i < name.len; i++) {
+        if (!is_name_char(name.ptr[i]))
             return false;
     }
     return true;
+}
+
+/* Of a grant. */
+static bool queue_is_good(struct amp_slice queue)
+{
+    return amp_slice_is(queue, "*") || amp_queue_name_is_good(queue);
 }
 
 static bool key_id_is_good(const uint8_t *key_id)

@@ -45,6 +45,16 @@ static void the_least_configuration_has_documented_defaults(void **state)
     assert_int_equal(config.keys.provider, AMP_CONFIG_PROVIDER_EPHEMERAL);
     assert_int_equal(config.log_level, AMP_LOG_INFO);
     assert_string_equal(config.listen.client_ca, "");
+    assert_int_equal(config.queue.engine, AMP_CONFIG_ENGINE_MEMORY);
+    assert_int_equal(config.queue.memory_max, 256 << 20);
+    assert_int_equal(config.queue.max_queues, 1000);
+    assert_int_equal(config.queue.name_count, 0);
+    assert_int_equal(config.push.allow_count, 0);
+    assert_string_equal(config.push.ca, "");
+    assert_int_equal(config.push.connect_ms, 5000);
+    assert_int_equal(config.push.timeout_ms, 10000);
+    assert_int_equal(config.push.disable_after_ms, 3600000);
+    assert_int_equal(config.push.concurrency, 16);
     assert_true(config.limits.idle_ms > 0 && config.limits.max_connections > 0);
 }
 
@@ -57,6 +67,9 @@ static void every_setting_is_read(void **state)
         "listen:\n  addresses: ['127.0.0.1:1', '[::1]:65535']\n  cert: /c\n  key: /k\n  client_ca: /ca\n  backlog: 7\n"
         "log: {level: debug}\nauth: {clock_skew: 15m, replay_max: 5000}\n"
         "vault: {ttl: 500ms, ttl_max: 1m, memory_max: 2GiB}\nmask: {bin8: true}\nkeys: {provider: file, file: /kek}\n"
+        "queue: {engine: memory, memory_max: 1GiB, max_queues: 2, names: [payments, orders.fifo]}\n"
+        "push:\n  allow: ['10.1.0.0/16', '[::1]:9000']\n  ca: /roots\n  connect_timeout: 1s\n  timeout: 2s\n"
+        "  disable_after: 24h\n  concurrency: 3\n"
         "limits: {handshake: 1s, header: 2s, body: 3s, request: 4s, idle: 5s, max_connections: 6, "
         "max_connections_per_source: 7}\n";
     assert_int_equal(parse(&config, text, &heard), AMP_OK);
@@ -73,6 +86,19 @@ static void every_setting_is_read(void **state)
     assert_true(config.mask.bin8);
     assert_int_equal(config.keys.provider, AMP_CONFIG_PROVIDER_FILE);
     assert_string_equal(config.keys.file, "/kek");
+    assert_true(config.queue.memory_max == UINT64_C(1) << 30);
+    assert_int_equal(config.queue.max_queues, 2);
+    assert_int_equal(config.queue.name_count, 2);
+    assert_string_equal(config.queue.names[0], "payments");
+    assert_string_equal(config.queue.names[1], "orders.fifo");
+    assert_int_equal(config.push.allow_count, 2);
+    assert_string_equal(config.push.allow[0], "10.1.0.0/16");
+    assert_string_equal(config.push.allow[1], "[::1]:9000");
+    assert_string_equal(config.push.ca, "/roots");
+    assert_int_equal(config.push.connect_ms, 1000);
+    assert_int_equal(config.push.timeout_ms, 2000);
+    assert_int_equal(config.push.disable_after_ms, 24 * 3600 * 1000);
+    assert_int_equal(config.push.concurrency, 3);
     assert_int_equal(config.limits.handshake_ms, 1000);
     assert_int_equal(config.limits.header_ms, 2000);
     assert_int_equal(config.limits.body_ms, 3000);
@@ -106,6 +132,23 @@ static void mistakes_are_told_with_the_settings_name(void **state)
         {LEAST "keys: {provider: file}\n", "keys.file is missing"},
         {LEAST "keys: {file: /kek}\n", "keys.file is set, but keys.provider is not file"},
         {LEAST "keys: {provider: file, file: kek}\n", "keys.file: \"kek\" is not an absolute path"},
+        {LEAST "queue: {engine: amqp}\n", "queue.engine: \"amqp\" is not memory"},
+        {LEAST "queue: {memory_max: 1MiB}\n", "queue.memory_max: \"1MiB\" is out of bounds"},
+        {LEAST "queue: {max_queues: 0}\n", "queue.max_queues: \"0\" is out of bounds"},
+        {LEAST "queue: {names: [a, b], max_queues: 1}\n", "queue.names are more than queue.max_queues"},
+        {LEAST "queue: {names: [a, a]}\n", "queue.names: \"a\" stands there twice"},
+        {LEAST "queue: {names: ['a b']}\n", "queue.names: \"a b\" is not 1 to 80"},
+        {LEAST "queue: {names: ['*']}\n", "queue.names: \"*\" is not 1 to 80"},
+        {LEAST "queue: {names: ['.fifo']}\n", "queue.names: \".fifo\" is not 1 to 80"},
+        {LEAST "queue: {names: ['']}\n", "queue.names: \"\" is not 1 to 80"},
+        {LEAST "push: {allow: [localhost]}\n", "push.allow: \"localhost\" is not an address or network"},
+        {LEAST "push: {allow: ['10.1.2.3/16']}\n", "push.allow: \"10.1.2.3/16\" is not an address or network"},
+        {LEAST "push: {ca: roots.pem}\n", "push.ca: \"roots.pem\" is not an absolute path"},
+        {LEAST "push: {connect_timeout: 11s}\n", "push.connect_timeout is longer than push.timeout"},
+        {LEAST "push: {timeout: 6m}\n", "push.timeout: \"6m\" is out of bounds"},
+        {LEAST "push: {disable_after: 169h}\n", "push.disable_after: \"169h\" is out of bounds"},
+        {LEAST "push: {concurrency: 257}\n", "push.concurrency: \"257\" is out of bounds"},
+        {LEAST "push: {surprise: 1}\n", "surprise"},
         {LEAST "surprise: 1\n", "surprise"},
         {LEAST "vault: {surprise: 1}\n", "surprise"},
         {LEAST "vault: 5\n", "vault"},
@@ -156,6 +199,24 @@ static void paths_and_address_lists_are_bounded(void **state)
              "'1.1.1.1:1','1.1.1.1:2','1.1.1.1:3','1.1.1.1:4','1.1.1.1:5','1.1.1.1:6','1.1.1.1:7','1.1.1.1:8',"
              "'1.1.1.1:9'");
     assert_int_equal(parse(&config, text, &heard), AMP_ERR_INVALID);
+}
+
+static void lists_of_queues_and_of_exceptions_are_bounded(void **state)
+{
+    static char text[8192];
+    struct amp_config config;
+    struct heard heard;
+    for (unsigned beyond = 0; beyond < 2; beyond++) {
+        int len = snprintf(text, sizeof(text), "%squeue:\n  names:\n", LEAST);
+        for (unsigned i = 0; i < AMP_CONFIG_QUEUES_MAX + beyond; i++) /* of 80 characters */
+            len += snprintf(text + len, sizeof(text) - (size_t)len, "  - q%079u\n", i);
+        assert_int_equal(parse(&config, text, &heard), beyond == 0 ? AMP_OK : AMP_ERR_INVALID);
+        len = snprintf(text, sizeof(text), "%spush:\n  allow:\n", LEAST);
+        for (unsigned i = 0; i < AMP_CONFIG_PUSH_ALLOW_MAX + beyond; i++)
+            len += snprintf(text + len, sizeof(text) - (size_t)len, "  - 10.0.0.%u\n", i);
+        assert_int_equal(parse(&config, text, &heard), beyond == 0 ? AMP_OK : AMP_ERR_INVALID);
+    }
+    assert_int_equal(parse(&config, LEAST "queue: {names: []}\npush: {allow: []}\n", &heard), AMP_OK);
 }
 
 static void development_text_reads_back(void **state)
@@ -241,6 +302,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_told_with_the_settings_name),
         cmocka_unit_test(every_mistake_is_told_not_the_first_alone),
         cmocka_unit_test(paths_and_address_lists_are_bounded),
+        cmocka_unit_test(lists_of_queues_and_of_exceptions_are_bounded),
         cmocka_unit_test(development_text_reads_back),
         cmocka_unit_test(a_role_reads_the_same_from_a_descriptor),
         cmocka_unit_test(addresses_are_numeric_and_have_one_form),
