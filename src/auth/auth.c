@@ -118,17 +118,31 @@ static bool expired(const struct amp_principal *who, int64_t now_unix_ms)
            (who->state == AMP_PRINCIPAL_EXPIRING && now_unix_ms >= who->expires_unix_ms);
 }
 
-/* Behind the signature: used once, by a key in force, within its rate. */
+/*
+ * The native API takes a signature once. SDKs of SQS sign two identical requests of one second alike: on one connection
+ * that is honest, elsewhere the SDK is told to sign anew, which an eavesdropper cannot (spec section 2).
+ */
+static enum amp_err remember(struct amp_auth *auth, const struct amp_auth_request *request, const struct amp_sigv4 *sig,
+                             int64_t now_s)
+{
+    uint64_t first_connection = 0;
+    enum amp_err err = amp_replay_remember(auth->config.replay, sig->signature, sig->date_s, now_s,
+                                           request->connection_id, &first_connection);
+
+    if (err != AMP_ERR_REQUEST_REPLAYED || strcmp(request->service, "sqs") != 0)
+        return err;
+    return first_connection == request->connection_id ? AMP_OK : AMP_ERR_SQS_REQUEST_THROTTLED;
+}
+
+/* Behind the signature: by a key in force, used once, within its rate. */
 static enum amp_err admit(struct amp_auth *auth, const struct amp_auth_request *request, const struct amp_sigv4 *sig,
                           const struct amp_principal *who, int64_t now_unix_ms, uint32_t *retry_after_s)
 {
-    uint64_t first_connection;
     enum amp_err err;
 
     if (expired(who, now_unix_ms))
         return AMP_ERR_KEY_DISABLED;
-    err = amp_replay_remember(auth->config.replay, sig->signature, sig->date_s, now_unix_ms / 1000,
-                              request->connection_id, &first_connection);
+    err = remember(auth, request, sig, now_unix_ms / 1000);
     if (err != AMP_OK)
         return err;
     if (who->rate_per_second == 0)

@@ -41,9 +41,9 @@ struct amp_auth_result {
 };
 /*
  * AMP_OK once and only once per signature; for service "sqs" again on the same connection, where SDKs sign two
- * identical requests of one second alike, and AMP_ERR_SQS_REQUEST_THROTTLED on another one. AMP_ERR_AGAIN: the day key was asked for; check again when
- * amp_auth_answer has seen result->ask (nothing is remembered until then). Any other: the refusal. Where it is not
- * AMP_OK the stack below is wiped: a request may carry anything in its target and fields.
+ * identical requests of one second alike, and AMP_ERR_SQS_REQUEST_THROTTLED on another one. AMP_ERR_AGAIN: the day key
+ * was asked for; check again when amp_auth_answer has seen result->ask (nothing is remembered until then). Any other:
+ * the refusal. Where it is not AMP_OK the stack below is wiped: a request may carry anything in its target and fields.
  */
 enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request *request,
                             struct amp_auth_result *result) AMP_MUST_USE;

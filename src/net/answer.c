@@ -31,6 +31,7 @@ static const struct {
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
+    {502, "Bad Gateway"},
     {503, "Service Unavailable"},
     {505, "HTTP Version Not Supported"},
     {507, "Insufficient Storage"},
@@ -125,6 +126,7 @@ static void write_rare_fields(struct amp_out *out, const struct amp_net_answer *
 {
     const struct amp_net_response *response = answer->response;
     write_text_field(out, "Allow", response->allow);
+    write_text_field(out, "x-amzn-query-error", response->query_error);
     if (response->challenge)
         LITERAL(out, "WWW-Authenticate: AWS4-HMAC-SHA256\r\n");
     if (response->retry_after_s != 0) {
@@ -136,11 +138,16 @@ static void write_rare_fields(struct amp_out *out, const struct amp_net_answer *
         LITERAL(out, "Connection: close\r\n");
 }
 
+static size_t length(const char *text)
+{
+    return text == NULL ? 0 : strlen(text);
+}
+
 size_t amp_net_answer_max(const struct amp_net_answer *answer)
 {
     const struct amp_net_response *response = answer->response;
-    return HEAD_MAX + (response->content_type == NULL ? 0 : strlen(response->content_type)) +
-           (response->allow == NULL ? 0 : strlen(response->allow)) + response->body.len;
+    return HEAD_MAX + length(response->content_type) + length(response->allow) + length(response->query_error) +
+           response->body.len;
 }
 
 void amp_net_answer_write(struct amp_out *out, const struct amp_net_answer *answer)

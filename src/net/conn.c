@@ -295,7 +295,7 @@ static enum amp_net_phase next_phase(const struct amp_net_conn *conn)
     if (amp_net_window_len(&conn->out) > 0)
         return AMP_NET_WRITE;
     if (conn->exchange != NULL)
-        return AMP_NET_ANSWER;
+        return conn->exchange->due_ms != 0 ? AMP_NET_PARKED : AMP_NET_ANSWER;
     if (conn->head_len != 0)
         return AMP_NET_BODY;
     if (amp_net_window_len(&conn->in) > 0 || SSL_has_pending(conn->ssl) == 1)
@@ -349,6 +349,8 @@ void amp_net_conn_settle(struct amp_net_conn *conn)
         settle_windows(conn);
         amp_net_phase_enter(conn, next, conn->answered);
         conn->answered = false;
+        if (next == AMP_NET_PARKED)
+            (void)SSL_free_buffers(conn->ssl);
         watch(conn);
         resume(conn);
         rest_beyond_max(conn->net);
@@ -366,6 +368,7 @@ static void disconnect(struct amp_net_conn *conn)
     (void)close(conn->fd);
     conn->fd = -1;
     conn->closing = true;
+    amp_net_conn_tell_gone(conn);
     amp_net_sources_give(net->sources, &conn->source.key);
     atomic_fetch_sub_explicit(&net->connections, 1, memory_order_relaxed);
 }

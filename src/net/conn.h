@@ -16,8 +16,12 @@
 #include "net/net.h"
 #include "net/source.h"
 #include "net/window.h"
+#include "store/wheel.h"
 
-/* What a connection waits for. Each phase has one time limit for all, so each phase's queue is ordered by itself. */
+/*
+ * What a connection waits for. Each phase has one time limit for all, so each phase's queue is ordered by itself; but
+ * for AMP_NET_PARKED, where each has its own, kept in a timing wheel.
+ */
 enum amp_net_phase {
     AMP_NET_HANDSHAKE,
     AMP_NET_IDLE,    /* for the next request, a moment after the last: TLS keeps its buffers */
@@ -25,6 +29,7 @@ enum amp_net_phase {
     AMP_NET_HEAD,
     AMP_NET_BODY,
     AMP_NET_ANSWER, /* for the handler */
+    AMP_NET_PARKED, /* for the handler, which has said how long it may take: TLS holds no buffers */
     AMP_NET_WRITE,  /* for the peer to take an answer */
     AMP_NET_LINGER, /* for the peer to close: what it still sends would reset the connection under our last answer */
     AMP_NET_PHASE_COUNT_
@@ -39,6 +44,9 @@ struct amp_net_exchange {
     struct amp_net *net;
     struct amp_net_conn *conn;
     struct amp_net_exchange *next_spare;
+    int64_t due_ms; /* see amp_net_extend; 0: within limits.request_ms */
+    void (*gone)(void *ctx); /* see amp_net_on_gone; NULL: nobody asks, or he was told */
+    void *gone_ctx;
     struct amp_http1_head head;
     struct amp_net_request request;
 };
@@ -48,6 +56,7 @@ struct amp_net_conn {
     struct amp_net_conn *prev, *next; /* in the queue of its phase */
     enum amp_net_phase phase;
     int64_t since_ms; /* when it entered the phase */
+    struct amp_wheel_node parked; /* in AMP_NET_PARKED */
 
     int fd;                  /* -1: closed, and kept only for its exchange */
     bool driving;            /* drive is on the stack: who else ends the connection leaves the freeing to it */
@@ -98,6 +107,7 @@ struct amp_net {
     uint64_t next_request; /* counts from a random place; request ids are this, scrambled */
 
     struct amp_net_queue queues[AMP_NET_PHASE_COUNT_];
+    struct amp_wheel parked; /* those of AMP_NET_PARKED */
     struct amp_net_sources *sources;
     struct amp_net_spares spares;
     size_t pending_bytes; /* storage of requests that have grown beyond what each connection is lent */
@@ -138,13 +148,15 @@ void amp_net_conn_rest(struct amp_net_conn *conn);
 void amp_net_conn_serve(struct amp_net_conn *conn);
 /* Answers for the handler with what it says of `err`, and closes behind it. */
 void amp_net_conn_refuse(struct amp_net_conn *conn, enum amp_err err);
+/* The answer of its unanswered exchange, if it has one, will reach nobody. */
+void amp_net_conn_tell_gone(struct amp_net_conn *conn);
 void amp_net_exchanges_fini(struct amp_net *net);
 
 /* phase.c */
 /* Where it is in that phase already, its time goes on, unless `anew`. */
 void amp_net_phase_enter(struct amp_net_conn *conn, enum amp_net_phase phase, bool anew);
 void amp_net_phase_leave(struct amp_net_conn *conn);
-/* The connection longest in `phase` where its time is over; NULL where none is. */
-struct amp_net_conn *amp_net_phase_overdue(const struct amp_net *net, enum amp_net_phase phase);
+/* One of `phase` whose time is over, the one longest in it first; NULL where none is. */
+struct amp_net_conn *amp_net_phase_overdue(struct amp_net *net, enum amp_net_phase phase);
 
 #endif

@@ -96,8 +96,13 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
  * close_notify, is there: it waits for the answer. */
 bool amp_net_alive(const struct amp_net_exchange *exchange);
 
-/* The answer to this one may take `ms` from now, whatever limits.request_ms says: for long polls. */
+/* The answer to this one may take `ms` from now, whatever limits.request_ms says: for long polls. Again: anew. */
 void amp_net_extend(struct amp_net_exchange *exchange, int64_t ms);
+/*
+ * Has `gone` called, once, when amp_net_alive becomes false for an unanswered exchange, so that nobody need look again
+ * and again. It may leave word only: the exchange may be answered when the loop has turned, not from within.
+ */
+void amp_net_on_gone(struct amp_net_exchange *exchange, void (*gone)(void *ctx), void *ctx);
 
 struct amp_net;
 /* Serves `listen_fd` (taken, also on failure; non-blocking) on `base`. `tls` is referenced. SIGPIPE must be ignored. */

@@ -21,6 +21,8 @@ static int64_t limit_ms(const struct amp_net *net, enum amp_net_phase phase)
         return limits->body_ms;
     case AMP_NET_ANSWER:
         return limits->request_ms;
+    case AMP_NET_PARKED:
+        return INT64_MAX;
     case AMP_NET_WRITE:
         return limits->write_ms;
     case AMP_NET_LINGER:
@@ -34,6 +36,8 @@ static int64_t limit_ms(const struct amp_net *net, enum amp_net_phase phase)
 void amp_net_phase_leave(struct amp_net_conn *conn)
 {
     struct amp_net_queue *queue = &conn->net->queues[conn->phase];
+    if (conn->parked.link != NULL)
+        amp_wheel_cancel(&conn->net->parked, &conn->parked);
     if (conn->prev != NULL)
         conn->prev->next = conn->next;
     else
@@ -69,10 +73,24 @@ void amp_net_phase_enter(struct amp_net_conn *conn, enum amp_net_phase phase, bo
     if (phase != AMP_NET_DORMANT) /* which goes on where idling was */
         conn->since_ms = now;
     append(conn);
+    if (phase == AMP_NET_PARKED)
+        amp_wheel_insert(&conn->net->parked, &conn->parked, conn->exchange->due_ms);
 }
 
-struct amp_net_conn *amp_net_phase_overdue(const struct amp_net *net, enum amp_net_phase phase)
+/* Out of the wheel, and in its queue still: whoever ends it takes it from there. */
+static struct amp_net_conn *overdue_parked(struct amp_net *net)
 {
+    size_t work = SIZE_MAX;
+    struct amp_wheel_node *node = amp_wheel_take(&net->parked, net->now_ms, &work);
+    if (node == NULL)
+        return NULL;
+    return (struct amp_net_conn *)(void *)((uint8_t *)node - offsetof(struct amp_net_conn, parked));
+}
+
+struct amp_net_conn *amp_net_phase_overdue(struct amp_net *net, enum amp_net_phase phase)
+{
+    if (phase == AMP_NET_PARKED)
+        return overdue_parked(net);
     struct amp_net_conn *conn = net->queues[phase].first;
     return conn != NULL && net->now_ms - conn->since_ms >= limit_ms(net, phase) ? conn : NULL;
 }

@@ -28,6 +28,8 @@ static struct amp_net_exchange *take_exchange(struct amp_net_conn *conn)
     net->unanswered++;
     exchange->net = net;
     exchange->conn = conn;
+    exchange->due_ms = 0;
+    exchange->gone = NULL;
     conn->exchange = exchange;
     return exchange;
 }
@@ -108,6 +110,7 @@ static void answer_refusal(struct amp_net_conn *conn, enum amp_err err, bool to_
 void amp_net_conn_refuse(struct amp_net_conn *conn, enum amp_err err)
 {
     conn->closing = true;
+    amp_net_conn_tell_gone(conn);
     answer_refusal(conn, err, false);
     if (conn->exchange == NULL) /* otherwise its bytes stay until it is answered */
         consume_request(conn, amp_net_window_len(&conn->in));
@@ -279,4 +282,38 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
 bool amp_net_alive(const struct amp_net_exchange *exchange)
 {
     return !exchange->conn->closing && !exchange->conn->broken;
+}
+
+void amp_net_conn_tell_gone(struct amp_net_conn *conn)
+{
+    struct amp_net_exchange *exchange = conn->exchange;
+    if (exchange == NULL || exchange->gone == NULL)
+        return;
+    void (*gone)(void *ctx) = exchange->gone;
+    exchange->gone = NULL;
+    gone(exchange->gone_ctx);
+}
+
+void amp_net_on_gone(struct amp_net_exchange *exchange, void (*gone)(void *ctx), void *ctx)
+{
+    exchange->gone = gone;
+    exchange->gone_ctx = ctx;
+    if (!amp_net_alive(exchange))
+        amp_net_conn_tell_gone(exchange->conn);
+}
+
+/* One that drives, or that has something to send, is settled in its new phase when that is done. */
+void amp_net_extend(struct amp_net_exchange *exchange, int64_t ms)
+{
+    struct amp_net_conn *conn = exchange->conn;
+    if (!amp_net_alive(exchange))
+        return;
+    conn->net->now_ms = amp_clock_mono_ms(&conn->net->clock);
+    exchange->due_ms = conn->net->now_ms + ms;
+    if (conn->phase == AMP_NET_PARKED) {
+        amp_net_phase_leave(conn);
+        conn->phase = AMP_NET_PHASE_COUNT_;
+    }
+    if (conn->phase == AMP_NET_PHASE_COUNT_ || conn->phase == AMP_NET_ANSWER)
+        amp_net_phase_enter(conn, AMP_NET_PARKED, true);
 }

@@ -117,6 +117,7 @@ static void end_phase(struct amp_net_conn *conn)
         refuse_now(conn, AMP_ERR_REQUEST_TIMEOUT);
         return;
     case AMP_NET_ANSWER:
+    case AMP_NET_PARKED:
         refuse_now(conn, AMP_ERR_OVERLOADED);
         return;
     case AMP_NET_WRITE:
@@ -182,6 +183,7 @@ enum amp_err amp_net_new(struct amp_net **out, struct event_base *base, struct a
                             .limits = *limits,
                             .handler = *handler,
                             .date = {.unix_s = -1}};
+    amp_wheel_init(&net->parked, amp_clock_mono_ms(&clock));
     enum amp_err err = start_events(net, listen_fd);
     if (err == AMP_OK)
         err = amp_random(&net->next_request, sizeof(net->next_request));

@@ -76,12 +76,17 @@ static void sign(struct signed_request *request, int64_t date_s, const char *ser
 
 static struct amp_auth_result result;
 
+static enum amp_err check_for(const struct signed_request *request, const char *service, uint64_t connection_id)
+{
+    struct amp_auth_request asked_for = {
+        .head = &request->head, .body = request->body, .service = service, .connection_id = connection_id};
+
+    return amp_auth_check(auth, &asked_for, &result);
+}
+
 static enum amp_err check(const struct signed_request *request)
 {
-    return amp_auth_check(auth,
-                          &(struct amp_auth_request){
-                              .head = &request->head, .body = request->body, .service = "ampoule", .connection_id = 7},
-                          &result);
+    return check_for(request, "ampoule", 7);
 }
 
 static void answer(enum amp_err err, const char *date, const char *service)
@@ -222,6 +227,53 @@ static void auth_refuses_another_service(void **state)
     sign(&request, NOW_MS / 1000, "sqs", "", "", BODY);
     assert_int_equal(check(&request), AMP_ERR_WRONG_SCOPE);
     assert_int_equal(asked, 0);
+}
+
+/* A request signed for one API opens nothing of the other. */
+static void auth_refuses_the_native_scope_on_a_route_of_sqs(void **state)
+{
+    struct signed_request request;
+
+    (void)state;
+    sign(&request, NOW_MS / 1000, "ampoule", "", "", BODY);
+    assert_int_equal(check_for(&request, "sqs", 7), AMP_ERR_WRONG_SCOPE);
+    assert_int_equal(check_answered(&request), AMP_OK); /* and nothing was remembered of it */
+}
+
+static void auth_takes_an_sqs_request_again_on_its_connection_alone(void **state)
+{
+    struct signed_request request;
+    uint64_t other;
+
+    (void)state;
+    sign(&request, NOW_MS / 1000, "sqs", "", "", BODY);
+    assert_int_equal(check_for(&request, "sqs", 7), AMP_ERR_AGAIN);
+    answer(AMP_OK, "20260201", "sqs");
+    assert_int_equal(check_for(&request, "sqs", 7), AMP_OK);
+    for (other = 8; other < 11; other++) {
+        assert_int_equal(check_for(&request, "sqs", other), AMP_ERR_SQS_REQUEST_THROTTLED);
+        assert_null(result.who);
+        assert_int_equal(check_for(&request, "sqs", 7), AMP_OK);
+        assert_memory_equal(result.who->key_id, KEY_ID, 20);
+    }
+    amp_clock_fake_advance(&hands, 301 * 1000);
+    assert_int_equal(check_for(&request, "sqs", 7), AMP_ERR_CLOCK_SKEW);
+}
+
+/* Who repeats himself on his connection pays for each. */
+static void auth_limits_the_rate_of_repeated_sqs_requests(void **state)
+{
+    struct signed_request request;
+
+    (void)state;
+    principal.rate_per_second = 1;
+    principal.rate_burst = 2;
+    sign(&request, NOW_MS / 1000, "sqs", "", "", BODY);
+    assert_int_equal(check_for(&request, "sqs", 7), AMP_ERR_AGAIN);
+    answer(AMP_OK, "20260201", "sqs");
+    assert_int_equal(check_for(&request, "sqs", 7), AMP_OK);
+    assert_int_equal(check_for(&request, "sqs", 7), AMP_OK);
+    assert_int_equal(check_for(&request, "sqs", 7), AMP_ERR_RATE_LIMITED);
 }
 
 static void auth_refuses_unsigned_headers_that_matter(void **state)
@@ -415,6 +467,9 @@ int main(void)
         TEST(auth_refuses_every_flipped_bit_of_the_signature),
         TEST(auth_refuses_dates_outside_the_window_and_takes_its_edges),
         TEST(auth_refuses_another_service),
+        TEST(auth_refuses_the_native_scope_on_a_route_of_sqs),
+        TEST(auth_takes_an_sqs_request_again_on_its_connection_alone),
+        TEST(auth_limits_the_rate_of_repeated_sqs_requests),
         TEST(auth_refuses_unsigned_headers_that_matter),
         TEST(auth_refuses_a_payload_that_is_not_the_one_declared),
         TEST(auth_says_why_a_key_is_refused),

@@ -37,9 +37,15 @@ static void writes_all_fields_of_an_ordinary_answer(void **state)
 
 static void writes_rare_fields_where_asked(void **state)
 {
-    struct amp_net_response response = {.status = 401, .allow = "GET, HEAD", .challenge = true, .retry_after_s = 7};
+    struct amp_net_response response = {.status = 401,
+                                        .allow = "GET, HEAD",
+                                        .query_error = "AWS.SimpleQueueService.NonExistentQueue;Sender",
+                                        .challenge = true,
+                                        .retry_after_s = 7};
     const char *answer = written(&response, false, true);
     assert_non_null(strstr(answer, "\r\nAllow: GET, HEAD\r\n"));
+    assert_non_null(
+        strstr(answer, "\r\nx-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender\r\n"));
     assert_non_null(strstr(answer, "\r\nWWW-Authenticate: AWS4-HMAC-SHA256\r\n"));
     assert_non_null(strstr(answer, "\r\nRetry-After: 7\r\n"));
     assert_non_null(strstr(answer, "\r\nConnection: close\r\n"));
@@ -77,6 +83,7 @@ static void fits_its_bound_with_everything_at_its_longest(void **state)
     struct amp_net_response response = {.status = 431,
                                         .content_type = "application/problem+json",
                                         .allow = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH",
+                                        .query_error = "AWS.SimpleQueueService.TooManyEntriesInBatchRequest;Sender",
                                         .challenge = true,
                                         .retry_after_s = UINT32_MAX,
                                         .request_id = UINT64_MAX};

@@ -197,6 +197,29 @@ static void takes_bodies_up_to_the_limit_and_none_beyond(void **state)
     assert_int_equal(rig.refused, AMP_ERR_BODY_TOO_LARGE);
 }
 
+/* The largest request of SQS: 1 MiB of text with each byte percent-encoded. It comes in pieces, and nothing of it stays. */
+static void takes_bodies_as_large_as_those_of_sqs(void **state)
+{
+    static char body[3328 * 1024];
+    memset(body, 'x', sizeof(body));
+    rig.max_body = sizeof(body);
+    rig.echo = true;
+    for (int chunked = 0; chunked < 2; chunked++) {
+        peer_send(&peer, chunked ? CHUNKED "340000\r\n" : POST("3407872", ""));
+        for (size_t at = 0; at < sizeof(body); at += 65536) {
+            peer_send_bytes(&peer, body + at, 65536);
+            rig_turn(&rig);
+        }
+        if (chunked)
+            peer_send(&peer, "\r\n0\r\n\r\n");
+        else
+            assert_true(rig.net->pending_bytes <= 4 << 20);
+        expect_echo(body, sizeof(body));
+        assert_int_equal(rig.net->pending_bytes, 0);
+        assert_spares_are_all_that_is_held();
+    }
+}
+
 static void refuses_a_chunked_body_beyond_the_limit(void **state)
 {
     rig.max_body = 10;
@@ -412,7 +435,7 @@ static void notices_resets(void **state)
 
 static void large_answers_reach_slow_readers(void **state)
 {
-    static char body[4 * 1024 * 1024];
+    static char body[10 * 1024 * 1024];
     for (size_t i = 0; i < sizeof(body); i++)
         body[i] = (char)('a' + i * 7 % 26);
     rig.answer.body = amp_slice(body, sizeof(body));
@@ -486,6 +509,7 @@ int main(void)
         TEST(a_slow_sender_holds_little),
         TEST(takes_two_requests_cut_anywhere),
         TEST(takes_bodies_up_to_the_limit_and_none_beyond),
+        TEST(takes_bodies_as_large_as_those_of_sqs),
         TEST(refuses_a_chunked_body_beyond_the_limit),
         TEST(refuses_a_body_where_none_is_taken),
         TEST(invites_the_body_of_who_waits),
