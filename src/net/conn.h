@@ -44,7 +44,7 @@ struct amp_net_exchange {
     struct amp_net *net;
     struct amp_net_conn *conn;
     struct amp_net_exchange *next_spare;
-    int64_t due_ms; /* see amp_net_extend; 0: within limits.request_ms */
+    int64_t due_ms;          /* see amp_net_extend; 0: within limits.request_ms */
     void (*gone)(void *ctx); /* see amp_net_on_gone; NULL: nobody asks, or he was told */
     void *gone_ctx;
     struct amp_http1_head head;
@@ -55,7 +55,7 @@ struct amp_net_conn {
     struct amp_net *net;
     struct amp_net_conn *prev, *next; /* in the queue of its phase */
     enum amp_net_phase phase;
-    int64_t since_ms; /* when it entered the phase */
+    int64_t since_ms;             /* when it entered the phase */
     struct amp_wheel_node parked; /* in AMP_NET_PARKED */
 
     int fd;                  /* -1: closed, and kept only for its exchange */

@@ -11,12 +11,19 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "seal/derive.h"
+
+struct keys {
+    struct amp_key256 dek;
+    struct amp_key256 message; /* derived from it for the label "message", bound to nothing */
+};
 
 struct amp_epoch {
     _Atomic uint64_t holds; /* 0: no key here */
     _Atomic bool taken;     /* from before the first hold until after the key is wiped */
     _Atomic uint32_t id;
-    struct amp_key256 *key;
+    struct keys *keys;
+    _Atomic size_t *alive; /* counts the keys of all places */
     _Atomic uint64_t uses;
     _Atomic uint64_t bytes;
     _Atomic int64_t since_ms; /* when it came */
@@ -27,6 +34,7 @@ struct amp_epochs {
     pthread_mutex_t lock;
     _Atomic(struct amp_epoch *) current;
     _Atomic(struct amp_epoch *) next;
+    _Atomic size_t alive;
     struct amp_epoch *places;
 };
 
@@ -37,7 +45,12 @@ uint32_t amp_epoch_id(const struct amp_epoch *epoch)
 
 const struct amp_key256 *amp_epoch_key(const struct amp_epoch *epoch)
 {
-    return epoch->key;
+    return &epoch->keys->dek;
+}
+
+const struct amp_key256 *amp_epoch_label_key(const struct amp_epoch *epoch, struct amp_slice label)
+{
+    return amp_slice_is(label, "message") ? &epoch->keys->message : NULL;
 }
 
 /* False where the key is gone or going. */
@@ -56,8 +69,9 @@ void amp_epoch_let_go(struct amp_epoch *epoch)
 {
     if (atomic_fetch_sub_explicit(&epoch->holds, 1, memory_order_acq_rel) != 1)
         return;
-    amp_secret_free(epoch->key);
-    epoch->key = NULL;
+    amp_secret_free(epoch->keys);
+    epoch->keys = NULL;
+    atomic_fetch_sub_explicit(epoch->alive, 1, memory_order_relaxed);
     atomic_store_explicit(&epoch->taken, false, memory_order_release);
 }
 
@@ -159,6 +173,21 @@ static bool lives(struct amp_epochs *epochs, uint32_t id)
     return epoch != NULL;
 }
 
+static enum amp_err make_keys(const struct amp_key256 *dek, struct keys **out)
+{
+    struct keys *keys = amp_secret_alloc(sizeof *keys);
+    *out = NULL;
+    if (keys == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    keys->dek = *dek;
+    enum amp_err err = amp_seal_derive(&keys->message, dek, AMP_SLICE_LIT("message"), amp_slice(NULL, 0));
+    if (err != AMP_OK)
+        amp_secret_free(keys);
+    else
+        *out = keys;
+    return err;
+}
+
 /* Under the lock. */
 static enum amp_err add(struct amp_epochs *epochs, uint32_t id, const struct amp_key256 *dek)
 {
@@ -167,10 +196,11 @@ static enum amp_err add(struct amp_epochs *epochs, uint32_t id, const struct amp
     struct amp_epoch *epoch = free_place(epochs, id);
     if (epoch == NULL)
         return AMP_ERR_OVERLOADED;
-    epoch->key = amp_secret_alloc(sizeof *epoch->key);
-    if (epoch->key == NULL)
-        return AMP_ERR_OUT_OF_MEMORY;
-    *epoch->key = *dek;
+    enum amp_err err = make_keys(dek, &epoch->keys);
+    if (err != AMP_OK)
+        return err;
+    epoch->alive = &epochs->alive;
+    atomic_fetch_add_explicit(&epochs->alive, 1, memory_order_relaxed);
     atomic_store_explicit(&epoch->id, id, memory_order_relaxed);
     atomic_store_explicit(&epoch->uses, 0, memory_order_relaxed);
     atomic_store_explicit(&epoch->bytes, 0, memory_order_relaxed);
@@ -229,10 +259,7 @@ void amp_epochs_sweep(struct amp_epochs *epochs)
 
 size_t amp_epochs_count(struct amp_epochs *epochs)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < AMP_EPOCHS_MAX; i++)
-        count += atomic_load_explicit(&epochs->places[i].holds, memory_order_relaxed) != 0;
-    return count;
+    return atomic_load_explicit(&epochs->alive, memory_order_relaxed);
 }
 
 enum amp_err amp_epochs_new(struct amp_epochs **out, const struct amp_epochs_config *config)
@@ -258,7 +285,7 @@ void amp_epochs_free(struct amp_epochs *epochs)
     if (epochs == NULL)
         return;
     for (size_t i = 0; i < AMP_EPOCHS_MAX; i++)
-        amp_secret_free(epochs->places[i].key);
+        amp_secret_free(epochs->places[i].keys);
     pthread_mutex_destroy(&epochs->lock);
     free(epochs->places);
     free(epochs);

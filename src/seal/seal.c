@@ -1,6 +1,7 @@
 #include "seal/seal.h"
 
 #include "base/size.h"
+#include "seal/derive.h"
 #include "seal/epochs.h"
 
 #define VERSION   1
@@ -9,23 +10,11 @@
 
 /* One thing's key and what is authenticated beside it. */
 struct binding {
-    struct amp_key256 key;
+    const struct amp_key256 *key; /* the epoch's own for the label, or `derived` */
+    struct amp_key256 derived;
     struct amp_out aad;
     uint8_t aad_bytes[HEAD_LEN + AMP_SEAL_LABEL_MAX + 1 + AMP_SEAL_AAD_MAX];
 };
-
-/*
- * RFC 5869 section 2.3, HKDF-Expand to one block: T(1) = HMAC(PRK, info || 0x01), with
- * info = "ampoule/" || label || "/v1" || bind. No label has a '/', so no two of these are alike. Expand alone
- * is enough where the key is uniformly random already (section 3.3).
- */
-static enum amp_err derive(struct amp_key256 *out, const struct amp_key256 *dek, struct amp_slice label,
-                           struct amp_slice bind)
-{
-    const struct amp_slice parts[] = {AMP_SLICE_LIT("ampoule/"), label, AMP_SLICE_LIT("/v1"), bind,
-                                      AMP_SLICE_LIT("\x01")};
-    return amp_hmac_sha256(out->bytes, amp_slice(dek->bytes, sizeof dek->bytes), parts, sizeof parts / sizeof parts[0]);
-}
 
 /* `head` is authenticated as it stands in the sealed form; 0 ends the label. */
 static enum amp_err binding_init(struct binding *binding, const struct amp_epoch *epoch, const char *label_text,
@@ -39,12 +28,17 @@ static enum amp_err binding_init(struct binding *binding, const struct amp_epoch
     amp_out_slice(&binding->aad, label);
     amp_out_byte(&binding->aad, 0);
     amp_out_slice(&binding->aad, aad);
-    return derive(&binding->key, amp_epoch_key(epoch), label, bind);
+    binding->key = bind.len == 0 ? amp_epoch_label_key(epoch, label) : NULL;
+    if (binding->key != NULL)
+        return AMP_OK;
+    binding->key = &binding->derived;
+    return amp_seal_derive(&binding->derived, amp_epoch_key(epoch), label, bind);
 }
 
 static void binding_fini(struct binding *binding)
 {
-    amp_wipe(&binding->key, sizeof binding->key);
+    if (binding->key == &binding->derived)
+        amp_wipe(&binding->derived, sizeof binding->derived);
 }
 
 static void write_head(uint8_t head[HEAD_LEN], uint32_t epoch)
@@ -75,7 +69,7 @@ static enum amp_err seal_under(const struct amp_epoch *epoch, const char *label,
         err = amp_random(to + HEAD_LEN, AMP_GCM_NONCE_LEN);
     if (err == AMP_OK)
         err =
-            amp_gcm_seal(to + CIPHER_AT, &binding.key, to + HEAD_LEN, amp_out_done(&binding.aad), plain.ptr, plain.len);
+            amp_gcm_seal(to + CIPHER_AT, binding.key, to + HEAD_LEN, amp_out_done(&binding.aad), plain.ptr, plain.len);
     binding_fini(&binding);
     return err;
 }
@@ -110,7 +104,7 @@ static enum amp_err unseal_under(const struct amp_epoch *epoch, const char *labe
     struct binding binding;
     enum amp_err err = binding_init(&binding, epoch, label, bind, sealed.ptr, aad);
     if (err == AMP_OK)
-        err = amp_gcm_open(to, &binding.key, sealed.ptr + HEAD_LEN, amp_out_done(&binding.aad), sealed.ptr + CIPHER_AT,
+        err = amp_gcm_open(to, binding.key, sealed.ptr + HEAD_LEN, amp_out_done(&binding.aad), sealed.ptr + CIPHER_AT,
                            sealed.len - CIPHER_AT);
     binding_fini(&binding);
     return err;

@@ -2,7 +2,8 @@
  * Sealing under epoch keys. An epoch key (DEK) lives in locked memory, bounded by age, uses and bytes (spec
  * section 8; SP 800-38D for the uses), and is wiped when it is retired and the last thing sealed under it is
  * gone. What a token seals is bound to the token: the key is HKDF-Expand(epoch key, "ampoule/token/v1" ||
- * token).
+ * token). Messages are bound to no secret: theirs is one key for each epoch, HKDF-Expand(epoch key,
+ * "ampoule/message/v1"), derived once, when the epoch key comes, and wiped with it.
  *
  *   sealed form: version 1 | epoch (u32 big-endian) | nonce (12) | ciphertext | tag (16)
  */
@@ -17,7 +18,12 @@
 #define AMP_SEAL_OVERHEAD  (1 + 4 + AMP_GCM_NONCE_LEN + AMP_GCM_TAG_LEN)
 #define AMP_SEAL_AAD_MAX   512
 #define AMP_SEAL_LABEL_MAX 32
-#define AMP_EPOCHS_MAX     256 /* keys alive at once: at the default bounds, 2^28 live tokens or 32 hours */
+/*
+ * Keys alive at once. A message may live for 14 days in a queue, and its key with it: that are 2016 keys where each
+ * serves for 10 minutes, and this many where each is spent in 74 s (14,000 seals a second). A key is 80 bytes of locked
+ * memory.
+ */
+#define AMP_EPOCHS_MAX 16384
 
 struct amp_epochs_config {
     struct amp_clock clock;
@@ -52,8 +58,8 @@ void amp_epochs_sweep(struct amp_epochs *epochs);
 size_t amp_epochs_count(struct amp_epochs *epochs);
 
 /*
- * Seals `plain` bound to `bind` (the token's bytes, or another secret the opener must bring) and `label`
- * (what kind of thing: "token", "idempotency"; without '/'), with `aad` authenticated beside it, and version,
+ * Seals `plain` bound to `bind` (the token's bytes, or another secret the opener must bring; empty: none) and `label`
+ * (what kind of thing: "token", "message"; without '/'), with `aad` authenticated beside it, and version,
  * epoch and label too. Appends len + AMP_SEAL_OVERHEAD bytes to `out`, which `plain` may not lie in. Counts
  * one use; *epoch names the key, and the caller owes one amp_epochs_release. AMP_ERR_KEEPER_UNAVAILABLE where
  * no key within its bounds is at hand: nothing is ever sealed under a spent one. AMP_ERR_TOO_LARGE for an aad

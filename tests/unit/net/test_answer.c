@@ -44,8 +44,7 @@ static void writes_rare_fields_where_asked(void **state)
                                         .retry_after_s = 7};
     const char *answer = written(&response, false, true);
     assert_non_null(strstr(answer, "\r\nAllow: GET, HEAD\r\n"));
-    assert_non_null(
-        strstr(answer, "\r\nx-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender\r\n"));
+    assert_non_null(strstr(answer, "\r\nx-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender\r\n"));
     assert_non_null(strstr(answer, "\r\nWWW-Authenticate: AWS4-HMAC-SHA256\r\n"));
     assert_non_null(strstr(answer, "\r\nRetry-After: 7\r\n"));
     assert_non_null(strstr(answer, "\r\nConnection: close\r\n"));

@@ -197,7 +197,8 @@ static void takes_bodies_up_to_the_limit_and_none_beyond(void **state)
     assert_int_equal(rig.refused, AMP_ERR_BODY_TOO_LARGE);
 }
 
-/* The largest request of SQS: 1 MiB of text with each byte percent-encoded. It comes in pieces, and nothing of it stays. */
+/* The largest request of SQS: 1 MiB of text with each byte percent-encoded. It comes in pieces, and nothing of it
+ * stays. */
 static void takes_bodies_as_large_as_those_of_sqs(void **state)
 {
     static char body[3328 * 1024];

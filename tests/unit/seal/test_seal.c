@@ -105,27 +105,85 @@ static void expand(struct amp_key256 *out, const struct amp_key256 *key, struct 
     EVP_KDF_free(kdf);
 }
 
-static void the_form_is_the_documented_one(void **state)
+/* Opens by hand what was sealed under `label` with "payments" beside it and a key derived with `info`. */
+static void assert_form(const char *label, struct amp_slice info)
 {
-    seal_text();
     static const uint8_t head[] = {1, 0x01, 0x02, 0x03, 0x04};
-    assert_memory_equal(sealed.ptr, head, sizeof head);
-
-    uint8_t storage[128];
-    struct amp_out info = amp_out(storage, sizeof storage);
-    amp_out_str(&info, "ampoule/token/v1");
-    amp_out_bytes(&info, token, sizeof token);
     const struct amp_key256 dek = dek_of(0x01020304);
     struct amp_key256 key;
-    expand(&key, &dek, amp_out_done(&info));
-
+    uint8_t storage[128], plain[sizeof text];
     struct amp_out aad = amp_out(storage, sizeof storage);
+
+    assert_memory_equal(sealed.ptr, head, sizeof head);
+    expand(&key, &dek, info);
     amp_out_bytes(&aad, head, sizeof head);
-    amp_out_bytes(&aad, "token\0payments", 14);
-    uint8_t plain[sizeof text];
+    amp_out_str(&aad, label);
+    amp_out_bytes(&aad, "\0payments", 9);
     assert_int_equal(amp_gcm_open(plain, &key, sealed.ptr + 5, amp_out_done(&aad), sealed.ptr + 17, sealed.len - 17),
                      AMP_OK);
     assert_memory_equal(plain, text, strlen(text));
+}
+
+static void the_form_is_the_documented_one(void **state)
+{
+    uint8_t storage[128];
+    struct amp_out info = amp_out(storage, sizeof storage);
+
+    seal_text();
+    amp_out_str(&info, "ampoule/token/v1");
+    amp_out_bytes(&info, token, sizeof token);
+    assert_form("token", amp_out_done(&info));
+}
+
+static void seal_unbound(const char *label)
+{
+    amp_secret_buf_clear(&sealed);
+    assert_int_equal(amp_seal(epochs, label, amp_slice(NULL, 0), AAD, TEXT, &sealed, &epoch), AMP_OK);
+}
+
+/* The key that an epoch keeps for messages is the one that would be derived, as those are that it does not keep. */
+static void what_is_bound_to_nothing_has_the_documented_form_too(void **state)
+{
+    static const char *const labels[] = {"message", "messages", "messag", "other"};
+    char info[64];
+
+    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+        seal_unbound(labels[i]);
+        (void)snprintf(info, sizeof info, "ampoule/%s/v1", labels[i]);
+        assert_form(labels[i], amp_slice_str(info));
+        assert_int_equal(amp_unseal(epochs, labels[i], amp_slice(NULL, 0), AAD, whole(&sealed), &opened), AMP_OK);
+        amp_secret_buf_clear(&opened);
+        assert_closed(labels[i], AMP_SLICE_LIT("x"), AAD, whole(&sealed));
+        assert_closed("token", amp_slice(NULL, 0), AAD, whole(&sealed));
+    }
+    amp_secret_buf_clear(&sealed);
+    seal_text();
+    assert_closed("message", bind(), AAD, whole(&sealed));
+}
+
+static void any_flipped_bit_of_a_message_closes_it(void **state)
+{
+    seal_unbound("message");
+    for (size_t bit = 0; bit < 8 * sealed.len; bit++) {
+        sealed.ptr[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_closed("message", amp_slice(NULL, 0), AAD, whole(&sealed));
+        sealed.ptr[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    for (size_t len = 0; len < sealed.len; len++)
+        assert_closed("message", amp_slice(NULL, 0), AAD, amp_slice(sealed.ptr, len));
+    for (size_t len = 0; len < AAD.len; len++)
+        assert_closed("message", amp_slice(NULL, 0), amp_slice(AAD.ptr, len), whole(&sealed));
+}
+
+/* Each epoch has its own key for messages. */
+static void a_message_opens_under_its_epoch_alone(void **state)
+{
+    const struct amp_key256 dek = dek_of(99);
+
+    seal_unbound("message");
+    assert_int_equal(amp_epochs_add(epochs, 99, &dek), AMP_OK);
+    memcpy(sealed.ptr + 1, "\0\0\0\143", 4);
+    assert_closed("message", amp_slice(NULL, 0), AAD, whole(&sealed));
 }
 
 static void any_flipped_bit_of_the_sealed_form_closes_it(void **state)
@@ -237,11 +295,19 @@ static void a_sealed_form_names_its_epoch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        opened_test(what_was_sealed_opens_and_appends), opened_test(nothing_and_much_can_be_sealed),
-        opened_test(the_form_is_the_documented_one),    opened_test(any_flipped_bit_of_the_sealed_form_closes_it),
-        opened_test(the_epoch_id_is_authenticated),     opened_test(any_flipped_bit_of_what_it_is_bound_to_closes_it),
-        opened_test(any_other_label_closes_it),         opened_test(every_truncation_closes_it),
-        opened_test(the_same_card_twice_seals_unlike),  opened_test(what_is_too_long_is_refused_and_costs_no_hold),
+        opened_test(what_was_sealed_opens_and_appends),
+        opened_test(nothing_and_much_can_be_sealed),
+        opened_test(the_form_is_the_documented_one),
+        opened_test(what_is_bound_to_nothing_has_the_documented_form_too),
+        opened_test(any_flipped_bit_of_a_message_closes_it),
+        opened_test(a_message_opens_under_its_epoch_alone),
+        opened_test(any_flipped_bit_of_the_sealed_form_closes_it),
+        opened_test(the_epoch_id_is_authenticated),
+        opened_test(any_flipped_bit_of_what_it_is_bound_to_closes_it),
+        opened_test(any_other_label_closes_it),
+        opened_test(every_truncation_closes_it),
+        opened_test(the_same_card_twice_seals_unlike),
+        opened_test(what_is_too_long_is_refused_and_costs_no_hold),
         opened_test(a_sealed_form_names_its_epoch),
     };
     return cmocka_run_group_tests(tests, start_rooms, end_rooms);
