@@ -2,8 +2,12 @@
 
 #include "base/text.h"
 #include "wire/json_lex.h"
+#include "wire/json_names.h"
 
 #define MAX_MEMBERS 32
+
+/* Written before it is read: zeroing it first (-ftrivial-auto-var-init) would cost more than the work itself. */
+#define UNINITIALIZED __attribute__((uninitialized))
 
 void amp_json_init(struct amp_json *json, uint8_t *text, size_t len)
 {
@@ -124,18 +128,24 @@ static size_t find_member(const struct amp_json_member *members, size_t count, s
     return i;
 }
 
+/* A member's name and its colon. */
+static enum amp_err take_name(struct amp_json *json, struct amp_slice *name)
+{
+    if (!(json->pos < json->len && json->text[json->pos] == '"'))
+        return amp_json_fail(json, AMP_ERR_MALFORMED_JSON);
+    if (unescape(json, name) != AMP_OK)
+        return json->err;
+    amp_json_skip_space(json);
+    return amp_json_take(json, ':') ? AMP_OK : amp_json_fail(json, AMP_ERR_MALFORMED_JSON);
+}
+
 /* A name of the table, not seen yet, and its colon. */
 static enum amp_err read_name(struct amp_json *json, const struct amp_json_member *members, size_t count,
                               uint32_t *seen, size_t *index)
 {
     struct amp_slice name = {NULL, 0};
-    if (!(json->pos < json->len && json->text[json->pos] == '"'))
-        return amp_json_fail(json, AMP_ERR_MALFORMED_JSON);
-    if (unescape(json, &name) != AMP_OK)
+    if (take_name(json, &name) != AMP_OK)
         return json->err;
-    amp_json_skip_space(json);
-    if (!amp_json_take(json, ':'))
-        return amp_json_fail(json, AMP_ERR_MALFORMED_JSON);
     *index = find_member(members, count, name);
     if (*index == count)
         return amp_json_fail(json, AMP_ERR_UNKNOWN_FIELD);
@@ -165,6 +175,61 @@ enum amp_err amp_json_read_object(struct amp_json *json, const struct amp_json_m
         if (members[i].required && (seen & UINT32_C(1) << i) == 0)
             amp_json_fail(json, AMP_ERR_MISSING_FIELD);
     }
+    return json->err;
+}
+
+/* The names an object has used: the first few as they are, which is all that most objects have; of more than that each
+ * is hashed, so that many cost no more than linear time. */
+#define FEW_NAMES 8
+struct used_names {
+    size_t count;
+    struct amp_slice few[FEW_NAMES];
+    struct amp_json_names many;
+};
+
+static enum amp_err hash_name(struct used_names *used, struct amp_slice name)
+{
+    struct amp_json_name hash;
+    amp_json_name_start(&hash, 0);
+    amp_json_name_add(&hash, name);
+    return amp_json_names_insert(&used->many, &hash);
+}
+
+static enum amp_err use_name(struct used_names *used, struct amp_slice name)
+{
+    for (size_t i = 0; i < used->count && i < FEW_NAMES; i++) {
+        if (amp_slice_equal(used->few[i], name))
+            return AMP_ERR_JSON_DUPLICATE_KEY;
+    }
+    size_t index = used->count++;
+    if (index < FEW_NAMES) {
+        used->few[index] = name;
+        return AMP_OK;
+    }
+    enum amp_err err = index == FEW_NAMES ? amp_json_names_init(&used->many) : AMP_OK;
+    return err != AMP_OK ? err : hash_name(used, name);
+}
+
+enum amp_err amp_json_read_map(struct amp_json *json,
+                               enum amp_err (*read)(struct amp_json *json, struct amp_slice name, void *into),
+                               void *into)
+{
+    struct used_names used UNINITIALIZED;
+    struct amp_slice name = {NULL, 0};
+    used.count = 0;
+    if (expect_type(json, AMP_JSON_OBJECT) != AMP_OK || amp_json_open(json) != AMP_OK)
+        return json->err;
+    for (bool first = true; amp_json_next(json, '}', first); first = false) {
+        enum amp_err err = take_name(json, &name);
+        if (err == AMP_OK)
+            err = use_name(&used, name);
+        if (err == AMP_OK)
+            err = read(json, name, into);
+        if (err != AMP_OK)
+            amp_json_fail(json, err);
+    }
+    if (used.count > FEW_NAMES)
+        amp_json_names_free(&used.many);
     return json->err;
 }
 

@@ -54,6 +54,17 @@ struct amp_json_member {
  */
 enum amp_err amp_json_read_object(struct amp_json *json, const struct amp_json_member *members, size_t count,
                                   void *into) AMP_MUST_USE;
+/* The same where others may add members (RFC 7516, 7517): what the table does not name is validated, each name once, and
+ * passed over. */
+enum amp_err amp_json_read_known(struct amp_json *json, const struct amp_json_member *members, size_t count,
+                                 void *into) AMP_MUST_USE;
+/*
+ * Reads an object whose names are the reader's affair: `read` is called once per member, with its name (which lives in
+ * the text) and its value to read; AMP_ERR_* from it ends the reading. AMP_ERR_JSON_DUPLICATE_KEY.
+ */
+enum amp_err amp_json_read_map(struct amp_json *json,
+                               enum amp_err (*read)(struct amp_json *json, struct amp_slice name, void *into),
+                               void *into) AMP_MUST_USE;
 /* Reads an array; `read` is called once per element with its index: AMP_ERR_* from it ends the reading. */
 enum amp_err amp_json_read_array(struct amp_json *json,
                                  enum amp_err (*read)(struct amp_json *json, size_t index, void *into),
