@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "crypto/crypto.h"
-#include "keys/keyring_file.h"
+#include "keys/sealed_file.h"
 
 enum {
     SECRET_LEN = 32,
@@ -13,6 +13,13 @@ enum {
     ENTRY_OVERHEAD = 2 + SECRET_LEN,
     INSIDE_HEADER = 4 + 4,
     EPOCHS_RESERVED = 1024, /* ids reserved with one writing of the file */
+};
+
+static const struct amp_sealed_form form = {
+    .name = AMP_KEYRING_FILE,
+    .temporary = AMP_KEYRING_FILE ".new",
+    .magic = {'A', 'M', 'P', 'K', 'R', 'I', 'N', 'G'},
+    .plain_max = AMP_KEYRING_BYTES_MAX,
 };
 
 struct entry {
@@ -100,7 +107,7 @@ static enum amp_err save(const struct amp_keyring *keyring)
     for (size_t i = 0; err == AMP_OK && i < keyring->count; i++)
         err = append(&plain, &keyring->entries[i]);
     if (err == AMP_OK)
-        err = amp_keyring_file_write(keyring->config.dir_fd, keyring->config.provider, &plain);
+        err = amp_sealed_file_write(&form, keyring->config.dir_fd, keyring->config.provider, &plain);
     amp_secret_buf_free(&plain);
     return err;
 }
@@ -181,7 +188,7 @@ static uint32_t get_u32(const uint8_t *at)
 static enum amp_err load(struct amp_keyring *keyring)
 {
     struct amp_secret_buf plain = {0};
-    enum amp_err err = amp_keyring_file_read(keyring->config.dir_fd, keyring->config.provider, &plain);
+    enum amp_err err = amp_sealed_file_read(&form, keyring->config.dir_fd, keyring->config.provider, &plain);
     struct amp_slice left = amp_slice(plain.ptr, plain.len);
     const uint8_t *header = err == AMP_OK ? take(&left, INSIDE_HEADER) : NULL;
     uint32_t count = 0;
@@ -222,6 +229,11 @@ enum amp_err amp_keyring_open(struct amp_keyring **out, const struct amp_keyring
     }
     amp_keyring_free(keyring);
     return err;
+}
+
+enum amp_err amp_keyring_provider(int dir_fd, char name[AMP_KEY_PROVIDER_NAME_MAX])
+{
+    return amp_sealed_file_provider(&form, dir_fd, name);
 }
 
 /* "AMPK" and 16 of 32 characters: 80 random bits. */

@@ -2,10 +2,8 @@
  * The keyring: every principal and its secret, in the keeper's memory and, sealed under the KEK, in the file `keyring`
  * of the state directory. Each change is durable when its function returns; one that could not be written is undone.
  *
- * File: "AMPKRING" | u32 version 1 | name of the provider, 16 bytes, zeros behind it | u16 length, wrapped DEK | nonce
- * (12) | AES-256-GCM ciphertext and tag, with all before it as AAD. Inside: u32 highest epoch id reserved | u32 count |
- * count times { u16 length, packed principal, 32 bytes secret }, in order of key ids. The DEK is new each time the file
- * is written.
+ * The file is one of keys/sealed_file.h, its magic "AMPKRING". Inside: u32 highest epoch id reserved | u32 count |
+ * count times { u16 length, packed principal, 32 bytes secret }, in order of key ids.
  */
 #ifndef AMP_KEYS_KEYRING_H
 #define AMP_KEYS_KEYRING_H

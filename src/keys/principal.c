@@ -57,7 +57,7 @@ static bool queue_is_good(struct amp_slice queue)
     return amp_slice_is(queue, "*") || amp_queue_name_is_good(queue);
 }
 
-static bool key_id_is_good(const uint8_t *key_id)
+bool amp_key_id_is_good(const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN])
 {
     /* lint: allow memcmp-secret, a key's public id */
     if (memcmp(key_id, "AMPK", 4) != 0)
@@ -77,7 +77,7 @@ static bool grant_is_good(const struct amp_grant *grant)
 
 enum amp_err amp_principal_check(const struct amp_principal *principal)
 {
-    bool good = key_id_is_good(principal->key_id) && name_is_good(principal->name, principal->name_len) &&
+    bool good = amp_key_id_is_good(principal->key_id) && name_is_good(principal->name, principal->name_len) &&
                 (unsigned)principal->state < AMP_PRINCIPAL_STATE_COUNT_ && principal->created_unix_ms >= 0 &&
                 principal->expires_unix_ms >= 0 && principal->grant_count <= AMP_PRINCIPAL_GRANTS_MAX &&
                 (principal->rate_per_second == 0 || principal->rate_burst != 0);

@@ -50,6 +50,8 @@ struct amp_principal {
 
 /* 1 to 80 letters, digits, - or _, which may end in .fifo (spec section 4). It may be a card number, for all that. */
 bool amp_queue_name_is_good(struct amp_slice name);
+/* "AMPK" and 16 of A-Z2-7. */
+bool amp_key_id_is_good(const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]);
 bool amp_principal_may(const struct amp_principal *principal, enum amp_permission permission, struct amp_slice queue);
 /* Checks every field's form; AMP_ERR_INVALID. */
 enum amp_err amp_principal_check(const struct amp_principal *principal) AMP_MUST_USE;

@@ -43,8 +43,8 @@ struct amp_subscription {
     uint8_t url[AMP_URL_MAX];
     uint16_t description_len;
     uint8_t description[AMP_SUBSCRIPTION_DESCRIPTION_MAX]; /* UTF-8 without control characters */
-    uint16_t jwk_len; /* 0: none */
-    uint8_t jwk[AMP_JWK_MAX]; /* the canonical public JWK */
+    uint16_t jwk_len;                                      /* 0: none */
+    uint8_t jwk[AMP_JWK_MAX];                              /* the canonical public JWK */
 };
 
 /* With what signs. Wipe after use. */
@@ -69,18 +69,23 @@ enum amp_err amp_subscription_secrets_unpack(struct amp_subscription_secrets *se
 void amp_subscription_id_format(char out[AMP_SUBSCRIPTION_ID_TEXT_LEN], const uint8_t id[AMP_SUBSCRIPTION_ID_LEN]);
 enum amp_err amp_subscription_id_parse(uint8_t id[AMP_SUBSCRIPTION_ID_LEN], struct amp_slice text) AMP_MUST_USE;
 
-/* All of them, in the keeper. Each change is durable when its function returns; one that could not be written is
- * undone. The file's form is the keyring's, with a magic of its own. */
+/*
+ * All of them, in the keeper. Each change is durable when its function returns; one that could not be written is
+ * undone. The file is one of keys/sealed_file.h, its magic "AMPSUBSC". Inside: u32 count | count times { u16 length,
+ * packed subscription, u16 length, packed secrets }, in order of their making.
+ */
+#define AMP_SUBSCRIPTIONS_BYTES_MAX (3 << 20) /* of the file's inside; told as a whole it fits into a link's queue */
 struct amp_subscriptions;
 struct amp_subscriptions_config {
     int dir_fd; /* borrowed */
     struct amp_clock clock;
     const struct amp_key_provider *provider; /* borrowed */
 };
-/* As amp_keyring_open. A file sealed under an ephemeral KEK of an earlier life cannot be read any more and is taken as
- * none, as the keyring's is. */
+/* As amp_keyring_open: what an ephemeral KEK of an earlier life sealed is discarded before, by who made that KEK. */
 enum amp_err amp_subscriptions_open(struct amp_subscriptions **out,
                                     const struct amp_subscriptions_config *config) AMP_MUST_USE;
+/* As amp_keyring_provider. */
+enum amp_err amp_subscriptions_provider(int dir_fd, char name[AMP_KEY_PROVIDER_NAME_MAX]) AMP_MUST_USE;
 void amp_subscriptions_free(struct amp_subscriptions *subscriptions);
 size_t amp_subscriptions_count(const struct amp_subscriptions *subscriptions);
 /* Borrowed until the next change. `index` below the count. */
@@ -91,12 +96,14 @@ const struct amp_subscription_secrets *amp_subscriptions_secrets_at(const struct
 enum amp_err amp_subscriptions_find(const struct amp_subscriptions *subscriptions,
                                     const uint8_t id[AMP_SUBSCRIPTION_ID_LEN], size_t *index) AMP_MUST_USE;
 /* `wanted`: id, state and time are set here. AMP_ERR_INVALID, AMP_ERR_OVER_LIMIT (of all, or of its queue), IO, CRYPTO.
- * The secret is found by its index. */
+ * The secret is found by its index, which is that of the last. */
 enum amp_err amp_subscriptions_create(struct amp_subscriptions *subscriptions, struct amp_subscription *wanted,
                                       size_t *index) AMP_MUST_USE;
 /* A new secret; the one before signs on for AMP_SUBSCRIPTION_OVERLAP_MS, an older one no more. A disabled subscription
  * becomes active again. */
 enum amp_err amp_subscriptions_rotate(struct amp_subscriptions *subscriptions, size_t index) AMP_MUST_USE;
+/* Forgets the older secret, as is to be done once its time is over. */
+enum amp_err amp_subscriptions_retire(struct amp_subscriptions *subscriptions, size_t index) AMP_MUST_USE;
 enum amp_err amp_subscriptions_remove(struct amp_subscriptions *subscriptions, size_t index) AMP_MUST_USE;
 enum amp_err amp_subscriptions_set_state(struct amp_subscriptions *subscriptions, size_t index,
                                          enum amp_subscription_state state) AMP_MUST_USE;

@@ -1,4 +1,4 @@
-#include "keys/keyring_file.h"
+#include "keys/sealed_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,28 +8,21 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
-#include "keys/keyring.h"
-
-#define TEMPORARY AMP_KEYRING_FILE ".new"
 
 enum {
-    MAGIC_LEN = 8,
-    NAME_AT = MAGIC_LEN + 4,
+    NAME_AT = AMP_SEALED_MAGIC_LEN + 4,
     LENGTH_AT = NAME_AT + AMP_KEY_PROVIDER_NAME_MAX,
     PREFIX_LEN = LENGTH_AT + 2,
     HEADER_MAX = PREFIX_LEN + AMP_WRAPPED_MAX + AMP_GCM_NONCE_LEN,
     VERSION = 1,
-    FILE_MAX = HEADER_MAX + AMP_KEYRING_BYTES_MAX + AMP_GCM_TAG_LEN,
 };
 
-static const uint8_t magic[MAGIC_LEN] = {'A', 'M', 'P', 'K', 'R', 'I', 'N', 'G'};
-
-static enum amp_err read_whole(int fd, struct amp_secret_buf *file)
+static enum amp_err read_whole(int fd, size_t most, struct amp_secret_buf *file)
 {
     struct stat about;
     if (fstat(fd, &about) != 0)
         return AMP_ERR_IO;
-    if (!S_ISREG(about.st_mode) || about.st_size > FILE_MAX)
+    if (!S_ISREG(about.st_mode) || about.st_size < 0 || (size_t)about.st_size > most)
         return AMP_ERR_INVALID;
     size_t size = (size_t)about.st_size;
     enum amp_err err = amp_secret_buf_reserve(file, size + 1);
@@ -53,18 +46,18 @@ struct parts {
 };
 
 /* The fixed part: magic, version, and a provider's name that ends within its field. */
-static bool is_prefix(struct amp_slice file)
+static bool is_prefix(const struct amp_sealed_form *form, struct amp_slice file)
 {
     static const uint8_t version[4] = {0, 0, 0, VERSION};
-    return file.len >= PREFIX_LEN && memcmp(file.ptr, magic, MAGIC_LEN) == 0 &&
-           memcmp(file.ptr + MAGIC_LEN, version, sizeof(version)) == 0 && file.ptr[NAME_AT] != 0 &&
+    return file.len >= PREFIX_LEN && memcmp(file.ptr, form->magic, AMP_SEALED_MAGIC_LEN) == 0 &&
+           memcmp(file.ptr + AMP_SEALED_MAGIC_LEN, version, sizeof(version)) == 0 && file.ptr[NAME_AT] != 0 &&
            file.ptr[LENGTH_AT - 1] == 0;
 }
 
-static enum amp_err split(struct parts *parts, struct amp_slice file)
+static enum amp_err split(struct parts *parts, const struct amp_sealed_form *form, struct amp_slice file)
 {
     const uint8_t *at = file.ptr;
-    if (!is_prefix(file))
+    if (!is_prefix(form, file))
         return AMP_ERR_INVALID;
     size_t wrapped_len = (size_t)at[LENGTH_AT] << 8 | at[LENGTH_AT + 1];
     size_t header_len = PREFIX_LEN + wrapped_len + AMP_GCM_NONCE_LEN;
@@ -99,32 +92,45 @@ static enum amp_err unseal(const struct parts *parts, const struct amp_key_provi
     return err;
 }
 
-enum amp_err amp_keyring_provider(int dir_fd, char name[AMP_KEY_PROVIDER_NAME_MAX])
+/* AMP_ERR_NOT_FOUND: there is none. */
+static enum amp_err open_file(const struct amp_sealed_form *form, int dir_fd, int *fd)
+{
+    *fd = openat(dir_fd, form->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (*fd >= 0)
+        return AMP_OK;
+    return errno == ENOENT ? AMP_ERR_NOT_FOUND : AMP_ERR_IO;
+}
+
+enum amp_err amp_sealed_file_provider(const struct amp_sealed_form *form, int dir_fd,
+                                      char name[AMP_KEY_PROVIDER_NAME_MAX])
 {
     uint8_t prefix[PREFIX_LEN];
-    int fd = openat(dir_fd, AMP_KEYRING_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return errno == ENOENT ? AMP_ERR_NOT_FOUND : AMP_ERR_IO;
+    int fd;
+    enum amp_err err = open_file(form, dir_fd, &fd);
+    if (err != AMP_OK)
+        return err;
     ssize_t n = read(fd, prefix, sizeof(prefix));
     close(fd);
     if (n < 0)
         return AMP_ERR_IO;
-    if (!is_prefix(amp_slice(prefix, (size_t)n)))
+    if (!is_prefix(form, amp_slice(prefix, (size_t)n)))
         return AMP_ERR_INVALID;
     memcpy(name, prefix + NAME_AT, AMP_KEY_PROVIDER_NAME_MAX);
     return AMP_OK;
 }
 
-enum amp_err amp_keyring_file_read(int dir_fd, const struct amp_key_provider *provider, struct amp_secret_buf *plain)
+enum amp_err amp_sealed_file_read(const struct amp_sealed_form *form, int dir_fd,
+                                  const struct amp_key_provider *provider, struct amp_secret_buf *plain)
 {
     struct amp_secret_buf file = {0};
     struct parts parts;
-    int fd = openat(dir_fd, AMP_KEYRING_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return errno == ENOENT ? AMP_ERR_NOT_FOUND : AMP_ERR_IO;
-    enum amp_err err = read_whole(fd, &file);
+    int fd;
+    enum amp_err err = open_file(form, dir_fd, &fd);
+    if (err != AMP_OK)
+        return err;
+    err = read_whole(fd, HEADER_MAX + form->plain_max + AMP_GCM_TAG_LEN, &file);
     if (err == AMP_OK)
-        err = split(&parts, amp_slice(file.ptr, file.len));
+        err = split(&parts, form, amp_slice(file.ptr, file.len));
     if (err == AMP_OK && strcmp(parts.provider, provider->ops->name) != 0)
         err = AMP_ERR_INVALID;
     if (err == AMP_OK)
@@ -135,7 +141,8 @@ enum amp_err amp_keyring_file_read(int dir_fd, const struct amp_key_provider *pr
 }
 
 /* Makes the header with a new DEK and seals `plain` in place. */
-static enum amp_err seal(const struct amp_key_provider *provider, struct amp_secret_buf *plain, struct amp_out *header)
+static enum amp_err seal(const struct amp_sealed_form *form, const struct amp_key_provider *provider,
+                         struct amp_secret_buf *plain, struct amp_out *header)
 {
     uint8_t wrapped[AMP_WRAPPED_MAX];
     uint8_t nonce[AMP_GCM_NONCE_LEN];
@@ -154,7 +161,7 @@ static enum amp_err seal(const struct amp_key_provider *provider, struct amp_sec
     if (err == AMP_OK)
         err = provider->ops->wrap(provider->self, dek->bytes, sizeof(dek->bytes), wrapped, &wrapped_len);
     if (err == AMP_OK) {
-        amp_out_bytes(header, magic, MAGIC_LEN);
+        amp_out_bytes(header, form->magic, AMP_SEALED_MAGIC_LEN);
         amp_out_bytes(header, (const uint8_t[4]){0, 0, 0, VERSION}, 4);
         amp_out_bytes(header, name, sizeof(name));
         amp_out_bytes(header, (const uint8_t[2]){(uint8_t)(wrapped_len >> 8), (uint8_t)wrapped_len}, 2);
@@ -181,9 +188,10 @@ static enum amp_err write_all(int fd, struct amp_slice bytes)
     return AMP_OK;
 }
 
-static enum amp_err replace(int dir_fd, struct amp_slice header, struct amp_slice sealed)
+static enum amp_err replace(const struct amp_sealed_form *form, int dir_fd, struct amp_slice header,
+                            struct amp_slice sealed)
 {
-    int fd = openat(dir_fd, TEMPORARY, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = openat(dir_fd, form->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return AMP_ERR_IO;
     enum amp_err err = write_all(fd, header);
@@ -193,22 +201,23 @@ static enum amp_err replace(int dir_fd, struct amp_slice header, struct amp_slic
         err = AMP_ERR_IO;
     if (close(fd) != 0)
         err = AMP_ERR_IO;
-    if (err == AMP_OK && renameat(dir_fd, TEMPORARY, dir_fd, AMP_KEYRING_FILE) != 0)
+    if (err == AMP_OK && renameat(dir_fd, form->temporary, dir_fd, form->name) != 0)
         err = AMP_ERR_IO;
     if (err != AMP_OK)
-        unlinkat(dir_fd, TEMPORARY, 0);
+        unlinkat(dir_fd, form->temporary, 0);
     else if (fsync(dir_fd) != 0)
         err = AMP_ERR_IO;
     return err;
 }
 
-enum amp_err amp_keyring_file_write(int dir_fd, const struct amp_key_provider *provider, struct amp_secret_buf *plain)
+enum amp_err amp_sealed_file_write(const struct amp_sealed_form *form, int dir_fd,
+                                   const struct amp_key_provider *provider, struct amp_secret_buf *plain)
 {
     uint8_t storage[HEADER_MAX];
     struct amp_out header = amp_out(storage, sizeof(storage));
-    enum amp_err err = seal(provider, plain, &header);
+    enum amp_err err = seal(form, provider, plain, &header);
     if (err == AMP_OK)
-        err = replace(dir_fd, amp_out_done(&header), amp_slice(plain->ptr, plain->len));
+        err = replace(form, dir_fd, amp_out_done(&header), amp_slice(plain->ptr, plain->len));
     amp_secret_buf_clear(plain);
     return err;
 }
