@@ -34,6 +34,7 @@
     X(MESSAGE_EXPIRE, "message.expire")           /* count: how many were wiped */                                     \
     X(MESSAGE_DEAD_LETTER, "message.dead_letter") /* count */                                                          \
     X(MESSAGE_MOVE, "message.move")               /* count: by move tasks */                                           \
+    X(MESSAGE_LOSE, "message.lose")               /* count: they went with front, which died */                        \
     X(SUBSCRIPTION_CREATE, "subscription.create")                                                                      \
     X(SUBSCRIPTION_DELETE, "subscription.delete")                                                                      \
     X(SUBSCRIPTION_ROTATE, "subscription.rotate")                                                                      \

@@ -24,6 +24,9 @@ static const struct {
 } pairs[] = {
     {AMP_CHILD_FRONT, AMP_CHILD_KEEPER, 0},
     {AMP_CHILD_FRONT, AMP_CHILD_SCRIBE, 0},
+    {AMP_CHILD_FRONT, AMP_CHILD_COURIER, 1},
+    {AMP_CHILD_KEEPER, AMP_CHILD_COURIER, 1},
+    {AMP_CHILD_COURIER, AMP_CHILD_SCRIBE, 1},
     {AMP_CHILD_KEEPER, AMP_CHILD_SCRIBE, 2}, /* 0 for the keeper's records, 1 for the log's key */
 };
 
@@ -97,9 +100,11 @@ static bool on_status(struct amp_supervisor *supervisor, struct amp_slice payloa
     struct amp_ipc_in in = {payload, false};
     uint64_t accepted_s = amp_ipc_get_u64(&in);
     uint64_t live_tokens = amp_ipc_get_u64(&in);
+    uint64_t live_messages = amp_ipc_get_u64(&in);
     if (!amp_ipc_end(&in) || accepted_s > INT64_MAX)
         return false;
     supervisor->live_tokens = live_tokens;
+    supervisor->live_messages = live_messages;
     amp_horizon_note(supervisor, (int64_t)accepted_s);
     return true;
 }
@@ -112,10 +117,11 @@ static bool on_log_end(struct amp_supervisor *supervisor, struct amp_slice paylo
     return amp_ipc_end(&in);
 }
 
-/* Front, keeper and scribe are linked to each other: a witness may name the two that are not itself. */
+/* All four are linked to each other: a witness may name the three that are not itself. */
 static bool is_peer(enum amp_role witness, uint8_t named)
 {
-    return named != witness && (named == AMP_ROLE_FRONT || named == AMP_ROLE_KEEPER || named == AMP_ROLE_SCRIBE);
+    return named != witness && (named == AMP_ROLE_FRONT || named == AMP_ROLE_KEEPER || named == AMP_ROLE_SCRIBE ||
+                                named == AMP_ROLE_COURIER);
 }
 
 static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
@@ -149,7 +155,7 @@ static void on_closed(void *ctx, struct amp_link *link, bool violation)
 static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role role, struct amp_role_fds *fds,
                                int control[2])
 {
-    *fds = (struct amp_role_fds){.control = -1, .config = -1, .state = -1, .tls = {-1, -1, -1}};
+    *fds = (struct amp_role_fds){.control = -1, .config = -1, .state = -1, .tls = {-1, -1, -1}, .push_ca = -1};
     if (amp_link_pair(control) != AMP_OK)
         return AMP_ERR_IO;
     fds->control = control[1];
@@ -160,6 +166,10 @@ static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role 
         fds->state = supervisor->state.dir_fd;
     if (role == AMP_ROLE_SCRIBE)
         fds->state = supervisor->state.audit_fd;
+    if (role == AMP_ROLE_COURIER) {
+        amp_push_roots_rewind(supervisor->push_ca);
+        fds->push_ca = supervisor->push_ca;
+    }
     if (role != AMP_ROLE_FRONT)
         return AMP_OK;
     fds->listen = &supervisor->listen;
@@ -174,7 +184,7 @@ static bool write_resume(const struct amp_child *child, char resume[RESUME_MAX])
     struct amp_supervisor *supervisor = child->supervisor;
     struct amp_out text = amp_out(resume, RESUME_MAX - 1);
     if (child->role == AMP_ROLE_FRONT) {
-        supervisor->live_tokens = 0;
+        supervisor->live_tokens = supervisor->live_messages = 0;
         amp_out_u64(&text, (uint64_t)amp_horizon_next(supervisor));
     }
     if (child->role == AMP_ROLE_SCRIBE && supervisor->log_seq != 0) {
@@ -267,6 +277,18 @@ static void restart_later(struct amp_child *child)
         amp_supervisor_stop(supervisor, 1);
 }
 
+/* With front go the vault and the queues: one record for what each held. */
+static void record_death(struct amp_supervisor *supervisor, const struct amp_child *child)
+{
+    bool front = child->role == AMP_ROLE_FRONT;
+    const char *name = amp_role_name(child->role);
+    amp_supervisor_record_count(supervisor, AMP_ACT_ROLE_DIED, AMP_OUTCOME_FAILURE, AMP_ERR_INTERNAL, "supervisor",
+                                name, front ? supervisor->live_tokens : 0);
+    if (front && supervisor->live_messages != 0)
+        amp_supervisor_record_count(supervisor, AMP_ACT_MESSAGE_LOSE, AMP_OUTCOME_FAILURE, AMP_ERR_INTERNAL,
+                                    "supervisor", name, supervisor->live_messages);
+}
+
 static void note_death(struct amp_child *child, int wait_status)
 {
     const char *name = amp_role_name(child->role);
@@ -274,8 +296,7 @@ static void note_death(struct amp_child *child, int wait_status)
         amp_log_num(AMP_LOG_ERROR, "a role died by a signal", name, WTERMSIG(wait_status));
     else
         amp_log_num(AMP_LOG_ERROR, "a role ended unasked", name, WEXITSTATUS(wait_status));
-    amp_supervisor_record_count(child->supervisor, AMP_ACT_ROLE_DIED, AMP_OUTCOME_FAILURE, AMP_ERR_INTERNAL,
-                                "supervisor", name, child->role == AMP_ROLE_FRONT ? child->supervisor->live_tokens : 0);
+    record_death(child->supervisor, child);
 }
 
 void amp_children_reap(struct amp_supervisor *supervisor)

@@ -15,7 +15,7 @@
 
 enum { EXIT_USAGE = 2, POOL_BYTES = 4 << 20 };
 
-static struct amp_supervisor supervisor = {.state = {-1, -1, -1}, .tls = {-1, -1, -1}};
+static struct amp_supervisor supervisor = {.state = {-1, -1, -1}, .tls = {-1, -1, -1}, .push_ca = -1};
 
 static void on_complaint(void *ctx, const char *text)
 {
@@ -49,7 +49,10 @@ static int check_config(const char *path)
     if (!read_config(path) || amp_secret_init(POOL_BYTES, false) != AMP_OK)
         return EXIT_USAGE;
     enum amp_err err = amp_tls_files_load(supervisor.tls, &supervisor.config);
+    if (err == AMP_OK)
+        err = amp_push_roots_load(&supervisor.push_ca, &supervisor.config, supervisor.tls);
     amp_tls_files_close(supervisor.tls);
+    amp_push_roots_close(&supervisor.push_ca);
     amp_secret_fini();
     if (err != AMP_OK)
         return EXIT_USAGE;
@@ -96,7 +99,7 @@ static enum amp_err listen_on(struct amp_config *config)
 
 static enum amp_err make_kek(void)
 {
-    enum amp_err err = amp_state_ready_keyring(&supervisor.state, supervisor.config.keys.provider);
+    enum amp_err err = amp_state_ready_sealed(&supervisor.state, supervisor.config.keys.provider);
     if (err != AMP_OK || supervisor.config.keys.provider != AMP_CONFIG_PROVIDER_EPHEMERAL)
         return err;
     supervisor.kek = amp_secret_alloc(sizeof(*supervisor.kek));
@@ -174,6 +177,8 @@ static int serve(const struct amp_options *options)
     if (err == AMP_OK)
         err = amp_tls_files_load(supervisor.tls, &supervisor.config);
     if (err == AMP_OK)
+        err = amp_push_roots_load(&supervisor.push_ca, &supervisor.config, supervisor.tls);
+    if (err == AMP_OK)
         err = amp_horizon_open(&supervisor);
     if (err == AMP_OK)
         err = make_kek();
@@ -185,6 +190,7 @@ static int serve(const struct amp_options *options)
         status = EXIT_USAGE;
     amp_listen_close(&supervisor.listen);
     amp_tls_files_close(supervisor.tls);
+    amp_push_roots_close(&supervisor.push_ca);
     amp_state_close(&supervisor.state);
     amp_crypto_thread_fini();
     amp_secret_fini();

@@ -12,6 +12,26 @@ static void on_complaint(void *ctx, const char *text)
     amp_log_text(AMP_LOG_ERROR, "the configuration was not taken over", "reason", text);
 }
 
+static bool is_same_queue(const struct amp_config *now, const struct amp_config *next)
+{
+    bool same = now->queue.engine == next->queue.engine && now->queue.memory_max == next->queue.memory_max &&
+                now->queue.max_queues == next->queue.max_queues && now->queue.name_count == next->queue.name_count;
+    for (uint32_t i = 0; same && i < now->queue.name_count; i++)
+        same = strcmp(now->queue.names[i], next->queue.names[i]) == 0;
+    return same;
+}
+
+static bool is_same_push(const struct amp_config *now, const struct amp_config *next)
+{
+    bool same = strcmp(now->push.ca, next->push.ca) == 0 && now->push.connect_ms == next->push.connect_ms &&
+                now->push.timeout_ms == next->push.timeout_ms &&
+                now->push.disable_after_ms == next->push.disable_after_ms &&
+                now->push.concurrency == next->push.concurrency && now->push.allow_count == next->push.allow_count;
+    for (uint32_t i = 0; same && i < now->push.allow_count; i++)
+        same = strcmp(now->push.allow[i], next->push.allow[i]) == 0;
+    return same;
+}
+
 /* What only a restart can change must be as it was. */
 static bool is_compatible(const struct amp_config *now, const struct amp_config *next)
 {
@@ -21,8 +41,10 @@ static bool is_compatible(const struct amp_config *now, const struct amp_config 
                 strcmp(now->keys.file, next->keys.file) == 0;
     for (uint32_t i = 0; same && i < now->listen.address_count; i++)
         same = strcmp(now->listen.address[i], next->listen.address[i]) == 0;
+    same = same && is_same_queue(now, next) && is_same_push(now, next);
     if (!same)
-        on_complaint(NULL, "workers, state, keys, listen.addresses and listen.backlog change by a restart alone");
+        on_complaint(NULL, "workers, state, keys, queue, push, listen.addresses and listen.backlog change by a restart "
+                           "alone");
     return same;
 }
 

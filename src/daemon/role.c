@@ -1,6 +1,7 @@
 /*
  * A role finds its descriptors at fixed numbers: 3 control link, 4 configuration, 5 state directory, 6 to 8 the files
- * of TLS, from 9 on the listening sockets. What it is not given is closed. Arguments and environment hold no secret.
+ * of TLS, 9 the roots for push, from 10 on the listening sockets. What it is not given is closed. Arguments and
+ * environment hold no secret.
  */
 #include "daemon/role.h"
 
@@ -14,13 +15,14 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "courier/courier.h"
 #include "crypto/crypto.h"
 #include "daemon/config.h"
 #include "front/front.h"
 #include "keeper/keeper.h"
 #include "scribe/scribe.h"
 
-enum { FD_CONTROL = 3, FD_CONFIG = 4, FD_STATE = 5, FD_TLS = 6, FD_LISTEN = FD_TLS + AMP_TLS_FILE_COUNT_ };
+enum { FD_CONTROL = 3, FD_CONFIG, FD_STATE, FD_TLS, FD_PUSH_CA = FD_TLS + AMP_TLS_FILE_COUNT_, FD_LISTEN };
 enum { POOL_MIB = 1 << 20 };
 
 static const struct role {
@@ -32,8 +34,9 @@ static const struct role {
     size_t pool_bytes; /* of secret memory, at most; front's vault comes on top */
 } roles[] = {
     {AMP_ROLE_FRONT, "front", "ampouled: front", "ampoule-front", amp_front_main, (size_t)256 * POOL_MIB},
-    {AMP_ROLE_KEEPER, "keeper", "ampouled: keeper", "ampoule-keeper", amp_keeper_main, (size_t)24 * POOL_MIB},
+    {AMP_ROLE_KEEPER, "keeper", "ampouled: keeper", "ampoule-keeper", amp_keeper_main, (size_t)48 * POOL_MIB},
     {AMP_ROLE_SCRIBE, "scribe", "ampouled: scribe", "ampoule-scribe", amp_scribe_main, (size_t)8 * POOL_MIB},
+    {AMP_ROLE_COURIER, "courier", "ampouled: courier", "ampoule-courier", amp_courier_main, (size_t)160 * POOL_MIB},
 };
 
 static const struct role *find_role(enum amp_role role)
@@ -156,6 +159,7 @@ enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, 
     sources[count++] = fds->state;
     for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++)
         sources[count++] = fds->tls[i];
+    sources[count++] = fds->push_ca;
     for (size_t i = 0; fds->listen != NULL && i < fds->listen->count; i++)
         sources[count++] = fds->listen->fds[i];
     pid_t parent = getpid();
@@ -180,7 +184,8 @@ static void find_fds(const struct role *role, struct amp_role_env *env, int *lis
 {
     bool front = role->role == AMP_ROLE_FRONT;
     env->control_fd = FD_CONTROL;
-    env->state_fd = !front ? FD_STATE : -1;
+    env->state_fd = role->role == AMP_ROLE_KEEPER || role->role == AMP_ROLE_SCRIBE ? FD_STATE : -1;
+    env->push_ca_fd = role->role == AMP_ROLE_COURIER && is_open(FD_PUSH_CA) ? FD_PUSH_CA : -1;
     for (int i = 0; i < AMP_TLS_FILE_COUNT_; i++)
         env->tls_fds[i] = front && is_open(FD_TLS + i) ? FD_TLS + i : -1;
     env->listen_per_worker = front ? env->config->listen.address_count : 0;

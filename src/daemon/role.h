@@ -13,6 +13,7 @@ struct amp_role_fds {
     int config;
     int state;
     int tls[AMP_TLS_FILE_COUNT_];
+    int push_ca;
     const struct amp_listen *listen; /* NULL: none */
     /* Of an earlier life, in words; NULL: nothing. front: the last second whose signatures are refused;
      * scribe: the number of the last durable record, a colon, its hash. */
@@ -25,7 +26,7 @@ enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, 
 /* Everything such a process does, from `--role NAME [--resume TEXT]` on; its exit status. `resume` may be NULL. */
 int amp_role_run(const char *name, const char *resume);
 
-/* "front", "keeper", "scribe": those that are processes of their own. False for any other. */
+/* "front", "keeper", "scribe", "courier": those that are processes of their own. False for any other. */
 bool amp_role_parse(const char *name, enum amp_role *role);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "keys/keyring.h"
+#include "keys/subscription.h"
 #include "net/net.h"
 
 enum { TLS_FILE_MAX = 1 << 20 };
@@ -119,33 +120,60 @@ void amp_state_close(struct amp_state *state)
     close_one(&state->lock_fd);
 }
 
-static enum amp_err discard_keyring(const struct amp_state *state)
-{
-    if (unlinkat(state->dir_fd, AMP_KEYRING_FILE, 0) != 0)
-        return fail("the old keyring cannot be removed", AMP_KEYRING_FILE);
-    amp_log(AMP_LOG_WARN, "the keyring of an earlier run was discarded: its ephemeral KEK died with that run");
-    return AMP_OK;
-}
+/* What the keeper keeps sealed under the KEK. */
+static const struct sealed {
+    const char *file;
+    enum amp_err (*provider)(int dir_fd, char name[AMP_KEY_PROVIDER_NAME_MAX]);
+} sealed_files[] = {
+    {AMP_KEYRING_FILE, amp_keyring_provider},
+    {AMP_SUBSCRIPTION_FILE, amp_subscriptions_provider},
+};
 
-enum amp_err amp_state_ready_keyring(const struct amp_state *state, enum amp_config_provider provider)
+/* Whether the file is there, and this provider's. */
+static enum amp_err look_at(const struct amp_state *state, const struct sealed *sealed, const char *provider,
+                            bool *exists)
 {
     char sealed_by[AMP_KEY_PROVIDER_NAME_MAX];
-    bool ephemeral = provider == AMP_CONFIG_PROVIDER_EPHEMERAL;
-    enum amp_err err = amp_keyring_provider(state->dir_fd, sealed_by);
+    enum amp_err err = sealed->provider(state->dir_fd, sealed_by);
+    *exists = err == AMP_OK;
     if (err == AMP_ERR_NOT_FOUND)
         return AMP_OK;
     if (err == AMP_ERR_IO)
-        return fail("the keyring cannot be read", AMP_KEYRING_FILE);
+        return fail("what the keeper sealed cannot be read", sealed->file);
     if (err != AMP_OK) {
-        amp_log(AMP_LOG_ERROR, "the keyring is damaged, or of another version: it is left as it is");
+        amp_log_text(AMP_LOG_ERROR, "the file is damaged, or of another version: it is left as it is", "file",
+                     sealed->file);
         return AMP_ERR_INVALID;
     }
-    if (strcmp(sealed_by, ephemeral ? "ephemeral" : "file") != 0) {
-        amp_log_text(AMP_LOG_ERROR, "the keyring belongs to another keys.provider: it is left as it is", "provider",
-                     sealed_by);
-        return AMP_ERR_INVALID;
+    if (strcmp(sealed_by, provider) == 0)
+        return AMP_OK;
+    amp_log_text(AMP_LOG_ERROR, "what the keeper sealed belongs to another keys.provider: it is left as it is",
+                 "provider", sealed_by);
+    return AMP_ERR_INVALID;
+}
+
+static enum amp_err discard(const struct amp_state *state, const struct sealed *sealed)
+{
+    if (unlinkat(state->dir_fd, sealed->file, 0) != 0)
+        return fail("a file of an earlier run cannot be removed", sealed->file);
+    amp_log_text(AMP_LOG_WARN, "a file of an earlier run was discarded: its ephemeral KEK died with that run", "file",
+                 sealed->file);
+    return AMP_OK;
+}
+
+enum amp_err amp_state_ready_sealed(const struct amp_state *state, enum amp_config_provider provider)
+{
+    enum { COUNT = sizeof(sealed_files) / sizeof(sealed_files[0]) };
+    bool exists[COUNT] = {false};
+    bool ephemeral = provider == AMP_CONFIG_PROVIDER_EPHEMERAL;
+    enum amp_err err = AMP_OK;
+    for (size_t i = 0; err == AMP_OK && i < COUNT; i++)
+        err = look_at(state, &sealed_files[i], ephemeral ? "ephemeral" : "file", &exists[i]);
+    for (size_t i = 0; err == AMP_OK && ephemeral && i < COUNT; i++) {
+        if (exists[i])
+            err = discard(state, &sealed_files[i]);
     }
-    return ephemeral ? discard_keyring(state) : AMP_OK;
+    return err;
 }
 
 static enum amp_err write_all(int fd, struct amp_slice content)
@@ -271,6 +299,46 @@ void amp_tls_files_rewind(const int fds[AMP_TLS_FILE_COUNT_])
         if (fds[i] >= 0)
             (void)lseek(fds[i], 0, SEEK_SET);
     }
+}
+
+/* A server that trusted these roots shows that they are some. */
+static enum amp_err try_roots(int fd, const int tls[AMP_TLS_FILE_COUNT_], const char *path)
+{
+    const int files[AMP_TLS_FILE_COUNT_] = {
+        [AMP_TLS_FILE_CERT] = tls[AMP_TLS_FILE_CERT],
+        [AMP_TLS_FILE_KEY] = tls[AMP_TLS_FILE_KEY],
+        [AMP_TLS_FILE_CLIENT_CA] = fd,
+    };
+    return try_tls_files(files, path);
+}
+
+enum amp_err amp_push_roots_load(int *fd, const struct amp_config *config, const int tls[AMP_TLS_FILE_COUNT_])
+{
+    static const char system_roots[] = "/etc/ssl/certs/ca-certificates.crt";
+    bool configured = config->push.ca[0] != '\0';
+    *fd = -1;
+    if (!configured && access(system_roots, F_OK) != 0) {
+        amp_log_text(AMP_LOG_WARN, "no roots for push: webhooks over https will fail until push.ca names some", "path",
+                     system_roots);
+        return AMP_OK;
+    }
+    enum amp_err err = load_tls_file(configured ? config->push.ca : system_roots, false, fd);
+    if (err == AMP_OK && configured)
+        err = try_roots(*fd, tls, config->push.ca);
+    if (err != AMP_OK)
+        close_one(fd);
+    return err;
+}
+
+void amp_push_roots_close(int *fd)
+{
+    close_one(fd);
+}
+
+void amp_push_roots_rewind(int fd)
+{
+    if (fd >= 0)
+        (void)lseek(fd, 0, SEEK_SET);
 }
 
 int amp_memfd_sealed(const char *name, struct amp_slice text)

@@ -21,11 +21,11 @@ struct amp_state {
 enum amp_err amp_state_open(struct amp_state *out, const char *path, bool dev) AMP_MUST_USE;
 void amp_state_close(struct amp_state *state);
 /*
- * Before the keeper opens the keyring with this provider: one that an ephemeral KEK sealed, which died with the daemon
- * before, is discarded where the provider is ephemeral again. AMP_ERR_INVALID where another provider sealed it, or it
- * is none: it is left as it is.
+ * Before the keeper opens keyring and subscriptions with this provider: what an ephemeral KEK sealed, which died with
+ * the daemon before, is discarded where the provider is ephemeral again. AMP_ERR_INVALID where another provider sealed
+ * one of them, or it is none: all are left as they are.
  */
-enum amp_err amp_state_ready_keyring(const struct amp_state *state, enum amp_config_provider provider) AMP_MUST_USE;
+enum amp_err amp_state_ready_sealed(const struct amp_state *state, enum amp_config_provider provider) AMP_MUST_USE;
 /* Writes a file as a whole: beside it, synced, renamed. */
 enum amp_err amp_state_write(const struct amp_state *state, const char *name, struct amp_slice content) AMP_MUST_USE;
 
@@ -38,6 +38,17 @@ enum amp_err amp_tls_files_load(int fds[AMP_TLS_FILE_COUNT_], const struct amp_c
 void amp_tls_files_close(int fds[AMP_TLS_FILE_COUNT_]);
 /* To offset 0, for whom they are handed to. */
 void amp_tls_files_rewind(const int fds[AMP_TLS_FILE_COUNT_]);
+
+/*
+ * The roots that endpoints of push must lead to, from push.ca or, where none is configured, the system's; read and kept
+ * like the files of TLS, which `tls` has. -1 with AMP_OK where the system has none: the log says so. AMP_ERR_INVALID
+ * where push.ca holds no certificates, AMP_ERR_IO. Needs the secret pool.
+ */
+enum amp_err amp_push_roots_load(int *fd, const struct amp_config *config,
+                                 const int tls[AMP_TLS_FILE_COUNT_]) AMP_MUST_USE;
+void amp_push_roots_close(int *fd);
+/* To offset 0, for whom they are handed to; -1 does nothing. */
+void amp_push_roots_rewind(int fd);
 
 /* A sealed memory file with this text, at offset 0; -1 where it cannot be made. */
 int amp_memfd_sealed(const char *name, struct amp_slice text);

@@ -9,9 +9,9 @@
 
 /* How long each stage of ending may last. */
 static const int stage_seconds[] = {
-    [AMP_STAGE_SERVE] = 0,         [AMP_STAGE_SETTLE] = 10,    [AMP_STAGE_DRAIN_FRONT] = 30,
-    [AMP_STAGE_DRAIN_KEEPER] = 10, [AMP_STAGE_DRAIN_LOG] = 10, [AMP_STAGE_DRAIN_SCRIBE] = 10,
-    [AMP_STAGE_END] = 0,
+    [AMP_STAGE_SERVE] = 0,          [AMP_STAGE_SETTLE] = 10,       [AMP_STAGE_DRAIN_FRONT] = 30,
+    [AMP_STAGE_DRAIN_COURIER] = 15, [AMP_STAGE_DRAIN_KEEPER] = 10, [AMP_STAGE_DRAIN_LOG] = 10,
+    [AMP_STAGE_DRAIN_SCRIBE] = 10,  [AMP_STAGE_END] = 0,
 };
 
 void amp_supervisor_stop(struct amp_supervisor *supervisor, int status)
@@ -59,6 +59,8 @@ static struct amp_child *draining_child(struct amp_supervisor *supervisor)
     switch (supervisor->stage) {
     case AMP_STAGE_DRAIN_FRONT:
         return &supervisor->children[AMP_CHILD_FRONT];
+    case AMP_STAGE_DRAIN_COURIER:
+        return &supervisor->children[AMP_CHILD_COURIER];
     case AMP_STAGE_DRAIN_KEEPER:
         return &supervisor->children[AMP_CHILD_KEEPER];
     case AMP_STAGE_DRAIN_SCRIBE:
@@ -76,7 +78,8 @@ static bool stage_is_over(struct amp_supervisor *supervisor)
 {
     const struct amp_child *child = draining_child(supervisor);
     if (supervisor->stage == AMP_STAGE_SETTLE)
-        return supervisor->children[AMP_CHILD_KEEPER].ready && supervisor->children[AMP_CHILD_SCRIBE].ready;
+        return supervisor->children[AMP_CHILD_KEEPER].ready && supervisor->children[AMP_CHILD_SCRIBE].ready &&
+               supervisor->children[AMP_CHILD_COURIER].ready;
     if (supervisor->stage == AMP_STAGE_DRAIN_LOG)
         return amp_recorder_idle(supervisor->recorder);
     return child != NULL && child->pid == 0;
@@ -211,8 +214,9 @@ static enum amp_err watch_signals(struct amp_supervisor *supervisor)
 
 static enum amp_err start_children(struct amp_supervisor *supervisor)
 {
-    static const enum amp_role roles[AMP_CHILDREN] = {AMP_ROLE_FRONT, AMP_ROLE_KEEPER, AMP_ROLE_SCRIBE};
-    static const size_t order[AMP_CHILDREN] = {AMP_CHILD_SCRIBE, AMP_CHILD_KEEPER, AMP_CHILD_FRONT};
+    static const enum amp_role roles[AMP_CHILDREN] = {AMP_ROLE_FRONT, AMP_ROLE_COURIER, AMP_ROLE_KEEPER,
+                                                      AMP_ROLE_SCRIBE};
+    static const size_t order[AMP_CHILDREN] = {AMP_CHILD_SCRIBE, AMP_CHILD_KEEPER, AMP_CHILD_COURIER, AMP_CHILD_FRONT};
     for (size_t i = 0; i < AMP_CHILDREN; i++) {
         supervisor->children[i].supervisor = supervisor;
         supervisor->children[i].role = roles[i];

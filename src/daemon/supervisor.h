@@ -16,7 +16,7 @@
 struct event_base;
 struct event;
 
-enum { AMP_CHILD_FRONT, AMP_CHILD_KEEPER, AMP_CHILD_SCRIBE, AMP_CHILDREN };
+enum { AMP_CHILD_FRONT, AMP_CHILD_COURIER, AMP_CHILD_KEEPER, AMP_CHILD_SCRIBE, AMP_CHILDREN };
 
 struct amp_supervisor;
 
@@ -35,8 +35,9 @@ struct amp_child {
 /* In the order of ending. A stage ends when its role has ended, or its time is over. */
 enum amp_stage {
     AMP_STAGE_SERVE,
-    AMP_STAGE_SETTLE, /* told to end while a role was starting: nobody can finish without keeper and scribe */
-    AMP_STAGE_DRAIN_FRONT,
+    AMP_STAGE_SETTLE,      /* told to end while a role was starting: nobody can finish without the others */
+    AMP_STAGE_DRAIN_FRONT, /* what it pushes is finished as well: the courier lives longer */
+    AMP_STAGE_DRAIN_COURIER,
     AMP_STAGE_DRAIN_KEEPER,
     AMP_STAGE_DRAIN_LOG,
     AMP_STAGE_DRAIN_SCRIBE,
@@ -63,6 +64,7 @@ struct amp_supervisor {
     struct amp_state state;
     struct amp_listen listen;
     int tls[AMP_TLS_FILE_COUNT_]; /* the last good files, see amp_tls_files_load */
+    int push_ca;                  /* see amp_push_roots_load */
     struct amp_key256 *kek;       /* ephemeral; NULL: another provider */
     struct amp_clock clock;
     struct event_base *base;
@@ -74,7 +76,8 @@ struct amp_supervisor {
     int admin_fd;
     struct amp_horizon horizon;
     uint64_t live_tokens; /* as front last said */
-    uint64_t log_seq;     /* as the scribe last said: the last durable record; 0: nothing said */
+    uint64_t live_messages;
+    uint64_t log_seq; /* as the scribe last said: the last durable record; 0: nothing said */
     uint8_t log_hash[32];
     enum amp_stage stage;
     bool served;         /* every role was ready once */
@@ -83,8 +86,8 @@ struct amp_supervisor {
 };
 
 /*
- * Serves until told to end; returns the exit status. `supervisor` holds options, config, text, state, listen, tls and
- * kek; everything else is set up and torn down here.
+ * Serves until told to end; returns the exit status. `supervisor` holds options, config, text, state, listen, tls,
+ * push_ca and kek; everything else is set up and torn down here.
  */
 int amp_supervisor_run(struct amp_supervisor *supervisor);
 /* Keeps SIGTERM, SIGINT and SIGHUP waiting until amp_supervisor_run can act on them. */
