@@ -88,6 +88,18 @@ enum amp_err amp_base64url_decode(uint8_t *out, size_t len, struct amp_slice tex
     return decode(out, text.ptr, len, urlsafe);
 }
 
+/* A last group of 1 character holds no byte: it fails as another length than that of its own encoding. */
+enum amp_err amp_base64url_decode_any(uint8_t *out, size_t *len, struct amp_slice text)
+{
+    size_t decoded = text.len / 4 * 3 + text.len % 4 * 3 / 4;
+    if (decoded > *len)
+        return AMP_ERR_TOO_LARGE;
+    enum amp_err err = amp_base64url_decode(out, decoded, text);
+    if (err == AMP_OK)
+        *len = decoded;
+    return err;
+}
+
 void amp_base64_encode(char *out, const uint8_t *bytes, size_t len)
 {
     for (size_t at = encode(out, bytes, len, standard); at < AMP_BASE64_LEN(len); at++)

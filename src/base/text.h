@@ -11,12 +11,15 @@ void amp_hex_encode(char *out, const uint8_t *bytes, size_t len);
 /* Exactly 2*len lower-case digits; AMP_ERR_INVALID otherwise. */
 enum amp_err amp_hex_decode(uint8_t *out, size_t len, struct amp_slice text) AMP_MUST_USE;
 
-/* RFC 4648 section 5 without padding: ceil(len*4/3) characters, no NUL. Constant time in the bytes. */
+/* RFC 4648 section 5 without padding: ceil(len*4/3) characters, no NUL. Constant time in the bytes, which may be the
+ * last `len` of the room they are encoded into: each is read before it is written over. */
 #define AMP_BASE64URL_LEN(len) (((len)*4 + 2) / 3)
 void amp_base64url_encode(char *out, const uint8_t *bytes, size_t len);
 /* Decodes to exactly `len` bytes; unused trailing bits must be zero. Constant time in the characters, but for refusal.
  */
 enum amp_err amp_base64url_decode(uint8_t *out, size_t len, struct amp_slice text) AMP_MUST_USE;
+/* The same where the length is not known before: *len is capacity in, decoded length out. `out` may be text.ptr. */
+enum amp_err amp_base64url_decode_any(uint8_t *out, size_t *len, struct amp_slice text) AMP_MUST_USE;
 
 /* RFC 4648 section 4 with padding. */
 #define AMP_BASE64_LEN(len) ((((len) + 2) / 3) * 4)

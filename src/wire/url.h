@@ -21,7 +21,8 @@ struct amp_url {
  * AMP_ERR_URL_INVALID for: any scheme but http and https, userinfo, fragment, an empty host, upper case in the host,
  * percent-encoding in the host, a trailing dot, labels over 63 bytes or of other characters than [a-z0-9-_], a host of
  * digits and dots (or 0x..) that is not a plain dotted quad without leading zeros, an IPv6 zone, ports 0 or with
- * leading zeros, backslashes, controls, spaces, non-ASCII, more than AMP_URL_MAX bytes.
+ * leading zeros, a query without a path, the path segments "." and ".." (however they are written), "%" without two hex
+ * digits, backslashes, controls, spaces, non-ASCII, more than AMP_URL_MAX bytes.
  */
 enum amp_err amp_url_parse(struct amp_url *url, struct amp_slice text) AMP_MUST_USE;
 
