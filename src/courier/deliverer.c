@@ -1,0 +1,342 @@
+/*
+ * libcurl's multi interface tells which sockets to watch and when to wake it; each event is handed back to it, and
+ * behind each it is asked which transfers are over. Nothing is called back from within its own callbacks.
+ *
+ * Every attempt is an easy handle of its own, so that what it held is freed, and by that wiped, at its end. Connections
+ * belong to the multi handle and are used again.
+ */
+#include "courier/deliverer.h"
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/time.h>
+
+#include "base/log.h"
+#include "courier/fields.h"
+#include "courier/trust.h"
+
+enum { CONNECTIONS_KEPT = 256, RETRY_AFTER_MAX_S = 24 * 3600 };
+
+struct amp_attempt {
+    LIST_ENTRY(amp_attempt) next;
+    struct amp_deliverer *deliverer;
+    CURL *easy;
+    struct curl_slist *fields;
+    bool https;
+    bool opened;  /* a socket, to an address that the policy permits */
+    bool refused; /* an address that it does not */
+    bool cut;     /* the answer's body was longer than we read */
+    size_t head_len;
+    size_t body_len;
+    void *ctx;
+    void (*done)(void *ctx, const struct amp_attempt_result *result);
+};
+
+struct amp_deliverer {
+    struct amp_deliverer_config config;
+    CURLM *multi;
+    struct event *timer;
+    X509_STORE *trust;
+    struct curl_slist *resolve;
+    LIST_HEAD(, amp_attempt) attempts;
+    struct amp_deliverer_counts counts;
+};
+
+/* ---- what libcurl asks about one attempt ---- */
+
+/* The one door to the network: whatever a URL or a name led to, only what the policy permits gets a socket. */
+static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct amp_attempt *attempt = ctx;
+    struct amp_deliverer *deliverer = attempt->deliverer;
+    if (purpose != CURLSOCKTYPE_IPCXN ||
+        !amp_policy_permits(deliverer->config.policy, &address->addr, address->addrlen, attempt->https)) {
+        attempt->refused = true;
+        deliverer->counts.refused++;
+        return CURL_SOCKET_BAD;
+    }
+    attempt->opened = true;
+    deliverer->counts.opened++;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+}
+
+static size_t on_head(char *bytes, size_t one, size_t len, void *ctx)
+{
+    struct amp_attempt *attempt = ctx;
+    attempt->head_len += len;
+    return attempt->head_len <= AMP_DELIVERER_ANSWER_MAX ? len : 0;
+}
+
+static size_t on_body(char *bytes, size_t one, size_t len, void *ctx)
+{
+    struct amp_attempt *attempt = ctx;
+    attempt->body_len += len;
+    attempt->cut = attempt->body_len > AMP_DELIVERER_ANSWER_MAX;
+    return attempt->cut ? 0 : len;
+}
+
+static CURLcode on_tls(CURL *easy, void *context, void *ctx)
+{
+    const struct amp_attempt *attempt = ctx;
+    SSL_CTX_set1_cert_store(context, attempt->deliverer->trust);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    return CURLE_OK;
+}
+
+/* ---- an attempt ---- */
+
+static bool set_target(struct amp_attempt *attempt, const struct amp_attempt_order *order)
+{
+    CURL *easy = attempt->easy;
+    struct amp_url url;
+    if (amp_url_parse(&url, amp_slice_str(order->url)) != AMP_OK)
+        return false;
+    attempt->https = url.https;
+    return curl_easy_setopt(easy, CURLOPT_URL, order->url) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
+                            attempt->deliverer->config.policy->dev ? "https,http" : "https") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_RESOLVE, attempt->deliverer->resolve) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, attempt) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK && /* nor one that the environment names */
+           curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
+}
+
+static bool set_tls(struct amp_attempt *attempt)
+{
+    CURL *easy = attempt->easy;
+    return curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_SSL_CIPHER_LIST, "ECDHE+AESGCM:ECDHE+CHACHA20") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CAINFO, NULL) == CURLE_OK && /* on_tls sets what is trusted */
+           curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, attempt) == CURLE_OK;
+}
+
+static bool set_request(struct amp_attempt *attempt, const struct amp_attempt_order *order)
+{
+    CURL *easy = attempt->easy;
+    return curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_USERAGENT, "Ampoule/" AMP_VERSION) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, attempt->fields) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)order->body.len) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDS, order->body.ptr) == CURLE_OK && /* not copied */
+           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERDATA, attempt) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, attempt) == CURLE_OK;
+}
+
+static bool set_times(struct amp_attempt *attempt, const struct amp_attempt_order *order)
+{
+    CURL *easy = attempt->easy;
+    int64_t connect_ms = attempt->deliverer->config.connect_ms;
+    /* At the end of an attempt whose name is being resolved still, the resolver's thread is left to end by itself: to
+     * wait for it would keep every other delivery waiting. */
+    return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                            (long)(connect_ms < order->timeout_ms ? connect_ms : order->timeout_ms)) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)order->timeout_ms) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PRIVATE, attempt) == CURLE_OK;
+}
+
+static void attempt_free(struct amp_attempt *attempt)
+{
+    LIST_REMOVE(attempt, next);
+    if (attempt->easy != NULL) {
+        curl_multi_remove_handle(attempt->deliverer->multi, attempt->easy);
+        curl_easy_cleanup(attempt->easy);
+    }
+    curl_slist_free_all(attempt->fields);
+    free(attempt);
+}
+
+static enum amp_err start(void *self, struct amp_attempt **out, const struct amp_attempt_order *order)
+{
+    struct amp_deliverer *deliverer = self;
+    struct amp_attempt *attempt = calloc(1, sizeof(*attempt));
+    *out = NULL;
+    if (attempt == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    attempt->deliverer = deliverer;
+    attempt->ctx = order->ctx;
+    attempt->done = order->done;
+    LIST_INSERT_HEAD(&deliverer->attempts, attempt, next);
+    attempt->fields = amp_fields_new(order, amp_clock_unix_ms(&deliverer->config.clock) / 1000);
+    attempt->easy = attempt->fields != NULL ? curl_easy_init() : NULL;
+    if (attempt->easy != NULL && set_target(attempt, order) && set_tls(attempt) && set_request(attempt, order) &&
+        set_times(attempt, order) && curl_multi_add_handle(deliverer->multi, attempt->easy) == CURLM_OK) {
+        *out = attempt;
+        return AMP_OK;
+    }
+    attempt_free(attempt);
+    return AMP_ERR_PUSH_UNREACHABLE;
+}
+
+static void cancel(void *self, struct amp_attempt *attempt)
+{
+    attempt_free(attempt);
+}
+
+/* An answer whose body we stopped reading is an answer; one that broke off is none. */
+static struct amp_attempt_result judge(const struct amp_attempt *attempt, CURLcode code)
+{
+    struct amp_attempt_result result = {.err = AMP_ERR_PUSH_UNREACHABLE};
+    curl_off_t retry_after_s = 0;
+    long status = 0;
+    if (code != CURLE_OK && !attempt->cut) {
+        if (attempt->refused && !attempt->opened)
+            result.err = AMP_ERR_URL_REFUSED;
+        return result;
+    }
+    curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(attempt->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    if (retry_after_s > RETRY_AFTER_MAX_S)
+        retry_after_s = RETRY_AFTER_MAX_S;
+    result.status = (uint32_t)status;
+    result.retry_after_ms = (int64_t)retry_after_s * 1000;
+    result.err = status >= 200 && status <= 299 ? AMP_OK : AMP_ERR_PUSH_REFUSED;
+    return result;
+}
+
+/* ---- libcurl on the event loop ---- */
+
+static void finish_attempts(struct amp_deliverer *deliverer)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(deliverer->multi, &left)) != NULL) {
+        char *private = NULL;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+        struct amp_attempt *attempt = (struct amp_attempt *)(void *)private;
+        const struct amp_attempt_result result = judge(attempt, message->data.result);
+        void *ctx = attempt->ctx;
+        void (*done)(void *, const struct amp_attempt_result *) = attempt->done;
+        attempt_free(attempt); /* and the message with it */
+        done(ctx, &result);
+    }
+}
+
+static void on_event(evutil_socket_t fd, short what, void *ctx)
+{
+    struct amp_deliverer *deliverer = ctx;
+    int running;
+    int ready = ((what & EV_READ) != 0 ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
+    if (curl_multi_socket_action(deliverer->multi, fd, ready, &running) != CURLM_OK)
+        amp_log(AMP_LOG_WARN, "libcurl could not act on a socket");
+    finish_attempts(deliverer);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+    struct amp_deliverer *deliverer = ctx;
+    int running;
+    if (curl_multi_socket_action(deliverer->multi, CURL_SOCKET_TIMEOUT, 0, &running) != CURLM_OK)
+        amp_log(AMP_LOG_WARN, "libcurl could not act on its timer");
+    finish_attempts(deliverer);
+}
+
+static int on_timer_wanted(CURLM *multi, long timeout_ms, void *ctx)
+{
+    struct amp_deliverer *deliverer = ctx;
+    const struct timeval when = {timeout_ms / 1000, (timeout_ms % 1000) * 1000};
+    return timeout_ms < 0 ? event_del(deliverer->timer) : event_add(deliverer->timer, &when);
+}
+
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx, void *watched)
+{
+    struct amp_deliverer *deliverer = ctx;
+    struct event *event = NULL;
+    if (watched != NULL)
+        event_free(watched);
+    if (what != CURL_POLL_REMOVE) {
+        short wanted = (short)(((what & CURL_POLL_IN) != 0 ? EV_READ : 0) |
+                               ((what & CURL_POLL_OUT) != 0 ? EV_WRITE : 0) | EV_PERSIST);
+        event = event_new(deliverer->config.base, fd, wanted, on_event, deliverer);
+        if (event == NULL || event_add(event, NULL) != 0)
+            amp_fatal("no memory to watch a socket");
+    }
+    return curl_multi_assign(deliverer->multi, fd, event) == CURLM_OK ? 0 : -1;
+}
+
+/* ---- the whole ---- */
+
+static bool set_up_multi(struct amp_deliverer *deliverer)
+{
+    CURLM *multi = deliverer->multi;
+    return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, deliverer) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_TIMERDATA, deliverer) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT) == CURLM_OK;
+}
+
+static enum amp_err set_up(struct amp_deliverer *deliverer)
+{
+    const struct amp_deliverer_config *config = &deliverer->config;
+    const char *tls = curl_version_info(CURLVERSION_NOW)->ssl_version;
+    if (tls == NULL || strncmp(tls, "OpenSSL/", strlen("OpenSSL/")) != 0)
+        return AMP_ERR_CRYPTO; /* on_tls speaks to no other */
+    deliverer->timer = evtimer_new(config->base, on_timer, deliverer);
+    deliverer->multi = curl_multi_init();
+    deliverer->resolve = config->resolve != NULL ? curl_slist_append(NULL, config->resolve) : NULL;
+    if (deliverer->timer == NULL || deliverer->multi == NULL || !set_up_multi(deliverer) ||
+        (config->resolve != NULL && deliverer->resolve == NULL))
+        return AMP_ERR_OUT_OF_MEMORY;
+    return amp_trust_read(&deliverer->trust, config->ca_fd);
+}
+
+enum amp_err amp_deliverer_new(struct amp_deliverer **out, const struct amp_deliverer_config *config)
+{
+    struct amp_deliverer *deliverer = calloc(1, sizeof(*deliverer));
+    *out = NULL;
+    if (deliverer == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(deliverer);
+        return AMP_ERR_OUT_OF_MEMORY;
+    }
+    deliverer->config = *config;
+    LIST_INIT(&deliverer->attempts);
+    enum amp_err err = set_up(deliverer);
+    if (err == AMP_OK)
+        *out = deliverer;
+    else
+        amp_deliverer_free(deliverer);
+    return err;
+}
+
+void amp_deliverer_free(struct amp_deliverer *deliverer)
+{
+    if (deliverer == NULL)
+        return;
+    if (!LIST_EMPTY(&deliverer->attempts))
+        amp_fatal("attempts are under way still");
+    if (deliverer->multi != NULL)
+        curl_multi_cleanup(deliverer->multi);
+    if (deliverer->timer != NULL)
+        event_free(deliverer->timer);
+    curl_slist_free_all(deliverer->resolve);
+    X509_STORE_free(deliverer->trust);
+    free(deliverer);
+    curl_global_cleanup();
+}
+
+struct amp_transport amp_deliverer_transport(struct amp_deliverer *deliverer)
+{
+    static const struct amp_transport_ops ops = {.start = start, .cancel = cancel};
+    return (struct amp_transport){&ops, deliverer};
+}
+
+struct amp_deliverer_counts amp_deliverer_counts(const struct amp_deliverer *deliverer)
+{
+    return deliverer->counts;
+}

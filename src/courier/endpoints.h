@@ -1,0 +1,56 @@
+/* The subscriptions that the keeper told, each with its deliveries: what schedule.c works on. */
+#ifndef AMP_COURIER_ENDPOINTS_H
+#define AMP_COURIER_ENDPOINTS_H
+
+#include <sys/queue.h>
+
+#include "courier/transport.h"
+
+struct amp_delivery;
+TAILQ_HEAD(amp_deliveries, amp_delivery);
+
+struct amp_endpoint {
+    LIST_ENTRY(amp_endpoint) bucket;
+    TAILQ_ENTRY(amp_endpoint) turn;
+    uint8_t id[AMP_SUBSCRIPTION_ID_LEN];
+    enum amp_subscription_state state;
+    bool ordered;
+    bool told;    /* since the keeper's link came */
+    bool unheard; /* it was disabled here, and the keeper has not told it since */
+    bool in_turn;
+    bool failing;
+    int64_t failing_since_ms;  /* of the first attempt of the row without success */
+    int64_t idle_since_ms;     /* while `all` is empty */
+    struct amp_deliveries all; /* as they came; but for tests */
+    struct amp_deliveries ready;
+    struct amp_deliveries tests;
+    uint32_t trying; /* but for tests */
+    size_t window;   /* deliveries that front counts as under way */
+    size_t window_bytes;
+    uint8_t queue_len;
+    uint8_t queue[AMP_GRANT_QUEUE_MAX];
+    char url[AMP_URL_MAX + 1];
+    struct amp_subscription_secrets secrets;
+};
+
+#define AMP_ENDPOINTS_BUCKETS 256 /* by the first byte of the id, which is random */
+
+struct amp_endpoints {
+    LIST_HEAD(, amp_endpoint) buckets[AMP_ENDPOINTS_BUCKETS];
+    size_t count;
+};
+
+/* NULL: there is none. */
+struct amp_endpoint *amp_endpoints_find(const struct amp_endpoints *endpoints,
+                                        const uint8_t id[AMP_SUBSCRIPTION_ID_LEN]);
+/* A new one, or the one there is with what may have changed: state and secrets. AMP_ERR_OVER_LIMIT,
+ * AMP_ERR_OUT_OF_MEMORY. */
+enum amp_err amp_endpoints_put(struct amp_endpoints *endpoints, struct amp_endpoint **out,
+                               const struct amp_subscription *subscription,
+                               const struct amp_subscription_secrets *secrets) AMP_MUST_USE;
+/* It holds no deliveries any more. */
+void amp_endpoints_remove(struct amp_endpoints *endpoints, struct amp_endpoint *endpoint);
+/* The next one behind `endpoint`, or the first; NULL behind the last. */
+struct amp_endpoint *amp_endpoints_next(const struct amp_endpoints *endpoints, const struct amp_endpoint *endpoint);
+
+#endif

@@ -1,0 +1,13 @@
+/* The roots that endpoints' certificates must lead to, read once: reading them anew for each connection costs ms. */
+#ifndef AMP_COURIER_TRUST_H
+#define AMP_COURIER_TRUST_H
+
+#include <openssl/x509.h>
+
+#include "base/err.h"
+
+/* Reads PEM from `fd` (borrowed), or the system's roots where it is -1. AMP_ERR_INVALID: there is not one certificate
+ * in it, or a malformed one. Free with X509_STORE_free. */
+enum amp_err amp_trust_read(X509_STORE **out, int fd) AMP_MUST_USE;
+
+#endif
