@@ -48,7 +48,7 @@ const char *amp_role_name(enum amp_role role);
     X(SUBSCRIPTION_DELETE, "F", "K", 44, 44, 0)   /* u64 ask, 20 bytes who asks, 16 bytes id */                        \
     X(SUBSCRIPTION_ROTATE, "F", "K", 44, 44, 0)   /* the same */                                                       \
     X(SUBSCRIPTION_DONE, "K", "F", 30, 160, 0)    /* u64 ask, u32 error, 16 bytes id, bytes new secret as text */      \
-    X(SUBSCRIPTION, "K", "FC", 2, 8192, 0)        /* bytes packed subscription, bytes packed secrets (C; F: none) */   \
+    X(SUBSCRIPTION, "K", "FC", 2, 8192, 0)        /* bytes packed subscription; to C bytes packed secrets as well */ \
     X(SUBSCRIPTION_GONE, "K", "FC", 16, 16, 0)    /* 16 bytes id: it was deleted */                                    \
     X(SUBSCRIPTIONS_TOLD, "K", "FC", 0, 0, 0)     /* all there are were told; others that were known are gone */       \
     X(SUBSCRIPTION_FAILED, "C", "K", 20, 20, 0)   /* 16 bytes id, u32 enum amp_subscription_state: disable it */       \

@@ -7,10 +7,11 @@
 #include "ipc/recorder.h"
 #include "ipc/role.h"
 #include "keys/keyring.h"
+#include "keys/subscription.h"
 
 struct amp_keeper;
 
-/* Somebody who asks: a worker of front, the scribe for its key, or an admin client. */
+/* Somebody who asks: a worker of front, the courier, the scribe for its key, or an admin client. */
 struct amp_asker {
     TAILQ_ENTRY(amp_asker) next;
     struct amp_keeper *keeper;
@@ -18,6 +19,7 @@ struct amp_asker {
     struct event *idle; /* an admin client that asks nothing gives its place up; NULL: others */
     enum amp_role role;
     uint8_t index;
+    bool lost;                       /* could not be told what it must know: dismissed at the end of this turn */
     char who[AMP_EVENT_WHO_MAX + 1]; /* for the record: "uid:0" */
 };
 
@@ -31,6 +33,8 @@ struct amp_keeper {
     struct amp_recorder *recorder;
     struct amp_key_provider provider;
     struct amp_keyring *keyring; /* NULL until the KEK is there */
+    struct amp_subscriptions *subscriptions;
+    struct event *retirement; /* of older webhook secrets */
     struct amp_askers askers;
     size_t admin_count;
     bool draining;
@@ -40,6 +44,8 @@ struct amp_keeper {
 /* Records an act; `who` asked for it, `subject` it was done to. AMP_ERR_AUDIT_UNAVAILABLE where it cannot be. */
 enum amp_err amp_keeper_record(struct amp_keeper *keeper, enum amp_act act, enum amp_err code, const char *who,
                                struct amp_slice subject) AMP_MUST_USE;
+/* Records an event, of which the time is set here, and the outcome from its code. */
+enum amp_err amp_keeper_record_event(struct amp_keeper *keeper, const struct amp_event *event) AMP_MUST_USE;
 
 /* Closes the link with it. */
 void amp_keeper_dismiss(struct amp_asker *asker);
@@ -49,5 +55,13 @@ bool amp_keeper_day_key(struct amp_asker *asker, struct amp_slice payload);
 bool amp_keeper_epoch(struct amp_asker *asker);
 bool amp_keeper_log_key(struct amp_asker *asker);
 bool amp_keeper_admin(struct amp_asker *asker, enum amp_ipc_type type, struct amp_slice payload);
+bool amp_keeper_subscription(struct amp_asker *asker, enum amp_ipc_type type, struct amp_slice payload);
+
+/* subscriptions.c */
+enum amp_err amp_keeper_open_subscriptions(struct amp_keeper *keeper) AMP_MUST_USE;
+/* Who just got its link is told of all there are, where it is one that is told. */
+void amp_keeper_tell_subscriptions(struct amp_asker *asker);
+/* Forgets older secrets whose time is over; wakes again for the next. */
+void amp_keeper_retire_secrets(struct amp_keeper *keeper);
 
 #endif

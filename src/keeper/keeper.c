@@ -39,20 +39,24 @@ static void on_scribe_violation(void *ctx)
 enum amp_err amp_keeper_record(struct amp_keeper *keeper, enum amp_act act, enum amp_err code, const char *who,
                                struct amp_slice subject)
 {
-    bool ours = amp_err_status(code) >= 500; /* our failure, or the asker's mistake? */
     const struct amp_event event = {
-        .unix_ms = amp_clock_unix_ms(&keeper->clock),
         .act = act,
-        .outcome = code == AMP_OK ? AMP_OUTCOME_SUCCESS
-                   : ours         ? AMP_OUTCOME_FAILURE
-                                  : AMP_OUTCOME_REFUSED,
         .code = code,
         .alarm = act == AMP_ACT_EPOCH_KEY && code != AMP_OK,
         .who = amp_slice_str(who),
         .source = AMP_SLICE_LIT("local"),
         .subject = subject,
     };
-    enum amp_err err = amp_recorder_add(keeper->recorder, &event, true, NULL);
+    return amp_keeper_record_event(keeper, &event);
+}
+
+enum amp_err amp_keeper_record_event(struct amp_keeper *keeper, const struct amp_event *event)
+{
+    struct amp_event complete = *event;
+    bool ours = amp_err_status(event->code) >= 500; /* our failure, or the asker's mistake? */
+    complete.unix_ms = amp_clock_unix_ms(&keeper->clock);
+    complete.outcome = event->code == AMP_OK ? AMP_OUTCOME_SUCCESS : ours ? AMP_OUTCOME_FAILURE : AMP_OUTCOME_REFUSED;
+    enum amp_err err = amp_recorder_add(keeper->recorder, &complete, true, NULL);
     amp_recorder_flush(keeper->recorder);
     return err;
 }
@@ -76,18 +80,37 @@ static void on_idle(evutil_socket_t fd, short what, void *ctx)
     amp_keeper_dismiss(ctx);
 }
 
-static bool on_asked(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
+static void dismiss_lost(struct amp_keeper *keeper)
 {
-    struct amp_asker *asker = ctx;
-    if (asker->idle != NULL)
-        event_add(asker->idle, &admin_patience);
+    for (struct amp_asker *next, *asker = TAILQ_FIRST(&keeper->askers); asker != NULL; asker = next) {
+        next = TAILQ_NEXT(asker, next);
+        if (asker->lost)
+            amp_keeper_dismiss(asker);
+    }
+}
+
+static bool answer(struct amp_asker *asker, enum amp_ipc_type type, struct amp_slice payload)
+{
     if (type == AMP_IPC_DAY_KEY_GET)
         return amp_keeper_day_key(asker, payload);
     if (type == AMP_IPC_EPOCH_GET)
         return amp_keeper_epoch(asker);
     if (type == AMP_IPC_LOG_KEY_GET)
         return amp_keeper_log_key(asker);
+    if (asker->role == AMP_ROLE_FRONT || asker->role == AMP_ROLE_COURIER)
+        return amp_keeper_subscription(asker, type, payload);
     return amp_keeper_admin(asker, type, payload);
+}
+
+static bool on_asked(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
+{
+    struct amp_asker *asker = ctx;
+    struct amp_keeper *keeper = asker->keeper;
+    if (asker->idle != NULL)
+        event_add(asker->idle, &admin_patience);
+    bool good = answer(asker, type, payload);
+    dismiss_lost(keeper);
+    return good;
 }
 
 static void on_asker_closed(void *ctx, struct amp_link *link, bool violation)
@@ -156,17 +179,19 @@ static void add_asker(struct amp_keeper *keeper, enum amp_role role, uint8_t ind
     }
     keeper->admin_count += role == AMP_ROLE_ADMIN ? 1 : 0;
     TAILQ_INSERT_TAIL(&keeper->askers, asker, next);
+    amp_keeper_tell_subscriptions(asker);
+    dismiss_lost(keeper);
 }
 
 static bool on_link(struct amp_keeper *keeper, struct amp_slice payload, int fd)
 {
     uint8_t role = payload.ptr[0];
     uint8_t index = payload.ptr[1];
-    if (keeper->keyring == NULL)
+    if (keeper->subscriptions == NULL)
         close(fd); /* the KEK did not open it: about to end */
     else if (role == AMP_ROLE_SCRIBE && index == SCRIBE_RECORDS_INDEX)
         amp_recorder_attach(keeper->recorder, AMP_ROLE_KEEPER, fd);
-    else if (role == AMP_ROLE_SCRIBE || role == AMP_ROLE_FRONT || role == AMP_ROLE_ADMIN)
+    else if (role == AMP_ROLE_SCRIBE || role == AMP_ROLE_FRONT || role == AMP_ROLE_COURIER || role == AMP_ROLE_ADMIN)
         add_asker(keeper, (enum amp_role)role, index, fd);
     else
         close(fd);
@@ -184,6 +209,8 @@ static enum amp_err open_keyring(struct amp_keeper *keeper)
         amp_log(AMP_LOG_ERROR, "the keyring is damaged, of another version or of another provider");
     else if (err != AMP_OK)
         amp_log_text(AMP_LOG_ERROR, "the keyring could not be opened", "code", amp_err_code(err));
+    if (err == AMP_OK)
+        err = amp_keeper_open_subscriptions(keeper);
     if (err == AMP_OK)
         tell_supervisor(keeper, AMP_IPC_READY, amp_slice(NULL, 0));
     return err;
@@ -204,6 +231,12 @@ static bool on_kek(struct amp_keeper *keeper, struct amp_slice payload)
     if (err != AMP_OK)
         stop(keeper, 1);
     return true;
+}
+
+static void on_retirement(evutil_socket_t fd, short what, void *ctx)
+{
+    amp_keeper_retire_secrets(ctx);
+    dismiss_lost(ctx);
 }
 
 static void on_drain_timeout(evutil_socket_t fd, short what, void *ctx)
@@ -264,6 +297,9 @@ static enum amp_err set_up(struct amp_keeper *keeper)
                                             .message = on_control,
                                             .closed = on_control_closed};
     const struct amp_config *config = keeper->env->config;
+    keeper->retirement = evtimer_new(keeper->base, on_retirement, keeper);
+    if (keeper->retirement == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
     enum amp_err err = amp_recorder_new(&keeper->recorder, keeper->base, on_durable, keeper);
     if (err == AMP_OK)
         err = amp_link_new(&keeper->control, &control, keeper->env->control_fd);
@@ -284,7 +320,10 @@ static void tear_down(struct amp_keeper *keeper)
     }
     amp_recorder_free(keeper->recorder);
     amp_link_free(keeper->control);
+    amp_subscriptions_free(keeper->subscriptions);
     amp_keyring_free(keeper->keyring);
+    if (keeper->retirement != NULL)
+        event_free(keeper->retirement);
     if (keeper->provider.ops != NULL)
         keeper->provider.ops->close(keeper->provider.self);
     event_base_free(keeper->base);
