@@ -207,3 +207,60 @@ class Ampouled(Server):
             pairs = (line.strip().partition("=") for line in lines if "=" in line)
             self.env = {name: value.strip("'\"") for name, _, value in pairs}
         return True
+
+
+class Fauxqs(Server):
+    """npm's emulator of SQS, in memory, over plain HTTP: it speaks no TLS and verifies no signature."""
+
+    name = "fauxqs"
+
+    def command(self):
+        folder = npm_folder()
+        self.env = {"FAUXQS_PORT": str(self.port), "FAUXQS_HOST": "127.0.0.1"}
+        return ["env", *(f"{name}={value}" for name, value in self.env.items()), "node",
+                os.path.join(folder, "node_modules", "fauxqs", "dist", "cli.js")]
+
+
+def npm_folder():
+    """bench/node with what its package-lock.json names; SystemExit where that cannot be had."""
+    folder = os.path.join(ROOT, "bench", "node")
+    lock, installed = os.path.join(folder, "package-lock.json"), os.path.join(folder, "node_modules", ".package-lock.json")
+    if not os.path.exists(installed) or os.path.getmtime(installed) < os.path.getmtime(lock):
+        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, capture_output=True,
+                              text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"npm could not install fauxqs (is the registry reachable?):\n{done.stderr[-800:]}")
+    return folder
+
+
+class Beanstalkd(Server):
+    """In memory, over a plain connection: it speaks no TLS."""
+
+    name = "beanstalkd"
+
+    def command(self):
+        return [shutil.which("beanstalkd") or "/usr/bin/beanstalkd", "-l", "127.0.0.1", "-p", str(self.port)]
+
+
+class RabbitMq(Server):
+    """Debian's, one scheduler that does not spin while it waits, over a plain connection: TLS would be dearer."""
+
+    name = "rabbitmq"
+
+    def command(self):
+        self.epmd = free_port()
+        env = {"HOME": self.folder, "ERL_EPMD_PORT": self.epmd, "RABBITMQ_NODENAME": "bench@localhost",
+               "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1", "RABBITMQ_NODE_PORT": self.port,
+               "RABBITMQ_DIST_PORT": free_port(), "RABBITMQ_MNESIA_BASE": self.folder, "RABBITMQ_LOG_BASE": self.folder,
+               "RABBITMQ_PID_FILE": os.path.join(self.folder, "pid"), "RABBITMQ_ENABLED_PLUGINS_FILE": "/dev/null",
+               "RABBITMQ_CONFIG_FILE": os.path.join(self.folder, "none"), "RABBITMQ_LOGS": "-",
+               "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"}
+        return ["env", *(f"{name}={value}" for name, value in env.items()), "/usr/lib/rabbitmq/bin/rabbitmq-server"]
+
+    def is_ready(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return "Server startup complete" in log.read()
+
+    def stop(self):
+        super().stop()
+        subprocess.run(["epmd", "-port", str(self.epmd), "-kill"], capture_output=True, check=False)
