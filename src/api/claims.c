@@ -93,7 +93,7 @@ static enum amp_err take_lease(struct amp_api_call *call, struct claiming *claim
 }
 
 /* At worst every byte of the name is escaped; all else is written as it was read. */
-static size_t answer_cap(const struct amp_content *content)
+size_t amp_taken_cap(const struct amp_content *content)
 {
     return CLAIMED_MAX + 6 * content->card.name.len + content->data.len + content->metadata.len;
 }
@@ -111,26 +111,32 @@ static void write_content(struct amp_out *out, const struct amp_content *content
     amp_out_byte(out, '}');
 }
 
+void amp_taken_write(struct amp_out *out, struct amp_slice queue, const struct amp_content *content)
+{
+    amp_out_str(out, "{\"queue\":");
+    amp_json_write_string(out, queue);
+    write_content(out, content);
+}
+
 static enum amp_err write_taken(struct amp_api_call *call, const struct claiming *claiming)
 {
-    const struct amp_vault_view *view = &call->view;
+    const struct amp_slice queue = amp_slice(call->view.queue, call->view.queue_len);
     struct amp_content content = {.is_card = false};
     struct amp_out out;
     enum amp_err err = amp_subject_open(call, &claiming->subject, &content);
     if (err == AMP_OK)
-        err = amp_answer_begin(call, answer_cap(&content), &out);
+        err = amp_answer_begin(call, amp_taken_cap(&content), &out);
     if (err != AMP_OK)
         return err;
-    amp_out_byte(&out, '{');
     if (claiming->redeem) {
-        amp_out_str(&out, "\"queue\":");
-        amp_json_write_string(&out, amp_slice(view->queue, view->queue_len));
+        amp_taken_write(&out, queue, &content);
     } else {
+        amp_out_byte(&out, '{');
         amp_answer_token(&out, "claim", "clm_", claiming->lease.claim);
         amp_answer_time(&out, "lease_expires_at", claiming->lease.expires_unix_ms);
-        amp_answer_string(&out, "queue", amp_slice(view->queue, view->queue_len));
+        amp_answer_string(&out, "queue", queue);
+        write_content(&out, &content);
     }
-    write_content(&out, &content);
     return amp_answer_send(call, 200, &out);
 }
 

@@ -34,7 +34,7 @@ struct amp_repeat {
 
 /*
  * What a call that waits is gone on with. The slices of its event borrow from the request's head and body, which live as
- * long; so may those that a handler keeps in `state`.
+ * long; so may those that a handler keeps in `state`. While it is gone on with they may borrow from `state`, too.
  */
 typedef enum amp_err amp_api_go_on(struct amp_api_call *call, enum amp_resume why, const struct amp_api_answer *answer);
 struct amp_api_parked {
@@ -155,6 +155,9 @@ void amp_subject_refer(struct amp_api_call *call, const uint8_t index[AMP_VAULT_
 /* What the vault knows the caller by. Two keys of one name are one principal. */
 enum amp_err amp_subject_who(const struct amp_api_call *call, uint8_t who[AMP_PRINCIPAL_ID_LEN]) AMP_MUST_USE;
 
+/* AMP_ERR_NOT_PERMITTED where the caller has this permission for no queue at all. */
+enum amp_err amp_call_may_anywhere(const struct amp_api_call *call, enum amp_permission permission) AMP_MUST_USE;
+
 struct amp_permit {
     const struct amp_principal *who;
     enum amp_permission permission;
@@ -165,6 +168,12 @@ enum amp_err amp_subject_seen(struct amp_api_call *call, enum amp_err err);
 /* Opens call->view into api->plain; slices of *content borrow from there. */
 enum amp_err amp_subject_open(struct amp_api_call *call, const struct amp_subject *subject,
                               struct amp_content *content) AMP_MUST_USE;
+
+/* claims.c: what a redemption is answered, {"queue","card" or "data"[,"metadata"]}, and a subscriber's copy holds */
+
+/* Room that it needs at most. */
+size_t amp_taken_cap(const struct amp_content *content);
+void amp_taken_write(struct amp_out *out, struct amp_slice queue, const struct amp_content *content);
 
 /* raw.c: walking over JSON text that amp_json_read_raw accepted */
 

@@ -20,26 +20,6 @@ static enum amp_err read_data(struct amp_json *json, void *into)
     return amp_json_read_raw(json, &order->content.data);
 }
 
-static bool is_queue_char(uint8_t c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
-static bool is_queue_name(struct amp_slice name)
-{
-    const struct amp_slice fifo = AMP_SLICE_LIT(".fifo");
-    size_t stem = name.len;
-    if (name.len > AMP_VAULT_QUEUE_MAX)
-        return false;
-    if (name.len > fifo.len && amp_slice_equal(amp_slice(name.ptr + name.len - fifo.len, fifo.len), fifo))
-        stem -= fifo.len;
-    for (size_t i = 0; i < stem; i++) {
-        if (!is_queue_char(name.ptr[i]))
-            return false;
-    }
-    return stem > 0;
-}
-
 static bool is_digit(uint8_t c)
 {
     return c >= '0' && c <= '9';
@@ -73,13 +53,21 @@ static bool names_card(struct amp_slice name)
     return found;
 }
 
+bool amp_order_may_name(struct amp_slice queue)
+{
+    return amp_queue_name_is_good(queue) && !names_card(queue);
+}
+
+enum amp_err amp_order_read_queue(struct amp_json *json, struct amp_slice *queue)
+{
+    enum amp_err err = amp_json_read_string(json, queue);
+    return err == AMP_OK && !amp_order_may_name(*queue) ? AMP_ERR_QUEUE_INVALID : err;
+}
+
 static enum amp_err read_queue(struct amp_json *json, void *into)
 {
     struct amp_order *order = into;
-    enum amp_err err = amp_json_read_string(json, &order->queue);
-    if (err == AMP_OK && (!is_queue_name(order->queue) || names_card(order->queue)))
-        err = AMP_ERR_QUEUE_INVALID;
-    return err;
+    return amp_order_read_queue(json, &order->queue);
 }
 
 static enum amp_err read_ttl(struct amp_json *json, void *into)

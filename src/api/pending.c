@@ -6,10 +6,4 @@
     {                                                                                                                  \
         return AMP_ERR_SQS_UNSUPPORTED;                                                                                \
     }
-PENDING(amp_handle_subscriptions_create)
-PENDING(amp_handle_subscriptions_list)
-PENDING(amp_handle_subscriptions_delete)
-PENDING(amp_handle_subscriptions_rotate)
-PENDING(amp_handle_subscriptions_test)
-PENDING(amp_handle_stats)
 PENDING(amp_handle_sqs)

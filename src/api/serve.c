@@ -183,9 +183,9 @@ void amp_api_resume(struct amp_api *api, const struct amp_api_request *request, 
     enum amp_err err = parked->go_on(&call, why, answer);
     if (err == AMP_ERR_AGAIN) {
         response->park = park;
+        parked = NULL;
         err = AMP_OK;
-    } else {
-        amp_api_parked_free(parked);
     }
     end_turn(&call, err);
+    amp_api_parked_free(parked); /* what is recorded may borrow from it */
 }

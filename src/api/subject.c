@@ -61,6 +61,16 @@ enum amp_err amp_subject_who(const struct amp_api_call *call, uint8_t who[AMP_PR
     return err;
 }
 
+enum amp_err amp_call_may_anywhere(const struct amp_api_call *call, enum amp_permission permission)
+{
+    const struct amp_principal *who = call->request->who;
+    for (uint32_t i = 0; i < who->grant_count; i++) {
+        if ((who->grants[i].permissions & permission) != 0)
+            return AMP_OK;
+    }
+    return AMP_ERR_NOT_PERMITTED;
+}
+
 static bool permitted(void *ctx, struct amp_slice queue)
 {
     const struct amp_permit *permit = ctx;

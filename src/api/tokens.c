@@ -1,5 +1,5 @@
 /* A card or any JSON in, a token out. What is sealed opens with the token alone, and the token is kept nowhere. */
-#include "api/order.h"
+#include "api/publish.h"
 
 #define BATCH_MAX 100
 /* Longest answer to one item: token, time, queue, masked card. */
@@ -71,6 +71,7 @@ static void take_back(struct amp_api_call *call, const struct issued *issued)
 static enum amp_err issue(struct amp_api_call *call, const struct amp_order *order, struct issued *issued)
 {
     struct amp_subject subject;
+    struct amp_published published = {.put = false};
     uint64_t number;
     enum amp_err err = amp_token_new(issued->token);
     if (err == AMP_OK)
@@ -81,9 +82,13 @@ static enum amp_err issue(struct amp_api_call *call, const struct amp_order *ord
     err = put(call, order, &subject);
     if (err != AMP_OK)
         return err;
-    err = amp_call_record(call, false, &number);
+    err = amp_publish_token(call, order, issued->token, &published);
+    if (err == AMP_OK)
+        err = amp_call_record(call, false, &number);
+    if (err == AMP_OK)
+        err = amp_publish_record(call, &published);
     if (err != AMP_OK)
-        take_back(call, issued);
+        take_back(call, issued); /* a message that is out already tells of a token that is revoked */
     return err;
 }
 
@@ -194,16 +199,6 @@ static enum amp_err count_items(struct batch *batch)
     return batch->count >= 1 && batch->count <= BATCH_MAX ? AMP_OK : AMP_ERR_BATCH_SIZE;
 }
 
-/* Who may tokenize nowhere need not be told so a hundred times. */
-static enum amp_err check_any_permission(const struct amp_principal *who)
-{
-    for (uint32_t i = 0; i < who->grant_count; i++) {
-        if ((who->grants[i].permissions & AMP_MAY_TOKENIZE) != 0)
-            return AMP_OK;
-    }
-    return AMP_ERR_NOT_PERMITTED;
-}
-
 static void write_item_error(struct amp_out *out, enum amp_err err, const char *reason)
 {
     amp_out_str(out, "{\"error\":{\"code\":\"");
@@ -301,7 +296,7 @@ enum amp_err amp_handle_batch(struct amp_api_call *call)
     if (err == AMP_OK)
         err = count_items(&batch);
     if (err == AMP_OK)
-        err = check_any_permission(call->request->who);
+        err = amp_call_may_anywhere(call, AMP_MAY_TOKENIZE); /* else each of them would be told so */
     if (err == AMP_OK)
         err = amp_repeat_begin(call, &batch.repeated);
     if (err == AMP_OK)

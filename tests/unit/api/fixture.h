@@ -24,6 +24,15 @@ struct recorded {
     char source[AMP_EVENT_SOURCE_MAX + 1];
 };
 
+/* What was asked of keeper or courier, copied. */
+struct asked {
+    enum amp_api_ask_kind kind;
+    struct amp_subscription wanted;
+    char who[AMP_PRINCIPAL_KEY_ID_LEN + 1];
+    uint8_t subscription[AMP_SUBSCRIPTION_ID_LEN];
+    char body[1024];
+};
+
 struct fixture {
     struct amp_clock_fake hands;
     struct amp_budget budget;
@@ -31,6 +40,10 @@ struct fixture {
     struct amp_token_keys *token_keys;
     struct amp_vault *vault;
     struct amp_idempotency *idempotency;
+    struct amp_queue_engine queues;
+    struct amp_subscribers *subscribers; /* none, and that is known */
+    int available;                       /* what the engine's hook of this name returns, */
+    size_t announced;                    /* and how often it was called */
     struct amp_api_config config; /* what api was made with */
     struct amp_api *api;
     struct amp_principal shop;    /* may do everything */
@@ -40,6 +53,10 @@ struct fixture {
     struct recorded events[EVENTS_MAX];
     size_t event_count;
     long record_fails_after; /* so many more events are taken; -1: all */
+    struct asked asked;      /* the last thing that was asked */
+    size_t ask_count;
+    enum amp_err ask_err; /* what asking returns */
+    struct amp_api_counts counts;
     /* the next requests' headers; NULL: not sent */
     const char *key;
     const char *query;
@@ -69,6 +86,8 @@ int call_route(enum amp_method method, const char *path, const char *text);
 int post_unsettled(const char *path, const char *json);
 int post_bytes(const char *path, const char *json, size_t len);
 void settle(bool durable);
+/* Goes on with the call that was parked last; `told` as amp_api_resume. Returns its status, 0 where it waits on. */
+int resume(enum amp_resume why, const struct amp_api_answer *told);
 
 const char *code(void);               /* of the answer's problem document */
 const char *member(const char *name); /* a string of the answer; fails the test where there is none */
@@ -79,8 +98,8 @@ char *new_token(void);
 /* {"name":"value"} */
 char *body(const char *name, const char *value);
 
-/* May `path` answer `err`, by the list that docs/openapi.json is held against? NULL path: what precedes routing. */
-bool code_is_listed(const char *path, enum amp_err err);
+/* May `route` answer `err`, by the list that docs/openapi.json is held against? NULL: what precedes routing. */
+bool code_is_listed(const struct amp_route *route, enum amp_err err);
 /* The same for an item of a batch. */
 bool item_code_is_listed(enum amp_err err);
 

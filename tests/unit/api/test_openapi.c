@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "wire/sqs.h"
+
 static json_t *document;
 
 static int load(void **state)
@@ -65,6 +67,23 @@ static const json_t *operation(const char *path, const char *method)
     return json_object_get(json_object_get(json_object_get(document, "paths"), path), method);
 }
 
+static const char *method_of(const struct amp_route *route)
+{
+    if (route->method == AMP_METHOD_GET)
+        return "get";
+    return route->method == AMP_METHOD_DELETE ? "delete" : "post";
+}
+
+static const json_t *operation_of(const struct amp_route *route)
+{
+    return operation(route->path, method_of(route));
+}
+
+static bool is_sqs(const struct amp_route *route)
+{
+    return strcmp(route->service, "sqs") == 0;
+}
+
 static void the_document_has_the_routes_of_the_table_and_no_other(void **state)
 {
     const char *path, *method;
@@ -73,7 +92,7 @@ static void the_document_has_the_routes_of_the_table_and_no_other(void **state)
     for (size_t i = 0; i < amp_api_route_count; i++) {
         const struct amp_route *route = &amp_api_routes[i];
         bool is_get = route->method == AMP_METHOD_GET;
-        assert_non_null(operation(route->path, is_get ? "get" : "post"));
+        assert_non_null(operation_of(route));
         if (is_get)
             assert_non_null(operation(route->path, "head"));
         served += is_get ? 2 : 1;
@@ -90,9 +109,12 @@ static void open_routes_ask_for_no_signature(void **state)
     assert_int_equal(json_array_size(json_object_get(document, "security")), 1);
     for (size_t i = 0; i < amp_api_route_count; i++) {
         const struct amp_route *route = &amp_api_routes[i];
-        const json_t *it = operation(route->path, route->method == AMP_METHOD_GET ? "get" : "post");
+        const json_t *it = operation_of(route);
         const json_t *security = json_object_get(it, "security");
         assert_int_equal(route->open, security != NULL && json_array_size(security) == 0);
+        const char *scheme = is_sqs(route) ? "sigv4sqs" : "sigv4"; /* the document's own, where none is named */
+        const json_t *own = json_array_get(security != NULL ? security : json_object_get(document, "security"), 0);
+        assert_true(route->open || json_object_get(own, scheme) != NULL);
         assert_int_equal(route->method == AMP_METHOD_POST, json_object_get(it, "requestBody") != NULL);
     }
 }
@@ -134,17 +156,82 @@ static void each_route_lists_the_codes_it_answers(void **state)
 {
     for (size_t i = 0; i < amp_api_route_count; i++) {
         const struct amp_route *route = &amp_api_routes[i];
+        if (is_sqs(route))
+            continue;
         bool is_get = route->method == AMP_METHOD_GET;
         for (int head = 0; head <= (is_get ? 1 : 0); head++) {
             bool marked[AMP_ERR_COUNT_] = {false};
-            const json_t *it = operation(route->path, head ? "head" : is_get ? "get" : "post");
+            const json_t *it = operation(route->path, head ? "head" : method_of(route));
             mark_codes(json_object_get(it, "responses"), route->path, marked);
             for (int e = 1; e < AMP_ERR_COUNT_; e++) {
-                if (marked[e] != code_is_listed(route->path, (enum amp_err)e))
+                if (marked[e] != code_is_listed(route, (enum amp_err)e))
                     fail_msg("%s: %s %s", route->path, amp_err_code((enum amp_err)e),
                              marked[e] ? "is described and never answered" : "is answered and not described");
             }
         }
+    }
+}
+
+static bool has_text(const json_t *array, const char *wanted)
+{
+    json_t *text;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)array, i, text)
+    {
+        if (strcmp(json_string_value(text), wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* How many names of errors the responses list. */
+static size_t aws_errors(const json_t *responses)
+{
+    const char *status;
+    json_t *response;
+    size_t count = 0;
+    json_object_foreach((json_t *)(uintptr_t)responses, status, response) count +=
+        json_array_size(json_object_get(response, "x-aws-errors"));
+    return count;
+}
+
+/* Errors of ours that AWS has one name for stand there once. */
+static void sqs_routes_list_the_errors_by_aws_names(void **state)
+{
+    for (size_t i = 0; i < amp_api_route_count; i++) {
+        const struct amp_route *route = &amp_api_routes[i];
+        const json_t *responses = json_object_get(operation_of(route), "responses");
+        json_t *seen = json_object();
+        for (int e = 1; is_sqs(route) && e < AMP_ERR_COUNT_; e++) {
+            struct amp_sqs_error error = amp_sqs_error_of((enum amp_err)e);
+            char key[128], status[8];
+            if (!code_is_listed(route, (enum amp_err)e))
+                continue;
+            (void)snprintf(status, sizeof status, "%d", error.status);
+            (void)snprintf(key, sizeof key, "%s %s", status, error.name);
+            if (!has_text(json_object_get(json_object_get(responses, status), "x-aws-errors"), error.name))
+                fail_msg("%s: %s is answered and not described", route->path, key);
+            json_object_set_new(seen, key, json_true());
+        }
+        assert_int_equal(json_object_size(seen), aws_errors(responses));
+        json_decref(seen);
+    }
+}
+
+static void the_sqs_actions_are_named(void **state)
+{
+    const json_t *components = json_object_get(document, "components");
+    const json_t *target = json_object_get(json_object_get(components, "parameters"), "AmzTarget");
+    const json_t *targets = json_object_get(json_object_get(target, "schema"), "enum");
+    const json_t *form = json_object_get(json_object_get(components, "schemas"), "SqsForm");
+    const json_t *actions = json_object_get(json_object_get(json_object_get(form, "properties"), "Action"), "enum");
+    assert_int_equal(json_array_size(targets), AMP_SQS_ACTION_COUNT_);
+    assert_int_equal(json_array_size(actions), AMP_SQS_ACTION_COUNT_);
+    for (int i = 0; i < AMP_SQS_ACTION_COUNT_; i++) {
+        char name[128];
+        (void)snprintf(name, sizeof name, "AmazonSQS.%s", amp_sqs_action_name((enum amp_sqs_action)i));
+        assert_true(has_text(targets, name));
+        assert_true(has_text(actions, amp_sqs_action_name((enum amp_sqs_action)i)));
     }
 }
 
@@ -192,8 +279,12 @@ static void no_public_code_is_left_out(void **state)
     size_t i;
     for (size_t r = 0; r < amp_api_route_count; r++) {
         for (int e = 1; e < AMP_ERR_COUNT_; e++)
-            marked[e] = marked[e] || code_is_listed(amp_api_routes[r].path, (enum amp_err)e);
+            marked[e] = marked[e] || code_is_listed(&amp_api_routes[r], (enum amp_err)e);
     }
+    /* What a test delivery tells of its endpoint. */
+    const json_t *of_test = json_object_get(json_object_get(schema("SubscriptionTested"), "properties"), "code");
+    json_array_foreach(json_object_get(of_test, "enum"), i, text)
+        marked[error_of(json_string_value(text))] |= is_public(error_of(json_string_value(text)));
     json_object_foreach(json_object_get(json_object_get(document, "components"), "responses"), name, response)
     {
         json_array_foreach(json_object_get(response, "x-ampoule-codes"), i, text)
@@ -268,29 +359,46 @@ static void answers_are_as_described(void **state)
     assert_fits(answer.json, answer_schema("/v1/tokens", "post", "503", "application/problem+json"));
 }
 
-/* The requests that the document gives as examples are served (those with a made-up token answer that it is unknown).
+/* The keeper's answer to what was asked. */
+static void let_keeper_answer(void)
+{
+    struct amp_api_answer told = {.secret = AMP_SLICE_LIT("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw3mN7sT1vXyA=")};
+    if (answer.response.park.kind == AMP_PARK_ASK)
+        (void)resume(AMP_RESUME_ANSWER, &told);
+}
+
+static void serve_example(const struct amp_route *route, const json_t *value)
+{
+    char path[128], *text = json_dumps(value, 0);
+    const char *hole = strstr(route->path, "{id}");
+    assert_non_null(text);
+    (void)snprintf(path, sizeof path, "%.*s%s%s", hole != NULL ? (int)(hole - route->path) : 127, route->path,
+                   hole != NULL ? "sub_AAAAAAAAAAAAAAAAAAAAAA" : "", hole != NULL ? hole + 4 : "");
+    (void)post(path, text);
+    let_keeper_answer();
+    free(text);
+    int status = answer.response.status;
+    if (status != 200 && status != 201 && status != 404)
+        fail_msg("%s: the example is answered %s", path, answer.text);
+    if (strstr(path, "tokens") != NULL || strcmp(path, "/v1/subscriptions") == 0)
+        assert_int_equal(status / 100, 2);
+}
+
+/* The requests that the document gives as examples are served (those of made-up things answer that they are unknown).
  */
 static void the_examples_work(void **state)
 {
     for (size_t i = 0; i < amp_api_route_count; i++) {
-        const char *path = amp_api_routes[i].path, *name;
-        if (amp_api_routes[i].method != AMP_METHOD_POST)
+        const struct amp_route *route = &amp_api_routes[i];
+        const char *name;
+        if (route->method != AMP_METHOD_POST || is_sqs(route))
             continue;
-        const json_t *content = json_object_get(json_object_get(operation(path, "post"), "requestBody"), "content");
+        const json_t *content = json_object_get(json_object_get(operation_of(route), "requestBody"), "content");
         const json_t *media = json_object_get(content, "application/json");
         json_t *examples = json_object_get(media, "examples"), *example, *one = json_object();
         json_object_set_new(one, "one", json_pack("{sO?}", "value", json_object_get(media, "example")));
         json_object_foreach(examples != NULL ? examples : one, name, example)
-        {
-            char *text = json_dumps(json_object_get(example, "value"), 0);
-            assert_non_null(text);
-            int status = post(path, text);
-            free(text);
-            if (status != 200 && status != 201 && status != 404)
-                fail_msg("%s: the example is answered %s", path, answer.text);
-            if (strstr(path, "tokens") != NULL)
-                assert_int_equal(status / 100, 2);
-        }
+            serve_example(route, json_object_get(example, "value"));
         json_decref(one);
     }
 }
@@ -304,6 +412,8 @@ int main(void)
         T(the_document_has_the_routes_of_the_table_and_no_other),
         T(open_routes_ask_for_no_signature),
         T(each_route_lists_the_codes_it_answers),
+        T(sqs_routes_list_the_errors_by_aws_names),
+        T(the_sqs_actions_are_named),
         T(problems_have_every_public_code),
         T(batch_items_have_their_codes),
         T(no_public_code_is_left_out),

@@ -1,0 +1,218 @@
+/*
+ * A token's message. It holds no card data but the mask: what is more travels in a JWE per subscriber, which is made
+ * here, so that from now on none but the subscriber can read that copy.
+ */
+#include "api/publish.h"
+
+#include "base/text.h"
+
+/* FIFO queues: tokens of one queue come in the order of their making. */
+#define GROUP "tokens"
+/* What the body holds beside the metadata: token, time, masked card, names. */
+#define FIXED_MAX 512
+
+struct publishing {
+    struct amp_api_call *call;
+    const struct amp_order *order;
+    struct amp_secret_buf text; /* the body, and behind it each copy */
+    struct amp_message message;
+    enum amp_err err;
+};
+
+static enum amp_err make_queue(struct amp_api_call *call, struct amp_slice queue)
+{
+    const struct amp_queue_engine *queues = &call->api->config.queues;
+    const struct amp_api_config *config = &call->api->config;
+    struct amp_queue_settings settings;
+    struct amp_event event = call->event;
+    uint64_t number;
+    bool existed = false;
+    amp_queue_settings_default(&settings, amp_queue_name_is_fifo(queue));
+    enum amp_err err = queues->ops->create(queues->self, queue, &settings, NULL, &existed);
+    if (err == AMP_ERR_QUEUE_NAME_EXISTS) /* somebody else just made it as he wants it */
+        return AMP_OK;
+    if (err != AMP_OK || existed)
+        return err;
+    event.act = AMP_ACT_QUEUE_CREATE;
+    event.outcome = AMP_OUTCOME_SUCCESS;
+    event.has_token = false;
+    event.queue = queue;
+    return config->record(config->ctx, &event, false, &number);
+}
+
+enum amp_err amp_publish_prepare(struct amp_api_call *call, struct amp_slice queue, bool *there)
+{
+    const struct amp_api_config *config = &call->api->config;
+    struct amp_queue_view view;
+    *there = false;
+    if (!amp_subscribers_known(config->subscribers))
+        return AMP_ERR_KEEPER_UNAVAILABLE;
+    bool subscribed = amp_subscribers_any(config->subscribers, queue);
+    enum amp_err err = config->queues.ops->look(config->queues.self, queue, &view);
+    if (err == AMP_ERR_QUEUE_UNKNOWN)
+        err = subscribed ? make_queue(call, queue) : AMP_ERR_QUEUE_UNKNOWN;
+    *there = err == AMP_OK;
+    return err == AMP_ERR_QUEUE_UNKNOWN ? AMP_OK : err;
+}
+
+/* Without its closing brace: a copy may follow. */
+static enum amp_err write_body(struct publishing *it, const uint8_t token[AMP_TOKEN_LEN])
+{
+    const struct amp_order *order = it->order;
+    enum amp_err err = amp_secret_buf_reserve(&it->text, FIXED_MAX + order->content.metadata.len);
+    if (err != AMP_OK)
+        return err;
+    struct amp_out out = amp_out(it->text.ptr, it->text.cap);
+    amp_out_byte(&out, '{');
+    amp_answer_token(&out, "token", "tok_", token);
+    amp_answer_time(&out, "expires_at", order->now_unix_ms + order->ttl_ms);
+    if (order->content.is_card) {
+        amp_out_str(&out, ",\"card\":");
+        amp_card_write_masked(&out, &order->content.card, it->call->api->config.mask_bin8);
+    }
+    if (order->content.metadata.len != 0)
+        amp_answer_raw(&out, "metadata", order->content.metadata);
+    it->text.len = out.len;
+    it->message.body.len = out.len;
+    return out.overflow ? AMP_ERR_INTERNAL : AMP_OK;
+}
+
+/* What a redemption would tell, once for all copies. */
+static enum amp_err write_content(struct publishing *it)
+{
+    struct amp_secret_buf *plain = &it->call->api->plain;
+    size_t cap = amp_taken_cap(&it->order->content);
+    if (plain->len != 0)
+        return AMP_OK;
+    enum amp_err err = amp_secret_buf_reserve(plain, cap);
+    if (err != AMP_OK)
+        return err;
+    struct amp_out out = amp_out(plain->ptr, cap);
+    amp_taken_write(&out, it->order->queue, &it->order->content);
+    plain->len = out.len;
+    return out.overflow ? AMP_ERR_INTERNAL : AMP_OK;
+}
+
+static enum amp_err write_copy(struct publishing *it, const struct amp_subscription *to, const struct amp_jwk *jwk)
+{
+    const struct amp_secret_buf *plain = &it->call->api->plain;
+    struct amp_message *message = &it->message;
+    if (message->sealed_count == AMP_SUBSCRIPTIONS_PER_QUEUE_MAX)
+        return AMP_ERR_INTERNAL;
+    enum amp_err err = write_content(it);
+    if (err == AMP_OK)
+        err = amp_secret_buf_reserve(&it->text, amp_jwe_len_max(plain->len));
+    if (err != AMP_OK)
+        return err;
+    struct amp_out out = amp_out(it->text.ptr + it->text.len, it->text.cap - it->text.len);
+    err = amp_jwe_encrypt(&out, jwk, amp_slice(plain->ptr, plain->len));
+    if (err != AMP_OK || out.overflow)
+        return err != AMP_OK ? err : AMP_ERR_INTERNAL;
+    it->text.len += out.len;
+    struct amp_message_sealed *sealed = &message->sealed[message->sealed_count++];
+    memcpy(sealed->subscription, to->id, sizeof sealed->subscription);
+    sealed->jwe.len = out.len;
+    return AMP_OK;
+}
+
+static bool add_copy(void *ctx, const struct amp_subscription *subscription, const struct amp_jwk *jwk)
+{
+    struct publishing *it = ctx;
+    if (jwk != NULL && subscription->state == AMP_SUBSCRIPTION_ACTIVE)
+        it->err = write_copy(it, subscription, jwk);
+    return it->err == AMP_OK;
+}
+
+/* The text has its last place now. */
+static void point_into_text(struct publishing *it)
+{
+    struct amp_message *message = &it->message;
+    const uint8_t *at = it->text.ptr + message->body.len;
+    message->body.ptr = it->text.ptr;
+    for (uint32_t i = 0; i < message->sealed_count; i++) {
+        message->sealed[i].jwe.ptr = at;
+        at += message->sealed[i].jwe.len;
+    }
+}
+
+static enum amp_err write_message(struct publishing *it, const uint8_t token[AMP_TOKEN_LEN])
+{
+    enum amp_err err = write_body(it, token);
+    if (err == AMP_OK) {
+        amp_subscribers_each(it->call->api->config.subscribers, it->order->queue, add_copy, it);
+        err = it->err;
+    }
+    amp_secret_buf_clear(&it->call->api->plain);
+    point_into_text(it);
+    if (err == AMP_OK && amp_message_body_len(&it->message) > AMP_SQS_MAX_BODY)
+        err = AMP_ERR_BODY_TOO_LARGE;
+    return err;
+}
+
+static enum amp_err send(struct publishing *it, struct amp_published *published)
+{
+    const struct amp_order *order = it->order;
+    const struct amp_message_order put = {
+        .queue = order->queue,
+        .sender = it->call->request->who->key_id,
+        .now_unix_ms = order->now_unix_ms,
+        .life_ms = order->ttl_ms,
+        .delay_ms = -1,
+    };
+    struct amp_message_sent sent;
+    uint8_t random[AMP_MESSAGE_ID_LEN];
+    char unique[2 * sizeof random];
+    enum amp_err err = AMP_OK;
+    if (amp_queue_name_is_fifo(order->queue)) {
+        err = amp_random(random, sizeof random); /* no token is another's duplicate */
+        amp_hex_encode(unique, random, sizeof random);
+        it->message.group_id = AMP_SLICE_LIT(GROUP);
+        it->message.deduplication_id = amp_slice(unique, sizeof unique);
+    }
+    if (err == AMP_OK)
+        err = amp_message_send(it->call->api, &put, &it->message, &sent);
+    if (err != AMP_OK)
+        return err;
+    published->put = true;
+    memcpy(published->id, sent.id, sizeof published->id);
+    return AMP_OK;
+}
+
+/* A queue that was deleted in just this moment took its messages with it. */
+static enum amp_err forgive(struct amp_api_call *call, const struct amp_order *order, enum amp_err err)
+{
+    if (err != AMP_ERR_QUEUE_UNKNOWN)
+        return err;
+    return amp_subscribers_any(call->api->config.subscribers, order->queue) ? AMP_ERR_QUEUE_DELETED_RECENTLY : AMP_OK;
+}
+
+enum amp_err amp_publish_token(struct amp_api_call *call, const struct amp_order *order,
+                               const uint8_t token[AMP_TOKEN_LEN], struct amp_published *published)
+{
+    bool there;
+    published->put = false;
+    enum amp_err err = amp_publish_prepare(call, order->queue, &there);
+    if (err != AMP_OK || !there)
+        return err;
+    struct publishing it = {.call = call, .order = order, .message.of_token = true};
+    err = write_message(&it, token);
+    if (err == AMP_OK)
+        err = send(&it, published);
+    amp_secret_buf_free(&it.text);
+    return forgive(call, order, err);
+}
+
+enum amp_err amp_publish_record(struct amp_api_call *call, const struct amp_published *published)
+{
+    const struct amp_api_config *config = &call->api->config;
+    struct amp_event event = call->event;
+    uint64_t number;
+    if (!published->put)
+        return AMP_OK;
+    event.act = AMP_ACT_MESSAGE_SEND;
+    event.outcome = AMP_OUTCOME_SUCCESS;
+    event.has_token = false;
+    event.has_message = true;
+    memcpy(event.token_reference, published->id, sizeof event.token_reference);
+    return config->record(config->ctx, &event, false, &number);
+}
