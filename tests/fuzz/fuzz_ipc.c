@@ -7,6 +7,7 @@
 #include "audit/event.h"
 #include "ipc/ipc.h"
 #include "keys/principal.h"
+#include "keys/subscription.h"
 
 static void expect(bool held)
 {
@@ -46,6 +47,28 @@ static void principal(struct amp_slice packed)
     expect(amp_slice_equal(amp_out_done(&out), packed));
 }
 
+static void subscription(struct amp_slice packed)
+{
+    static struct amp_subscription read;
+    static uint8_t again[AMP_SUBSCRIPTION_PACKED_MAX];
+    struct amp_out out = amp_out(again, sizeof(again));
+    if (amp_subscription_unpack(&read, packed) != AMP_OK)
+        return;
+    amp_subscription_pack(&out, &read);
+    expect(!out.overflow && amp_slice_equal(amp_out_done(&out), packed));
+}
+
+static void subscription_secrets(struct amp_slice packed)
+{
+    struct amp_subscription_secrets read;
+    uint8_t again[AMP_SUBSCRIPTION_SECRETS_PACKED_MAX];
+    struct amp_out out = amp_out(again, sizeof(again));
+    if (amp_subscription_secrets_unpack(&read, packed) != AMP_OK)
+        return;
+    amp_subscription_secrets_pack(&out, &read);
+    expect(!out.overflow && amp_slice_equal(amp_out_done(&out), packed));
+}
+
 static void grant(struct amp_slice text)
 {
     struct amp_grant read;
@@ -81,8 +104,9 @@ static void reads(struct amp_slice payload)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const decoders[])(struct amp_slice) = {events, principal, grant, reads};
+    static void (*const decoders[])(struct amp_slice) = {events, principal,    grant,
+                                                         reads,  subscription, subscription_secrets};
     if (size != 0)
-        decoders[data[0] % 4](amp_slice(data + 1, size - 1));
+        decoders[data[0] % (sizeof(decoders) / sizeof(decoders[0]))](amp_slice(data + 1, size - 1));
     return 0;
 }

@@ -1,0 +1,168 @@
+#include "scene.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+
+static enum amp_err no_config(struct amp_config *out, int fd)
+{
+    return AMP_ERR_INVALID;
+}
+
+static void *run(void *ctx)
+{
+    int status = amp_keeper_main(ctx);
+    amp_crypto_thread_fini();
+    return (void *)(intptr_t)status;
+}
+
+/* A pair of which this end blocks, but not for ever. */
+static void make_pair(int *ours, int *theirs)
+{
+    int fds[2];
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    assert_int_equal(amp_link_pair(fds), AMP_OK);
+    assert_int_equal(fcntl(fds[0], F_SETFL, 0), 0);
+    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    *ours = fds[0];
+    *theirs = fds[1];
+}
+
+void scene_say(int to, enum amp_ipc_type type, struct amp_slice payload, int fd)
+{
+    union {
+        struct cmsghdr align;
+        uint8_t room[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    uint8_t type_byte = (uint8_t)type;
+    struct iovec parts[2] = {{&type_byte, 1}, {(void *)(uintptr_t)payload.ptr, payload.len}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    if (fd >= 0) {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof(control);
+        struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = SCM_RIGHTS;
+        part->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(part), &fd, sizeof(int));
+    }
+    assert_true(sendmsg(to, &message, MSG_NOSIGNAL) >= 0);
+}
+
+void scene_hear(struct scene *scene, int from, enum amp_ipc_type expected)
+{
+    ssize_t n = recv(from, scene->packet, sizeof(scene->packet), 0);
+    assert_true(n >= 1);
+    assert_string_equal(amp_ipc_row((enum amp_ipc_type)scene->packet[0])->name, amp_ipc_row(expected)->name);
+    scene->payload = amp_slice(scene->packet + 1, (size_t)n - 1);
+}
+
+bool scene_is_hung_up(struct scene *scene, int fd)
+{
+    return recv(fd, scene->packet, sizeof(scene->packet), 0) == 0;
+}
+
+void scene_give_link(struct scene *scene, enum amp_role role, uint8_t index, int *ours)
+{
+    const uint8_t payload[2] = {(uint8_t)role, index};
+    int theirs;
+    make_pair(ours, &theirs);
+    scene_say(scene->control, AMP_IPC_LINK, amp_slice(payload, sizeof(payload)), theirs);
+    close(theirs);
+}
+
+void scene_start(struct scene *scene, uint8_t kek_byte)
+{
+    struct amp_key256 kek = {{kek_byte}};
+    int theirs;
+    make_pair(&scene->control, &theirs);
+    scene->env = (struct amp_role_env){
+        .config = &scene->config, .control_fd = theirs, .state_fd = scene->dir.fd, .config_read = no_config};
+    assert_int_equal(pthread_create(&scene->thread, NULL, run, &scene->env), 0);
+    scene->running = true;
+    scene_say(scene->control, AMP_IPC_KEK, amp_slice(kek.bytes, sizeof(kek.bytes)), -1);
+}
+
+int scene_join(struct scene *scene)
+{
+    void *status;
+    assert_int_equal(pthread_join(scene->thread, &status), 0);
+    scene->running = false;
+    return (int)(intptr_t)status;
+}
+
+/* The scribe says that everything it heard of is durable. */
+static void confirm(struct scene *scene)
+{
+    uint8_t storage[17];
+    struct amp_out out = amp_out(storage, sizeof(storage));
+    amp_ipc_put_u64(&out, scene->logged);
+    amp_ipc_put_u64(&out, scene->logged);
+    amp_ipc_put_u8(&out, 1);
+    scene_say(scene->log, AMP_IPC_RECORDED, amp_out_done(&out), -1);
+}
+
+void scene_hear_event(struct scene *scene, struct amp_event *event)
+{
+    size_t used;
+    scene_hear(scene, scene->log, AMP_IPC_RECORDS);
+    struct amp_ipc_in in = {scene->payload, false};
+    assert_true(amp_ipc_get_u64(&in) == scene->logged + 1);
+    (void)amp_ipc_get_u8(&in);
+    assert_int_equal(amp_event_unpack(event, in.left, &used), AMP_OK);
+    assert_int_equal(used, in.left.len);
+    scene->logged++;
+    confirm(scene);
+}
+
+static void attach_all(struct scene *scene)
+{
+    scene_give_link(scene, AMP_ROLE_FRONT, 0, &scene->front);
+    scene_hear(scene, scene->front, AMP_IPC_SUBSCRIPTIONS_TOLD);
+    scene_give_link(scene, AMP_ROLE_SCRIBE, 0, &scene->log);
+    scene_hear(scene, scene->log, AMP_IPC_RECORDS); /* the hello */
+    scene->logged = 0;
+    confirm(scene);
+    scene_give_link(scene, AMP_ROLE_ADMIN, 0, &scene->admin);
+}
+
+void scene_begin(struct scene *scene)
+{
+    scene_start(scene, 1);
+    scene_hear(scene, scene->control, AMP_IPC_READY);
+    attach_all(scene);
+}
+
+void scene_hang_up(struct scene *scene)
+{
+    int *fds[] = {&scene->control, &scene->front, &scene->worker, &scene->courier, &scene->log, &scene->admin};
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+int scene_setup(void **state)
+{
+    struct scene *scene = calloc(1, sizeof(*scene));
+    if (scene == NULL || amp_secret_init(32 << 20, false) != AMP_OK || amp_crypto_init() != AMP_OK)
+        return -1;
+    tempdir_make(&scene->dir);
+    scene->control = scene->front = scene->worker = scene->courier = scene->log = scene->admin = -1;
+    *state = scene;
+    return 0;
+}
+
+int scene_teardown(void **state)
+{
+    struct scene *scene = *state;
+    scene_hang_up(scene);
+    if (scene->running)
+        scene_join(scene);
+    tempdir_remove(&scene->dir);
+    free(scene);
+    amp_crypto_thread_fini();
+    bool leaked = amp_secret_used() != 0;
+    amp_secret_fini();
+    return leaked ? -1 : 0;
+}
