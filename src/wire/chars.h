@@ -67,6 +67,19 @@ static inline uint64_t amp_word_has(uint64_t word, uint8_t c)
     return amp_word_below(word ^ AMP_EACH_BYTE(c), 1);
 }
 
+/* Length of a run of ASCII at the start: as many as come in whole words, so that what is behind it may be ASCII too. */
+static inline size_t amp_ascii_run(struct amp_slice s)
+{
+    size_t at = 0;
+    uint64_t word;
+    for (; s.len - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, s.ptr + at, sizeof(word));
+        if ((word & AMP_EACH_BYTE(0x80)) != 0)
+            break;
+    }
+    return at;
+}
+
 /* The bytes up to the first `delimiter`, which is passed over with them; false where none is left. */
 static inline bool amp_slice_cut(struct amp_slice *rest, uint8_t delimiter, struct amp_slice *head)
 {

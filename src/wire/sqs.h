@@ -104,7 +104,7 @@ struct amp_sqs_entry {
     struct amp_sqs_attributes system_attributes; /* AWSTraceHeader alone may stand there: the handler checks */
 };
 
-/* One request. The action's own members are filled, all others absent. About 100 KiB: not for the stack. */
+/* One request. The action's own members are filled, all others absent. About 20 KiB: not for the stack. */
 struct amp_sqs_request {
     enum amp_sqs_protocol protocol;
     enum amp_sqs_action action;
@@ -146,8 +146,9 @@ enum amp_err amp_sqs_protocol_of(const struct amp_http1_head *head, enum amp_sqs
  * AMP_ERR_PRESIGNED_REFUSED). AMP_ERR_SQS_INVALID_ACTION, AMP_ERR_SQS_MISSING_ACTION, AMP_ERR_SQS_MISSING_PARAMETER
  * (a required one), AMP_ERR_WRONG_TYPE, AMP_ERR_MALFORMED_JSON and its kin, AMP_ERR_MALFORMED_REQUEST (a form that is
  * none: bad percent-encoding, a name twice, invalid UTF-8, gaps in list numbering), AMP_ERR_SQS_ATTRIBUTE_INVALID (a
- * message attribute whose type and value do not go together, a name or type of wrong form, more than 10 of them).
- * JSON null is as absent. *request is filled as far as known also on failure: protocol always.
+ * message attribute whose type and value do not go together, a name or type of wrong form, more than 10 of them),
+ * AMP_ERR_SQS_PARAMETER_INVALID (more names or pairs than there may be).
+ * JSON null is as absent. In the query protocol QueueUrl and the entries of a batch may be absent: see has_entries. *request is filled as far as known also on failure: protocol always.
  */
 enum amp_err amp_sqs_decode(struct amp_sqs_request *request, const struct amp_http1_head *head, uint8_t *body,
                             size_t len) AMP_MUST_USE;
@@ -173,7 +174,8 @@ struct amp_sqs_writer {
     unsigned depth;
     bool comma[8];  /* JSON: something stands before, at each depth */
 };
-/* {  or  <ACTIONResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"><ACTIONResult> */
+/* {  or  <ACTIONResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"> and, where the action has a result,
+ * <ACTIONResult>. */
 void amp_sqs_begin(struct amp_sqs_writer *writer, enum amp_sqs_protocol protocol, enum amp_sqs_action action,
                    struct amp_out *out);
 /* Ends it, in XML with ResponseMetadata/RequestId. JSON without any member: "{}". */

@@ -118,7 +118,7 @@ static inline void *amp_sqs_field(struct amp_sqs_request *request, struct amp_sq
     return base + amp_sqs_member_rows[member].offset;
 }
 
-/* Nothing present. Leaves what counts hide as it was: a request is 100 KiB, and most are empty. */
+/* Nothing present. Leaves what counts hide as it was: a request is 20 KiB, most of it empty. */
 void amp_sqs_entry_reset(struct amp_sqs_entry *entry);
 /* The text of a whole number: AMP_SQS_NO_NUMBER where it is none that fits. */
 amp_sqs_number amp_sqs_number_of(struct amp_slice text);

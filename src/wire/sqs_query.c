@@ -274,9 +274,11 @@ static bool take_encoded(const uint8_t **from, const uint8_t *end, uint8_t *byte
     }
     int high = end - *from < 3 ? -1 : amp_char_hex((*from)[1]);
     int low = end - *from < 3 ? -1 : amp_char_hex((*from)[2]);
+    if (high < 0 || low < 0)
+        return false;
     *byte = (uint8_t)(high << 4 | low);
     *from += 3;
-    return high >= 0 && low >= 0;
+    return true;
 }
 
 /* Decodes in place: what an encoding stands for is never longer than it. */
@@ -299,7 +301,8 @@ static bool decode_value(uint8_t *body, struct amp_slice *value)
         to++;
     }
     *value = amp_slice(start, (size_t)(to - start));
-    return amp_utf8_valid(*value);
+    size_t ascii = amp_ascii_run(*value);
+    return amp_utf8_valid(amp_slice(start + ascii, value->len - ascii));
 }
 
 static enum amp_err read_params(struct form *form, size_t len)
@@ -307,9 +310,8 @@ static enum amp_err read_params(struct form *form, size_t len)
     struct amp_slice rest = amp_slice(form->body, len);
     struct amp_slice name, value;
     while (amp_uri_next_param(&rest, &name, &value)) {
-        if (value.ptr == NULL)
-            value = amp_slice(name.ptr + name.len, 0);
-        if (!decode_value(form->body, &value))
+        bool has_value = value.ptr != NULL; /* "name" and "name=" are not two spellings of one thing */
+        if (!has_value || !decode_value(form->body, &value))
             return AMP_ERR_MALFORMED_REQUEST;
         enum amp_err err = put(form, name, value);
         if (err != AMP_OK)
