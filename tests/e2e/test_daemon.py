@@ -34,7 +34,7 @@ class CommandLineTest(unittest.TestCase):
             self.assertEqual(done.returncode, 2, args)
 
     def test_a_role_cannot_be_started_by_hand(self):
-        for role in ("front", "keeper", "scribe"):
+        for role in ("front", "keeper", "scribe", "courier"):
             self.assertEqual(run("--role", role).returncode, 1)
 
     def test_configuration_is_checked_with_helpful_words(self):
@@ -82,7 +82,7 @@ class StartTest(unittest.TestCase):
         with Daemon() as daemon:
             self.assertIn("DEVELOPMENT MODE - NOT FOR CARD DATA OF REAL PEOPLE", daemon.log())
             for name, mode in (("", 0o700), ("audit", 0o700), ("dev.env", 0o600), ("tls.key", 0o600),
-                               ("keyring", 0o600), ("admin.sock", 0o600)):
+                               ("keyring", 0o600), ("subscriptions", 0o600), ("admin.sock", 0o600)):
                 found = os.stat(os.path.join(daemon.state, name)).st_mode
                 self.assertEqual(stat.S_IMODE(found), mode, name)
             for name in os.listdir(os.path.join(daemon.state, "audit")):
@@ -115,7 +115,9 @@ class StartTest(unittest.TestCase):
             with open(os.path.join(daemon.state, "tls.crt"), "rb") as cert:
                 self.assertEqual(cert.read(), before)
             self.assertNotEqual(daemon.key_id, old_key)
-            self.assertIn("keyring of an earlier run was discarded", daemon.log())
+            for name in ("keyring", "subscriptions"):
+                self.assertIn("a file of an earlier run was discarded: its ephemeral KEK died with that run\","
+                              f"\"file\":\"{name}\"", daemon.log())
 
     def test_one_state_directory_serves_one_daemon(self):
         with Daemon() as daemon:
@@ -195,10 +197,12 @@ class StateDirectoryTest(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("belongs to another keys.provider", done.stderr)
         self.assertEqual(contents(daemon.state), before)
-        with open(os.path.join(daemon.state, "keyring"), "wb") as keyring:
-            keyring.write(b"no keyring")
-        self.assertEqual(run("--config", daemon.config_path).returncode, 2)
-        self.assertEqual(contents(daemon.state)["keyring"], b"no keyring")
+        for name in ("subscriptions", "keyring"):
+            with open(os.path.join(daemon.state, name), "wb") as sealed:
+                sealed.write(b"nothing")
+            damaged = contents(daemon.state)
+            self.assertEqual(run("--config", daemon.config_path).returncode, 2)
+            self.assertEqual(contents(daemon.state), damaged)
 
     def test_production_leaves_a_development_directory_alone(self):
         with Daemon() as daemon:
@@ -304,7 +308,7 @@ class RestartTest(DaemonCase):
         return sum(record["event"] == event and record.get("subject") == subject for record in self.daemon.events())
 
     def test_each_role_is_started_again_and_the_death_recorded(self):
-        for role in ("keeper", "scribe", "front"):
+        for role in ("keeper", "scribe", "courier", "front"):
             deaths = self.count("role.died", role)
             self.kill(role)
             self.assertEqual(self.count("role.died", role), deaths + 1)
@@ -439,6 +443,20 @@ class GiveUpTest(unittest.TestCase):
         done = run("--config", daemon.config_path, timeout=60)
         self.assertEqual(done.returncode, 2)
         self.assertIn("cannot be used together", done.stderr)
+
+    def test_roots_for_push_that_are_none_are_told_at_once(self):
+        daemon = self.configured()
+        roots = os.path.join(daemon.home, "roots.pem")
+        daemon.configure({"push": {"ca": roots}})
+        self.assertEqual(run("--config", daemon.config_path).returncode, 1)  # no such file
+        with open(roots, "w", encoding="utf-8") as broken:
+            broken.write("nothing\n")
+        for args in ((), ("--check-config",)):
+            done = run("--config", daemon.config_path, *args)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("cannot be used together", done.stderr)
+        shutil.copy(os.path.join(daemon.home, "tls.crt"), roots)
+        self.assertEqual(run("--config", daemon.config_path, "--check-config").returncode, 0)
 
     def test_a_certificate_that_broke_since_does_not_stop_a_new_front(self):
         daemon = Daemon(settings={"keys": {"provider": "ephemeral"}})
