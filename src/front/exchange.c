@@ -35,7 +35,8 @@ static int64_t log_wait_ms(const struct amp_worker *worker)
 /* What an honest peer hardly does, and a stranger could do without end: wrong, and not behind a good signature. */
 static bool is_strike(enum amp_err err)
 {
-    return amp_err_status(err) < 500 && err != AMP_ERR_REQUEST_REPLAYED && err != AMP_ERR_RATE_LIMITED;
+    return amp_err_status(err) < 500 && err != AMP_ERR_REQUEST_REPLAYED && err != AMP_ERR_SQS_REQUEST_THROTTLED &&
+           err != AMP_ERR_RATE_LIMITED;
 }
 
 static void send_answer(struct amp_worker *worker, struct amp_net_exchange *exchange, uint64_t request_id,
@@ -46,6 +47,7 @@ static void send_answer(struct amp_worker *worker, struct amp_net_exchange *exch
         .content_type = response->content_type,
         .body = amp_slice(response->body.ptr, response->body.len),
         .allow = response->allow,
+        .query_error = response->query_error,
         .challenge = response->status == 401,
         .retry_after_s = response->retry_after_s,
         .strike = strike,
@@ -66,18 +68,24 @@ static struct amp_event event_of(struct amp_worker *worker, enum amp_act act, st
     };
 }
 
-/* Before anybody is known to have signed it. */
+struct amp_event amp_front_event(struct amp_worker *worker, enum amp_act act, const struct amp_net_request *request)
+{
+    return event_of(worker, act, request->source, request->request_id);
+}
+
+/* Before anybody is known to have signed it. The form of the refusal is the route's, where there is one. */
 static void refuse(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request,
-                   enum amp_act act, enum amp_err err, const struct amp_auth_result *auth, const char *allow)
+                   const struct amp_route *route, enum amp_act act, enum amp_err err,
+                   const struct amp_auth_result *auth, const char *allow)
 {
     struct amp_api_response response;
-    struct amp_event event = event_of(worker, act, request->source, request->request_id);
+    struct amp_event event = amp_front_event(worker, act, request);
 
     if (auth->claimed_id.len > 0 && auth->claimed_id.len <= AMP_EVENT_WHO_MAX) {
         event.who = auth->claimed_id;
         event.who_unverified = true;
     }
-    amp_api_refuse(worker->api, &event, err, allow, auth->retry_after_s, &response);
+    amp_api_refuse(worker->api, route, request->head, &event, err, allow, auth->retry_after_s, &response);
     send_answer(worker, exchange, request->request_id, &response, is_strike(err));
 }
 
@@ -101,17 +109,18 @@ static void gate(struct amp_worker *worker, struct amp_net_exchange *exchange, u
 }
 
 static void park_for_keeper(struct amp_worker *worker, struct amp_net_exchange *exchange,
-                            const struct amp_net_request *request, enum amp_act act, uint64_t ask,
+                            const struct amp_net_request *request, const struct amp_route *route, uint64_t ask,
                             int64_t until_mono_ms)
 {
     struct waiting *waiting = malloc(sizeof *waiting);
 
     if (waiting == NULL) {
-        refuse(worker, exchange, request, act, AMP_ERR_OUT_OF_MEMORY, &(struct amp_auth_result){0}, NULL);
+        refuse(worker, exchange, request, route, route->act, AMP_ERR_OUT_OF_MEMORY, &(struct amp_auth_result){0}, NULL);
         return;
     }
     *waiting = (struct waiting){
         .exchange = exchange,
+        .route = route,
         .request = *request,
         .ask = ask,
         .until_mono_ms = until_mono_ms,
@@ -119,28 +128,40 @@ static void park_for_keeper(struct amp_worker *worker, struct amp_net_exchange *
     STAILQ_INSERT_TAIL(&worker->waiting, waiting, next);
 }
 
-/* A verified request, or one to an open endpoint: act and answer. */
+void amp_front_conclude(struct amp_worker *worker, struct amp_net_exchange *exchange,
+                        const struct amp_net_request *request, struct amp_api_response *response)
+{
+    if (response->err == AMP_ERR_KEEPER_UNAVAILABLE)
+        amp_front_want_epoch(worker);
+    if (response->gate != 0)
+        gate(worker, exchange, request->request_id, response);
+    else
+        send_answer(worker, exchange, request->request_id, response, false);
+}
+
+/* A verified request, or one to an open endpoint: act and answer, or wait. */
 static void act(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request,
-                const struct amp_route *route, const struct amp_principal *who)
+                const struct amp_route *route, struct amp_slice id, const struct amp_principal *who)
 {
     struct amp_api_response response;
     struct amp_api_request call = {
         .route = route,
+        .id = id,
         .head = request->head,
         .who = who,
         .body = request->body,
         .body_len = request->body_len,
-        .event = event_of(worker, route->act, request->source, request->request_id),
+        .event = amp_front_event(worker, route->act, request),
     };
     if (who != NULL)
         call.event.who = amp_slice(who->key_id, sizeof who->key_id);
     amp_api_serve(worker->api, &call, &response);
-    if (response.err == AMP_ERR_KEEPER_UNAVAILABLE)
-        amp_front_want_epoch(worker);
-    if (response.gate != 0)
-        gate(worker, exchange, request->request_id, &response);
-    else
-        send_answer(worker, exchange, request->request_id, &response, false);
+    if (response.park.kind == AMP_PARK_NONE) {
+        amp_front_conclude(worker, exchange, request, &response);
+    } else if (amp_front_park(worker, exchange, &call, request, &response) != AMP_OK) {
+        amp_api_response_fini(&response);
+        refuse(worker, exchange, request, route, route->act, AMP_ERR_OUT_OF_MEMORY, &(struct amp_auth_result){0}, NULL);
+    }
 }
 
 /* It may wait for the keeper until `until_mono_ms`, however often it has to ask. */
@@ -149,40 +170,42 @@ static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange, 
 {
     const struct amp_route *route = NULL;
     const char *allow = NULL;
+    struct amp_slice id = {NULL, 0};
     struct amp_auth_result result = {0};
-    enum amp_err err = amp_api_route(request->head->method, request->head->path, &route, &allow);
+    enum amp_err err = amp_api_route(request->head->method, request->head->path, &route, &id, &allow);
 
     if (err != AMP_OK) {
-        refuse(worker, exchange, request, AMP_ACT_REQUEST, err, &result, allow);
+        refuse(worker, exchange, request, route, AMP_ACT_REQUEST, err, &result, allow);
         return;
     }
     if (route->open) {
-        act(worker, exchange, request, route, NULL);
+        act(worker, exchange, request, route, id, NULL);
         return;
     }
     if (!amp_recorder_ready(worker->recorder)) {
-        refuse(worker, exchange, request, route->act, AMP_ERR_AUDIT_UNAVAILABLE, &result, NULL);
+        refuse(worker, exchange, request, route, route->act, AMP_ERR_AUDIT_UNAVAILABLE, &result, NULL);
         return;
     }
     err = amp_auth_check(worker->auth,
                          &(struct amp_auth_request){.head = request->head,
                                                     .body = amp_slice(request->body, request->body_len),
-                                                    .service = "ampoule",
+                                                    .service = route->service,
                                                     .connection_id = request->connection_id},
                          &result);
     if (err == AMP_OK)
-        act(worker, exchange, request, route, result.who);
+        act(worker, exchange, request, route, id, result.who);
     else if (err == AMP_ERR_AGAIN)
-        park_for_keeper(worker, exchange, request, route->act, result.ask, until_mono_ms);
+        park_for_keeper(worker, exchange, request, route, result.ask, until_mono_ms);
     else
-        refuse(worker, exchange, request, route->act, err, &result, NULL);
+        refuse(worker, exchange, request, route, route->act, err, &result, NULL);
 }
 
 static enum amp_err on_head(void *ctx, const struct amp_http1_head *head, size_t *max_body)
 {
     const struct amp_route *route = NULL;
     const char *allow = NULL;
-    enum amp_err err = amp_api_route(head->method, head->path, &route, &allow);
+    struct amp_slice id;
+    enum amp_err err = amp_api_route(head->method, head->path, &route, &id, &allow);
 
     /* The refusal itself is answered by serve(), with Allow, where no body follows. */
     *max_body = err == AMP_OK ? route->max_body : 0;
@@ -205,7 +228,7 @@ static void on_refused(void *ctx, enum amp_err err, struct amp_slice source, uin
     struct amp_event event = event_of(worker, refused, source, request_id);
 
     amp_api_response_fini(&worker->refusal);
-    amp_api_refuse(worker->api, &event, err, NULL, 0, &worker->refusal);
+    amp_api_refuse(worker->api, NULL, NULL, &event, err, NULL, 0, &worker->refusal);
     *response = (struct amp_net_response){
         .status = worker->refusal.status,
         .content_type = worker->refusal.content_type,
@@ -248,7 +271,7 @@ void amp_front_answered(struct amp_worker *worker, uint64_t ask)
         if (amp_net_alive(waiting->exchange))
             serve(worker, waiting->exchange, &waiting->request, waiting->until_mono_ms);
         else /* the peer is gone, or was told that it took too long: it must not be acted on behind that */
-            refuse(worker, waiting->exchange, &waiting->request, AMP_ACT_CONNECTION, AMP_ERR_IO,
+            refuse(worker, waiting->exchange, &waiting->request, NULL, AMP_ACT_CONNECTION, AMP_ERR_IO,
                    &(struct amp_auth_result){0}, NULL);
         free(waiting);
     }
@@ -287,8 +310,8 @@ void amp_front_expire(struct amp_worker *worker, int64_t now_mono_ms)
     take_waiting(worker, NO_ASK, now_mono_ms, &late);
     while ((waiting = STAILQ_FIRST(&late)) != NULL) {
         STAILQ_REMOVE_HEAD(&late, next);
-        refuse(worker, waiting->exchange, &waiting->request, AMP_ACT_REQUEST, AMP_ERR_KEEPER_UNAVAILABLE,
-               &(struct amp_auth_result){0}, NULL);
+        refuse(worker, waiting->exchange, &waiting->request, waiting->route, AMP_ACT_REQUEST,
+               AMP_ERR_KEEPER_UNAVAILABLE, &(struct amp_auth_result){0}, NULL);
         free(waiting);
     }
 }
@@ -325,5 +348,20 @@ void amp_front_readiness(void *ctx, struct amp_api_readiness *out)
         .epoch_key = amp_epochs_count(worker->shared->epochs) > 0,
         .draining = atomic_load(&worker->shared->draining),
         .key_provider = worker->shared->key_provider,
+    };
+}
+
+void amp_front_counts(void *ctx, struct amp_api_counts *out)
+{
+    struct amp_worker *worker = ctx;
+    struct amp_front_shared *shared = worker->shared;
+    struct amp_outbox_counts deliveries = amp_outbox_counts(shared->outbox);
+
+    *out = (struct amp_api_counts){
+        .connections = atomic_load_explicit(&shared->connections, memory_order_relaxed),
+        .parked = atomic_load_explicit(&shared->parked, memory_order_relaxed),
+        .deliveries_pending = deliveries.pending,
+        .deliveries_under_way = deliveries.under_way,
+        .uptime_ms = (uint64_t)(amp_clock_mono_ms(&shared->clock) - shared->start_mono_ms),
     };
 }

@@ -5,15 +5,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "front/shared.h"
 #include "front/worker.h"
 
-#define TOMBSTONE_MS     (10 * 60 * 1000)
-#define MAX_TOMBSTONES   (4u << 20)
-#define MAX_RATE_BUCKETS 65536
-#define PENDING_BYTES    ((size_t)128 << 20) /* of all workers: half of this process's pool */
-#define EPOCH_MAX_AGE_MS (10 * 60 * 1000)
-#define EPOCH_MAX_USES   (1u << 20)
-#define EPOCH_MAX_BYTES  ((uint64_t)1 << 36)
+#define PENDING_BYTES       ((size_t)128 << 20) /* of all workers: half of this process's pool */
+#define PENDING_BYTES_LEAST ((size_t)8 << 20)   /* of each: two of the largest requests */
 
 struct front {
     const struct amp_role_env *env;
@@ -27,11 +23,18 @@ struct front {
     struct event_base *base;
     struct event *report_event;
     struct event *status_event;
-    uint64_t told_status[2]; /* see AMP_IPC_STATUS */
+    uint64_t told_status[3]; /* see AMP_IPC_STATUS */
     int report_fds[2];       /* see struct amp_front_shared */
     struct amp_link *control;
     int status;
 };
+
+static size_t pending_bytes(uint32_t workers)
+{
+    size_t share = PENDING_BYTES / workers;
+
+    return share < PENDING_BYTES_LEAST ? PENDING_BYTES_LEAST : share;
+}
 
 static struct amp_front_settings settings_of(const struct amp_config *config)
 {
@@ -46,7 +49,7 @@ static struct amp_front_settings settings_of(const struct amp_config *config)
                 .idle_ms = config->limits.idle_ms,
                 .max_connections = config->limits.max_connections,
                 .max_connections_per_source = config->limits.max_connections_per_source,
-                .max_pending_bytes = PENDING_BYTES / config->workers,
+                .max_pending_bytes = pending_bytes(config->workers),
             },
         .ttl_ms = config->vault.ttl_ms,
         .ttl_max_ms = config->vault.ttl_max_ms,
@@ -79,68 +82,6 @@ static enum amp_err open_tls(struct front *front, struct amp_tls **out)
     return err;
 }
 
-static void dropped(void *ctx, uint32_t epoch)
-{
-    amp_epochs_release(ctx, epoch);
-}
-
-static enum amp_err open_vault(struct amp_front_shared *shared, const struct amp_config *config)
-{
-    struct amp_epochs_config epochs = {
-        .clock = shared->clock,
-        .max_age_ms = EPOCH_MAX_AGE_MS,
-        .max_uses = EPOCH_MAX_USES,
-        .max_bytes = EPOCH_MAX_BYTES,
-    };
-    struct amp_vault_config vault = {
-        .clock = shared->clock,
-        .budget = &shared->budget,
-        .max_tombstones = MAX_TOMBSTONES,
-        .tombstone_ms = TOMBSTONE_MS,
-        .dropped = dropped,
-    };
-    enum amp_err err;
-
-    amp_budget_init(&shared->budget, config->vault.memory_max);
-    err = amp_epochs_new(&shared->epochs, &epochs);
-    if (err != AMP_OK)
-        return err;
-    vault.dropped_ctx = shared->epochs;
-    return amp_vault_new(&shared->vault, &vault);
-}
-
-static enum amp_err open_shared(struct amp_front_shared *shared, const struct amp_config *config)
-{
-    enum amp_err err;
-
-    shared->clock = amp_clock_system();
-    shared->skew_s = config->auth.clock_skew_ms / 1000;
-    shared->worker_count = config->workers;
-    shared->dev = config->dev;
-    shared->memory_locked = amp_secret_state() != AMP_SECRET_UNLOCKED;
-    shared->key_provider = config->keys.provider == AMP_CONFIG_PROVIDER_FILE ? "file" : "ephemeral";
-    err = open_vault(shared, config);
-    if (err == AMP_OK)
-        err = amp_token_keys_new(&shared->token_keys);
-    if (err == AMP_OK)
-        err = amp_idempotency_new(&shared->idempotency, shared->clock, &shared->budget);
-    if (err == AMP_OK)
-        err = amp_replay_new(&shared->replay, shared->skew_s, config->auth.replay_max);
-    if (err == AMP_OK)
-        err = amp_rate_new(&shared->rate, shared->clock, MAX_RATE_BUCKETS);
-    return err;
-}
-
-static void close_shared(struct amp_front_shared *shared)
-{
-    amp_rate_free(shared->rate);
-    amp_replay_free(shared->replay);
-    amp_idempotency_free(shared->idempotency);
-    amp_vault_free(shared->vault); /* releases epochs: before them */
-    amp_token_keys_free(shared->token_keys);
-    amp_epochs_free(shared->epochs);
-}
-
 static enum amp_err start_workers(struct front *front)
 {
     const struct amp_role_env *env = front->env;
@@ -160,20 +101,24 @@ static enum amp_err start_workers(struct front *front)
 /* What must outlive this process: how far signatures were accepted, and how much is lost where it dies. */
 static void tell_status(struct front *front)
 {
-    uint8_t storage[16];
+    uint8_t storage[24];
     struct amp_out payload = amp_out(storage, sizeof(storage));
-    struct amp_vault_stats stats;
-    uint64_t horizon_s = (uint64_t)amp_replay_horizon(front->shared.replay);
+    const struct amp_queue_engine *queues = &front->shared.queues;
+    struct amp_vault_stats vault;
+    struct amp_engine_stats engine = {0};
+    uint64_t status[3];
 
-    amp_vault_get_stats(front->shared.vault, &stats);
-    if (horizon_s == front->told_status[0] && stats.live == front->told_status[1])
+    amp_vault_get_stats(front->shared.vault, &vault);
+    queues->ops->stats(queues->self, &engine);
+    status[0] = (uint64_t)amp_replay_horizon(front->shared.replay);
+    status[1] = vault.live;
+    status[2] = engine.messages;
+    if (memcmp(status, front->told_status, sizeof status) == 0)
         return;
-    amp_ipc_put_u64(&payload, horizon_s);
-    amp_ipc_put_u64(&payload, stats.live);
-    if (amp_link_send(front->control, AMP_IPC_STATUS, amp_out_done(&payload), -1) != AMP_OK)
-        return; /* told again in a second */
-    front->told_status[0] = horizon_s;
-    front->told_status[1] = stats.live;
+    for (size_t i = 0; i < sizeof status / sizeof status[0]; i++)
+        amp_ipc_put_u64(&payload, status[i]);
+    if (amp_link_send(front->control, AMP_IPC_STATUS, amp_out_done(&payload), -1) == AMP_OK)
+        memcpy(front->told_status, status, sizeof status); /* else told again in a second */
 }
 
 static void on_status(evutil_socket_t fd, short what, void *ctx)
@@ -224,7 +169,9 @@ static bool take_link(struct front *front, struct amp_slice payload, int fd)
     unsigned peer = amp_ipc_get_u8(&in);
     unsigned index = amp_ipc_get_u8(&in);
 
-    if (!amp_ipc_end(&in) || (peer != AMP_ROLE_KEEPER && peer != AMP_ROLE_SCRIBE) || index >= front->worker_count) {
+    bool known = peer == AMP_ROLE_KEEPER || peer == AMP_ROLE_SCRIBE || (peer == AMP_ROLE_COURIER && index == 0);
+
+    if (!amp_ipc_end(&in) || !known || index >= front->worker_count) {
         (void)close(fd);
         return false;
     }
@@ -337,7 +284,7 @@ static enum amp_err open_front(struct front *front)
         amp_log(AMP_LOG_ERROR, "the TLS certificate or key cannot be used");
         return err;
     }
-    err = open_shared(&front->shared, front->env->config);
+    err = amp_front_open_shared(&front->shared, front->env->config, amp_clock_system());
     if (err == AMP_OK) {
         amp_replay_close(front->shared.replay, front->env->replay_closed_s);
         err = open_reports(front);
@@ -371,7 +318,7 @@ int amp_front_main(const struct amp_role_env *env)
     (void)close(front.report_fds[0]);
     (void)close(front.report_fds[1]);
     amp_tls_unref(front.tls);
-    close_shared(&front.shared);
+    amp_front_close_shared(&front.shared);
     event_base_free(front.base);
     return EXIT_SUCCESS;
 }

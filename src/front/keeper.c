@@ -73,8 +73,17 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
         return take_epoch(worker, &in);
     if (type == AMP_IPC_PRINCIPAL_CHANGED) {
         amp_auth_forget(worker->auth, payload.ptr);
+        amp_front_end_polls(worker, payload.ptr);
         return true;
     }
+    if (type == AMP_IPC_SUBSCRIPTION_DONE)
+        return amp_front_take_done(worker, &in);
+    if (type == AMP_IPC_SUBSCRIPTION)
+        return amp_front_take_subscription(worker, &in);
+    if (type == AMP_IPC_SUBSCRIPTION_GONE)
+        return amp_front_take_subscription_gone(worker, &in);
+    if (type == AMP_IPC_SUBSCRIPTIONS_TOLD)
+        return amp_front_take_subscriptions_told(worker);
     return false;
 }
 
@@ -85,6 +94,8 @@ void amp_front_detach_keeper(struct amp_worker *worker)
     worker->keeper = NULL;
     let_others_ask(worker);
     amp_auth_forget_all(worker->auth);
+    amp_front_end_polls(worker, NULL);
+    amp_front_lose_keeper(worker);
 }
 
 static void on_closed(void *ctx, struct amp_link *link, bool violation)
@@ -114,6 +125,8 @@ void amp_front_attach_keeper(struct amp_worker *worker, int fd)
         amp_log(AMP_LOG_ERROR, "the link to the keeper could not be taken over");
         return;
     }
+    if (worker->push != NULL)
+        amp_subscribers_retell(worker->shared->subscribers);
     /* What waited for the keeper before asks the new one. */
     STAILQ_FOREACH(waiting, &worker->waiting, next)
     waiting->ask = 0;

@@ -1,7 +1,7 @@
-/* What time does: expiry, leases, replay memory, epoch keys, deadlines. */
+/* What time does: expiry, leases, queues, replay memory, epoch keys, deadlines. */
 #include "front/internal.h"
 
-/* Records wiped between two looks at the network: about a third of a millisecond. */
+/* Records wiped, messages looked at between two looks at the network: about a third of a millisecond. */
 #define SWEEP_CHUNK 1000
 
 /* True where it was recorded. */
@@ -50,45 +50,85 @@ static bool sweeps_for_all(const struct amp_worker *worker)
 
 bool amp_front_all_told(const struct amp_worker *worker)
 {
-    return worker->expired == 0 && worker->lapsed == 0 && amp_discards_empty(worker->discards);
+    const struct amp_engine_swept *swept = &worker->swept;
+
+    return worker->expired == 0 && worker->lapsed == 0 && swept->expired == 0 && swept->dead_lettered == 0 &&
+           swept->moved == 0 && amp_discards_empty(worker->discards) &&
+           (worker->push == NULL || amp_push_all_told(worker->push));
+}
+
+/* What is recorded is forgotten. */
+static void record_success(struct amp_worker *worker, enum amp_act act, uint64_t *count)
+{
+    if (record_count(worker, act, AMP_OUTCOME_SUCCESS, AMP_OK, *count))
+        *count = 0;
 }
 
 static void each_second(struct amp_worker *worker)
 {
-    if (record_count(worker, AMP_ACT_EXPIRE, AMP_OUTCOME_SUCCESS, AMP_OK, worker->expired))
-        worker->expired = 0;
-    if (record_count(worker, AMP_ACT_LEASE_LAPSE, AMP_OUTCOME_SUCCESS, AMP_OK, worker->lapsed))
-        worker->lapsed = 0;
+    record_success(worker, AMP_ACT_EXPIRE, &worker->expired);
+    record_success(worker, AMP_ACT_LEASE_LAPSE, &worker->lapsed);
+    record_success(worker, AMP_ACT_MESSAGE_EXPIRE, &worker->swept.expired);
+    record_success(worker, AMP_ACT_MESSAGE_DEAD_LETTER, &worker->swept.dead_lettered);
+    record_success(worker, AMP_ACT_MESSAGE_MOVE, &worker->swept.moved);
     record_turned_away(worker);
     amp_discards_fold(worker->discards, record_discards, worker);
+    if (worker->push != NULL)
+        amp_push_fold(worker->push);
     if (!sweeps_for_all(worker))
         return;
     amp_replay_sweep(worker->shared->replay, amp_clock_unix_ms(&worker->shared->clock) / 1000);
     amp_epochs_sweep(worker->shared->epochs);
 }
 
-void amp_front_sweep(struct amp_worker *worker)
+static bool sweep_vault(struct amp_worker *worker, bool all)
 {
     size_t stripes = amp_vault_stripes(worker->shared->vault);
     size_t stripe, left = SWEEP_CHUNK;
-    bool all = atomic_load_explicit(&worker->shared->draining, memory_order_relaxed);
+    bool more = false;
 
-    worker->sweep_more = false;
     for (stripe = all ? 0 : worker->number; stripe < stripes; stripe += all ? 1 : worker->shared->worker_count) {
         uint64_t expired = 0, lapsed = 0;
 
         if (amp_vault_sweep(worker->shared->vault, stripe, left, &expired, &lapsed))
-            worker->sweep_more = true;
+            more = true;
         worker->expired += expired;
         worker->lapsed += lapsed;
         left -= expired < left ? (size_t)expired : left;
-        if (left == 0) {
-            worker->sweep_more = true;
-            break;
-        }
+        if (left == 0)
+            return true;
     }
+    return more;
+}
+
+static bool sweep_queues(struct amp_worker *worker, bool all)
+{
+    const struct amp_queue_engine *queues = &worker->shared->queues;
+
+    return queues->ops->sweep(queues->self, all ? 0 : worker->number, all ? 1 : worker->shared->worker_count,
+                              SWEEP_CHUNK, &worker->swept);
+}
+
+void amp_front_sweep(struct amp_worker *worker)
+{
+    bool all = atomic_load_explicit(&worker->shared->draining, memory_order_relaxed);
+
+    worker->sweep_more = sweep_vault(worker, all);
+    worker->sweep_more |= sweep_queues(worker, all);
     if (sweeps_for_all(worker) && amp_idempotency_sweep(worker->shared->idempotency, SWEEP_CHUNK))
         worker->sweep_more = true;
+    if (worker->push != NULL && amp_push_reap(worker->push))
+        worker->sweep_more = true;
+}
+
+static void tell_connections(struct amp_worker *worker)
+{
+    size_t i, now = 0;
+
+    for (i = 0; i < worker->net_count; i++)
+        now += amp_net_connections(worker->nets[i]);
+    atomic_fetch_add_explicit(&worker->shared->connections, now - worker->told_connections, memory_order_relaxed);
+    worker->told_connections = now;
 }
 
 void amp_front_tick(struct amp_worker *worker)
@@ -97,7 +137,10 @@ void amp_front_tick(struct amp_worker *worker)
 
     amp_front_sweep(worker);
     amp_front_expire(worker, now_mono_ms);
+    amp_front_end_late(worker, now_mono_ms);
+    amp_front_tell_held(worker);
     amp_front_want_epoch(worker);
+    tell_connections(worker);
     if (now_mono_ms >= worker->next_second_mono_ms) {
         worker->next_second_mono_ms = now_mono_ms + 1000;
         each_second(worker);

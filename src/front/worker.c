@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "front/internal.h"
 
 #define TICK_MS 50
+/* While draining: what is pushed may take so long. */
+#define PUSH_DRAIN_MS 5000
 
 enum mail_kind { MAIL_LINK, MAIL_RELOAD, MAIL_DRAIN };
 
@@ -53,6 +56,8 @@ static enum amp_err make_api(struct amp_worker *worker)
     struct amp_api_config config = {
         .clock = shared->clock,
         .vault = shared->vault,
+        .queues = shared->queues,
+        .subscribers = shared->subscribers,
         .epochs = shared->epochs,
         .token_keys = shared->token_keys,
         .idempotency = shared->idempotency,
@@ -62,15 +67,42 @@ static enum amp_err make_api(struct amp_worker *worker)
         .ctx = worker,
         .record = amp_front_record,
         .readiness = amp_front_readiness,
+        .ask = amp_front_ask,
+        .counts = amp_front_counts,
     };
-    struct amp_api *api = NULL;
-    enum amp_err err = amp_api_new(&api, &config);
+    return amp_api_new(&worker->api, &config);
+}
 
-    if (err != AMP_OK)
-        return err;
-    amp_api_free(worker->api);
-    worker->api = api;
+/* Calls that wait now hold on to the api that they began with. */
+static enum amp_err replace_api(struct amp_worker *worker)
+{
+    struct amp_front_retired *retired = malloc(sizeof *retired);
+    struct amp_api *old = worker->api;
+
+    if (retired == NULL || make_api(worker) != AMP_OK) {
+        worker->api = old;
+        free(retired);
+        return AMP_ERR_OUT_OF_MEMORY;
+    }
+    retired->api = old;
+    SLIST_INSERT_HEAD(&worker->retired, retired, next);
     return AMP_OK;
+}
+
+static void free_retired(struct amp_worker *worker)
+{
+    struct amp_front_retired *retired;
+
+    while ((retired = SLIST_FIRST(&worker->retired)) != NULL) {
+        SLIST_REMOVE_HEAD(&worker->retired, next);
+        amp_api_free(retired->api);
+        free(retired);
+    }
+}
+
+static bool nobody_waits(const struct amp_worker *worker)
+{
+    return LIST_EMPTY(&worker->polls) && LIST_EMPTY(&worker->asking);
 }
 
 static void reload(struct amp_worker *worker, struct mail *mail)
@@ -80,7 +112,7 @@ static void reload(struct amp_worker *worker, struct mail *mail)
     worker->settings = mail->settings;
     for (i = 0; i < worker->net_count; i++)
         amp_net_reload(worker->nets[i], mail->tls, &worker->settings.limits);
-    if (make_api(worker) != AMP_OK)
+    if (replace_api(worker) != AMP_OK)
         amp_log(AMP_LOG_ERROR, "no memory for the new settings; the old ones stay");
     amp_tls_unref(mail->tls);
 }
@@ -90,6 +122,8 @@ static void drain(struct amp_worker *worker)
     size_t i;
 
     worker->draining = true;
+    worker->push_until_mono_ms = amp_clock_mono_ms(&worker->shared->clock) + PUSH_DRAIN_MS;
+    amp_front_end_polls(worker, NULL);
     for (i = 0; i < worker->net_count; i++)
         amp_net_drain(worker->nets[i]);
 }
@@ -107,9 +141,32 @@ static void on_mail(evutil_socket_t fd, short what, void *ctx)
             reload(worker, &mail);
         else if (mail.peer == AMP_ROLE_KEEPER)
             amp_front_attach_keeper(worker, mail.fd);
+        else if (mail.peer == AMP_ROLE_COURIER)
+            amp_front_attach_courier(worker, mail.fd);
         else
             amp_recorder_attach(worker->recorder, AMP_ROLE_FRONT, mail.fd);
     }
+}
+
+/* The count is read before what it stands for: who leaves word behind that rings again. */
+static void on_bell(evutil_socket_t fd, short what, void *ctx)
+{
+    struct amp_worker *worker = ctx;
+    uint64_t rung;
+
+    (void)what;
+    if (read(fd, &rung, sizeof rung) != (ssize_t)sizeof rung)
+        return;
+    amp_front_wake_up(worker);
+    amp_front_read_mail(worker);
+}
+
+void amp_front_ring(struct amp_worker *worker)
+{
+    static const uint64_t once = 1;
+
+    if (write(worker->bell_fd, &once, sizeof once) != (ssize_t)sizeof once)
+        amp_fatal("a worker does not hear its bell");
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *ctx)
@@ -128,10 +185,17 @@ static size_t connections(const struct amp_worker *worker)
     return count;
 }
 
-static bool finished(const struct amp_worker *worker)
+/* Worker 0 ends behind the others: what they sent last is pushed yet. */
+static bool others_ended(const struct amp_worker *worker)
+{
+    return worker->number != 0 || atomic_load(&worker->shared->running) == 0;
+}
+
+static bool finished(struct amp_worker *worker)
 {
     return worker->draining && connections(worker) == 0 && STAILQ_EMPTY(&worker->gated) &&
-           STAILQ_EMPTY(&worker->waiting) && amp_front_all_told(worker) && amp_recorder_idle(worker->recorder);
+           STAILQ_EMPTY(&worker->waiting) && nobody_waits(worker) && others_ended(worker) &&
+           amp_front_pushed_out(worker) && amp_front_all_told(worker) && amp_recorder_idle(worker->recorder);
 }
 
 static void tell_main(struct amp_worker *worker, enum amp_role role)
@@ -142,14 +206,25 @@ static void tell_main(struct amp_worker *worker, enum amp_role role)
         amp_fatal("the main thread does not hear its workers");
 }
 
-/* Once log, keeper and an epoch key are at hand: nobody is told that we serve before requests would be answered. */
+/*
+ * Once log, keeper, an epoch key and the list of subscriptions are at hand: nobody is told that we serve before
+ * requests would be answered.
+ */
 static void tell_ready(struct amp_worker *worker)
 {
     if (worker->told_ready || worker->keeper == NULL || !amp_recorder_ready(worker->recorder) ||
-        amp_epochs_count(worker->shared->epochs) == 0)
+        amp_epochs_count(worker->shared->epochs) == 0 || !amp_subscribers_known(worker->shared->subscribers))
         return;
     worker->told_ready = true;
     tell_main(worker, AMP_ROLE_FRONT);
+}
+
+static void push(struct amp_worker *worker)
+{
+    if (worker->push == NULL)
+        return;
+    atomic_store(&worker->shared->pusher_rung, false);
+    worker->push_more = amp_push_go(worker->push);
 }
 
 static void *run(void *ctx)
@@ -158,10 +233,15 @@ static void *run(void *ctx)
 
     amp_crypto_work_in_turns();
     while (!finished(worker)) {
-        if (event_base_loop(worker->base, EVLOOP_ONCE | (worker->sweep_more ? EVLOOP_NONBLOCK : 0)) < 0)
+        bool more = worker->sweep_more || worker->push_more;
+
+        if (event_base_loop(worker->base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) < 0)
             amp_fatal("the event loop failed");
         if (worker->sweep_more)
             amp_front_sweep(worker);
+        push(worker);
+        if (nobody_waits(worker))
+            free_retired(worker);
         /* Once per turn: all that this turn recorded leaves in one message. */
         amp_recorder_flush(worker->recorder);
         amp_crypto_rest();
@@ -169,6 +249,8 @@ static void *run(void *ctx)
     }
     amp_front_detach_keeper(worker); /* and another may ask it for epoch keys */
     amp_crypto_thread_fini();
+    if (worker->number != 0)
+        atomic_fetch_sub(&worker->shared->running, 1); /* last: worker 0 may end now, and be freed */
     return NULL;
 }
 
@@ -218,11 +300,16 @@ static enum amp_err open_events(struct amp_worker *worker)
         return AMP_ERR_IO;
     if (fcntl(worker->mail_fds[0], F_SETFL, O_NONBLOCK) != 0)
         return AMP_ERR_IO;
+    worker->bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (worker->bell_fd < 0)
+        return AMP_ERR_IO;
+    worker->bell_event = event_new(worker->base, worker->bell_fd, EV_READ | EV_PERSIST, on_bell, worker);
     worker->mail_event = event_new(worker->base, worker->mail_fds[0], EV_READ | EV_PERSIST, on_mail, worker);
     worker->tick_event = event_new(worker->base, -1, EV_PERSIST, on_tick, worker);
-    if (worker->mail_event == NULL || worker->tick_event == NULL)
+    if (worker->bell_event == NULL || worker->mail_event == NULL || worker->tick_event == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    if (event_add(worker->mail_event, NULL) != 0 || event_add(worker->tick_event, &tick) != 0)
+    if (event_add(worker->bell_event, NULL) != 0 || event_add(worker->mail_event, NULL) != 0 ||
+        event_add(worker->tick_event, &tick) != 0)
         return AMP_ERR_IO;
     return AMP_OK;
 }
@@ -252,7 +339,14 @@ static void worker_free(struct amp_worker *worker)
     amp_recorder_free(worker->recorder);
     amp_discards_free(worker->discards);
     amp_auth_free(worker->auth);
+    amp_push_free(worker->push);
+    amp_front_burn_mail(worker);
     amp_api_free(worker->api);
+    free_retired(worker);
+    if (worker->bell_event != NULL)
+        event_free(worker->bell_event);
+    if (worker->bell_fd >= 0)
+        (void)close(worker->bell_fd);
     if (worker->mail_event != NULL)
         event_free(worker->mail_event);
     if (worker->tick_event != NULL)
@@ -279,9 +373,10 @@ enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *
     worker->shared = shared;
     worker->number = number;
     worker->settings = *settings;
-    worker->mail_fds[0] = worker->mail_fds[1] = -1;
+    worker->mail_fds[0] = worker->mail_fds[1] = worker->bell_fd = -1;
     STAILQ_INIT(&worker->waiting);
     STAILQ_INIT(&worker->gated);
+    amp_wheel_init(&worker->due, amp_clock_mono_ms(&shared->clock));
     err = open_events(worker);
     if (err == AMP_OK)
         err = amp_discards_new(&worker->discards, shared->clock);
@@ -293,8 +388,14 @@ enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *
     }
     if (err == AMP_OK)
         err = make_api(worker);
+    if (err == AMP_OK && number == 0)
+        err = amp_front_open_push(worker);
     if (err == AMP_OK)
         err = open_nets(worker, listen_fds, listen_count, tls);
+    if (err == AMP_OK && number == 0)
+        atomic_store(&shared->pusher, worker);
+    if (err == AMP_OK && number != 0)
+        atomic_fetch_add(&shared->running, 1);
     if (err == AMP_OK && pthread_create(&worker->thread, NULL, run, worker) != 0)
         err = AMP_ERR_IO;
     if (err != AMP_OK) {

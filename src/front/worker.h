@@ -12,9 +12,13 @@
 #include "ipc/role.h"
 #include "net/net.h"
 
-/* What all workers share; set up once by front.c before the first thread and torn down behind the last. */
+struct amp_worker;
+struct amp_outbox;
+
+/* What all workers share; set up once (shared.h) before the first thread and torn down behind the last. */
 struct amp_front_shared {
     struct amp_clock clock;
+    int64_t start_mono_ms;
     struct amp_budget budget;
     struct amp_epochs *epochs;
     struct amp_vault *vault;
@@ -22,12 +26,22 @@ struct amp_front_shared {
     struct amp_idempotency *idempotency;
     struct amp_replay *replay;
     struct amp_rate *rate;
-    int64_t skew_s; /* fixed for the life of the process: the replay memory is built for it */
+    struct amp_budget queue_budget; /* of messages, queues, and what is to be pushed */
+    struct amp_queue_engine queues;
+    struct amp_subscribers *subscribers; /* filled by worker 0 */
+    struct amp_outbox *outbox;           /* emptied by worker 0 */
+    int64_t skew_s;                      /* fixed for the life of the process: the replay memory is built for it */
     unsigned worker_count;
     const char *key_provider;
     bool dev;
     bool memory_locked;
     _Atomic bool draining;
+    _Atomic unsigned running;          /* workers other than 0, which ends behind them */
+    struct amp_worker *_Atomic pusher; /* worker 0, which owns the link to the courier */
+    _Atomic bool pusher_rung;          /* it will look into the outbox */
+    _Atomic bool courier_here;
+    _Atomic size_t connections;          /* of all workers, a tick old at most */
+    _Atomic size_t parked;               /* calls that wait */
     _Atomic unsigned epoch_asker;        /* number + 1 of the one worker that asks for an epoch key now; 0: none */
     _Atomic int64_t epoch_not_before_ms; /* monotonic: there was none to be had */
     /* A pipe to the main thread: each byte names a role that broke the table of messages, or, as the front itself, says
@@ -43,7 +57,6 @@ struct amp_front_settings {
     bool mask_bin8;
 };
 
-struct amp_worker;
 /* Takes the descriptors. The thread starts at once. */
 enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *shared, unsigned number,
                               const int *listen_fds, size_t listen_count, struct amp_tls *tls,

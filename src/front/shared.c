@@ -1,0 +1,159 @@
+#include "front/shared.h"
+
+#include "base/log.h"
+#include "courier/courier.h"
+#include "front/internal.h"
+
+#define TOMBSTONE_MS     (10 * 60 * 1000)
+#define MAX_TOMBSTONES   (4u << 20)
+#define MAX_RATE_BUCKETS 65536
+#define EPOCH_MAX_AGE_MS (10 * 60 * 1000)
+#define EPOCH_MAX_USES   (1u << 20)
+#define EPOCH_MAX_BYTES  ((uint64_t)1 << 36)
+
+/* Sealed bytes are gone, of a token or a message: one thing less that holds its epoch key. */
+static void dropped(void *ctx, uint32_t epoch)
+{
+    struct amp_front_shared *shared = ctx;
+
+    amp_epochs_release(shared->epochs, epoch);
+}
+
+struct takers {
+    uint8_t ids[AMP_SUBSCRIPTIONS_PER_QUEUE_MAX][AMP_SUBSCRIPTION_ID_LEN];
+    size_t count;
+};
+
+static bool add_taker(void *ctx, const struct amp_subscription *subscription, const struct amp_jwk *jwk)
+{
+    struct takers *takers = ctx;
+
+    (void)jwk;
+    if (subscription->state == AMP_SUBSCRIPTION_ACTIVE)
+        memcpy(takers->ids[takers->count++], subscription->id, AMP_SUBSCRIPTION_ID_LEN);
+    return takers->count < AMP_SUBSCRIPTIONS_PER_QUEUE_MAX;
+}
+
+/* A message can be had: each active subscription of its queue is to be sent it. From any thread. */
+static int available(void *ctx, struct amp_slice queue, const uint8_t id[AMP_MESSAGE_ID_LEN], int64_t expires_mono_ms)
+{
+    struct amp_front_shared *shared = ctx;
+    struct takers takers = {.count = 0};
+    struct amp_worker *pusher;
+
+    if (!amp_subscribers_known(shared->subscribers))
+        return -1; /* nobody knows who must be sent it */
+    if (!amp_subscribers_any(shared->subscribers, queue))
+        return 0;
+    amp_subscribers_each(shared->subscribers, queue, add_taker, &takers);
+    if (takers.count == 0)
+        return 0;
+    if (amp_outbox_add(shared->outbox, queue, takers.ids, takers.count, id, expires_mono_ms) != AMP_OK)
+        return -1;
+    pusher = atomic_load(&shared->pusher);
+    if (pusher != NULL && !atomic_exchange(&shared->pusher_rung, true))
+        amp_front_ring(pusher);
+    return (int)takers.count;
+}
+
+static enum amp_err open_vault(struct amp_front_shared *shared, const struct amp_config *config)
+{
+    struct amp_epochs_config epochs = {
+        .clock = shared->clock,
+        .max_age_ms = EPOCH_MAX_AGE_MS,
+        .max_uses = EPOCH_MAX_USES,
+        .max_bytes = EPOCH_MAX_BYTES,
+    };
+    struct amp_vault_config vault = {
+        .clock = shared->clock,
+        .budget = &shared->budget,
+        .max_tombstones = MAX_TOMBSTONES,
+        .tombstone_ms = TOMBSTONE_MS,
+        .dropped_ctx = shared,
+        .dropped = dropped,
+    };
+    enum amp_err err;
+
+    amp_budget_init(&shared->budget, config->vault.memory_max);
+    err = amp_epochs_new(&shared->epochs, &epochs);
+    return err == AMP_OK ? amp_vault_new(&shared->vault, &vault) : err;
+}
+
+static enum amp_err make_queue(struct amp_front_shared *shared, const char *text)
+{
+    struct amp_slice name = amp_slice_str(text);
+    struct amp_queue_settings settings;
+    bool existed;
+
+    amp_queue_settings_default(&settings, amp_queue_name_is_fifo(name));
+    return shared->queues.ops->create(shared->queues.self, name, &settings, NULL, &existed);
+}
+
+static enum amp_err open_queues(struct amp_front_shared *shared, const struct amp_config *config)
+{
+    struct amp_outbox_config outbox = {
+        .clock = shared->clock,
+        .budget = &shared->queue_budget,
+        .window = AMP_COURIER_WINDOW,
+        .window_bytes = AMP_COURIER_WINDOW_BYTES,
+        .total_bytes = AMP_COURIER_TOTAL_BYTES,
+    };
+    struct amp_engine_config engine = {
+        .clock = shared->clock,
+        .budget = &shared->queue_budget,
+        .max_queues = config->queue.max_queues,
+        .ctx = shared,
+        .dropped = dropped,
+        .available = available,
+    };
+    enum amp_err err = amp_subscribers_new(&shared->subscribers);
+
+    amp_budget_init(&shared->queue_budget, config->queue.memory_max);
+    if (err == AMP_OK)
+        err = amp_outbox_new(&shared->outbox, &outbox);
+    if (err == AMP_OK)
+        err = amp_engine_memory_open(&shared->queues, &engine);
+    for (uint32_t i = 0; err == AMP_OK && i < config->queue.name_count; i++)
+        err = make_queue(shared, config->queue.names[i]);
+    return err;
+}
+
+enum amp_err amp_front_open_shared(struct amp_front_shared *shared, const struct amp_config *config,
+                                   struct amp_clock clock)
+{
+    enum amp_err err;
+
+    shared->clock = clock;
+    shared->start_mono_ms = amp_clock_mono_ms(&clock);
+    shared->skew_s = config->auth.clock_skew_ms / 1000;
+    shared->worker_count = config->workers;
+    shared->dev = config->dev;
+    shared->memory_locked = amp_secret_state() != AMP_SECRET_UNLOCKED;
+    shared->key_provider = config->keys.provider == AMP_CONFIG_PROVIDER_FILE ? "file" : "ephemeral";
+    err = open_vault(shared, config);
+    if (err == AMP_OK)
+        err = amp_token_keys_new(&shared->token_keys);
+    if (err == AMP_OK)
+        err = amp_idempotency_new(&shared->idempotency, shared->clock, &shared->budget);
+    if (err == AMP_OK)
+        err = amp_replay_new(&shared->replay, shared->skew_s, config->auth.replay_max);
+    if (err == AMP_OK)
+        err = amp_rate_new(&shared->rate, shared->clock, MAX_RATE_BUCKETS);
+    if (err == AMP_OK)
+        err = open_queues(shared, config);
+    return err;
+}
+
+void amp_front_close_shared(struct amp_front_shared *shared)
+{
+    if (shared->queues.ops != NULL)
+        shared->queues.ops->close(shared->queues.self); /* as the vault, it releases epochs */
+    amp_outbox_free(shared->outbox);
+    amp_subscribers_free(shared->subscribers);
+    amp_rate_free(shared->rate);
+    amp_replay_free(shared->replay);
+    amp_idempotency_free(shared->idempotency);
+    amp_vault_free(shared->vault);
+    amp_token_keys_free(shared->token_keys);
+    amp_epochs_free(shared->epochs);
+}
