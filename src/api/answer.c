@@ -1,10 +1,10 @@
 /* How answers are built, recorded, refused and, where they are gated, settled. */
-#include "api/internal.h"
+#include "api/sqs.h"
 #include "base/text.h"
 #include "wire/problem.h"
 
-/* Longest problem document: sentences are fixed text. */
-#define PROBLEM_MAX 1024
+/* Longest problem document, and longest error of the SQS API: sentences are fixed text. */
+#define PROBLEM_MAX AMP_SQS_ERROR_MAX
 
 /* In storage of an earlier answer, where there is some. */
 static enum amp_err reserve_body(struct amp_api *api, struct amp_secret_buf *body, size_t cap)
@@ -123,9 +123,14 @@ void amp_answer_refuse(struct amp_api *api, const struct amp_refusal *refusal, s
         return; /* the status alone must do */
     struct amp_out out = amp_out(response->body.ptr, response->body.cap);
     amp_answer_request_id(request_id, refusal->event->request_id);
-    amp_problem_write(&out, err, refusal->reason, response->retry_after_s, amp_slice(request_id, sizeof request_id));
+    if (refusal->route != NULL && amp_route_is_sqs(refusal->route)) {
+        amp_sqs_answer_error(&out, refusal, err, amp_slice(request_id, sizeof request_id), response);
+    } else {
+        amp_problem_write(&out, err, refusal->reason, response->retry_after_s,
+                          amp_slice(request_id, sizeof request_id));
+        response->content_type = "application/problem+json";
+    }
     response->body.len = out.len;
-    response->content_type = "application/problem+json";
 }
 
 void amp_api_refuse(struct amp_api *api, const struct amp_route *route, const struct amp_http1_head *head,

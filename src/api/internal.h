@@ -21,6 +21,7 @@ struct amp_api {
     struct amp_secret_buf sealed; /* the same, sealed */
     struct amp_secret_buf stored; /* what an Idempotency-Key was answered before */
     struct amp_secret_buf spare;  /* storage for the next answer, or none */
+    struct amp_sqs_request *sqs;  /* the one being decoded: too large for the stack, and never cleared as a whole */
 };
 
 /* What an Idempotency-Key makes of the request that bears it (idempotent.c). */
@@ -33,8 +34,8 @@ struct amp_repeat {
 };
 
 /*
- * What a call that waits is gone on with. The slices of its event borrow from the request's head and body, which live as
- * long; so may those that a handler keeps in `state`. While it is gone on with they may borrow from `state`, too.
+ * What a call that waits is gone on with. The slices of its event borrow from the request's head and body, which live
+ * as long; so may those that a handler keeps in `state`. While it is gone on with they may borrow from `state`, too.
  */
 typedef enum amp_err amp_api_go_on(struct amp_api_call *call, enum amp_resume why, const struct amp_api_answer *answer);
 struct amp_api_parked {

@@ -28,3 +28,29 @@ __attribute__((weak)) bool amp_queue_name_is_fifo(struct amp_slice name)
 {
     return false;
 }
+
+__attribute__((weak)) enum amp_err amp_queue_name_parse(struct amp_queue_name *name, struct amp_slice text)
+{
+    return AMP_ERR_QUEUE_INVALID;
+}
+
+__attribute__((weak)) int64_t amp_queue_life_ms(const struct amp_queue_settings *settings)
+{
+    return 0;
+}
+
+__attribute__((weak)) enum amp_err amp_queue_tags_set(struct amp_queue_tags *tags, struct amp_slice key,
+                                                      struct amp_slice value)
+{
+    return AMP_ERR_OVER_LIMIT;
+}
+
+__attribute__((weak)) void amp_queue_tags_remove(struct amp_queue_tags *tags, struct amp_slice key)
+{
+}
+
+__attribute__((weak)) bool amp_queue_tags_next(const struct amp_queue_tags *tags, size_t *at, struct amp_slice *key,
+                                               struct amp_slice *value)
+{
+    return false;
+}

@@ -14,6 +14,12 @@ enum amp_err amp_api_new(struct amp_api **out, const struct amp_api_config *conf
     if (*out == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
     (*out)->config = *config;
+    (*out)->sqs = calloc(1, sizeof *(*out)->sqs); /* it points into bodies and holds nothing of them */
+    if ((*out)->sqs == NULL) {
+        amp_api_free(*out);
+        *out = NULL;
+        return AMP_ERR_OUT_OF_MEMORY;
+    }
     return AMP_OK;
 }
 
@@ -25,6 +31,7 @@ void amp_api_free(struct amp_api *api)
     amp_secret_buf_free(&api->sealed);
     amp_secret_buf_free(&api->stored);
     amp_secret_buf_free(&api->spare);
+    free(api->sqs);
     free(api);
 }
 
@@ -136,6 +143,7 @@ static void end_turn(struct amp_api_call *call, enum amp_err err)
     struct amp_api *api = call->api;
     if (err == AMP_OK && call->response->park.kind != AMP_PARK_NONE) {
         keep(call);
+        amp_secret_buf_free(&call->response->body); /* of an answer that was begun in vain */
     } else {
         if (err != AMP_OK || !call->response->settle.has_idempotency)
             amp_repeat_cancel(call);

@@ -137,7 +137,7 @@ static void nobody_is_asked_into_a_signed_route(void **state)
         if (amp_api_routes[i].open)
             continue;
         amp_api_serve(fx.api, &request, &response);
-        assert_int_equal(response.status, 401);
+        assert_int_equal(response.status, is_native(&amp_api_routes[i]) ? 401 : 403); /* as AWS has it */
         assert_int_equal(response.err, AMP_ERR_NOT_SIGNED);
         amp_api_response_fini(&response);
     }
