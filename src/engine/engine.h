@@ -15,21 +15,21 @@
 #include "base/slice.h"
 #include "secret/secret.h"
 
-#define AMP_QUEUE_NAME_MAX         80
-#define AMP_MESSAGE_ID_LEN         16 /* random; as text a UUID */
-#define AMP_MESSAGE_HASH_LEN       16 /* keyed hashes: of group ids, deduplication ids, receive attempts */
-#define AMP_MESSAGE_SENDER_LEN     20 /* an access key id */
-#define AMP_RECEIVE_MAX            10
-#define AMP_RECEIVE_BYTES_MAX      (1536 * 1024) /* sealed bytes of one receive, the first message excepted */
-#define AMP_QUEUE_TAGS_MAX         50
-#define AMP_QUEUE_TAG_KEY_MAX      128 /* characters; bytes of UTF-8 at most four times as many */
-#define AMP_QUEUE_TAG_VALUE_MAX    256
-#define AMP_QUEUE_ALLOWED_MAX      10
-#define AMP_DEDUPLICATION_MS       (5 * 60 * 1000)
-#define AMP_QUEUE_NAME_HELD_MS     (60 * 1000) /* a deleted name stays taken; so long between two purges */
-#define AMP_IN_FLIGHT_MAX          120000      /* of one queue; one more is AMP_ERR_OVER_LIMIT for a FIFO queue too */
-#define AMP_MOVE_TASKS_KEPT        10          /* of one source queue, the running one included */
-#define AMP_QUEUE_RETENTION_MAX_S  1209600
+#define AMP_QUEUE_NAME_MAX        80
+#define AMP_MESSAGE_ID_LEN        16 /* random; as text a UUID */
+#define AMP_MESSAGE_HASH_LEN      16 /* keyed hashes: of group ids, deduplication ids, receive attempts */
+#define AMP_MESSAGE_SENDER_LEN    20 /* an access key id */
+#define AMP_RECEIVE_MAX           10
+#define AMP_RECEIVE_BYTES_MAX     (1536 * 1024) /* sealed bytes of one receive, the first message excepted */
+#define AMP_QUEUE_TAGS_MAX        50
+#define AMP_QUEUE_TAG_KEY_MAX     128 /* characters; bytes of UTF-8 at most four times as many */
+#define AMP_QUEUE_TAG_VALUE_MAX   256
+#define AMP_QUEUE_ALLOWED_MAX     10
+#define AMP_DEDUPLICATION_MS      (5 * 60 * 1000)
+#define AMP_QUEUE_NAME_HELD_MS    (60 * 1000) /* a deleted name stays taken; so long between two purges */
+#define AMP_IN_FLIGHT_MAX         120000      /* of one queue; one more is AMP_ERR_OVER_LIMIT for a FIFO queue too */
+#define AMP_MOVE_TASKS_KEPT       10          /* of one source queue, the running one included */
+#define AMP_QUEUE_RETENTION_MAX_S 1209600
 
 /* A queue name, in place. */
 struct amp_queue_name {
@@ -58,9 +58,9 @@ struct amp_queue_settings {
     uint32_t retention_s;
     uint32_t wait_s;
     uint32_t visibility_s;
-    int64_t ttl_ms;                        /* the tag ampoule:ttl-ms, which goes before retention_s; 0: none */
-    struct amp_queue_name dead_letter;     /* len 0: none */
-    uint32_t max_receives;                 /* with dead_letter */
+    int64_t ttl_ms;                    /* the tag ampoule:ttl-ms, which goes before retention_s; 0: none */
+    struct amp_queue_name dead_letter; /* len 0: none */
+    uint32_t max_receives;             /* with dead_letter */
     enum amp_redrive_allow redrive_allow;
     uint32_t allowed_count;
     struct amp_queue_name allowed[AMP_QUEUE_ALLOWED_MAX];
@@ -199,7 +199,7 @@ struct amp_engine_config {
 };
 
 struct amp_queue_engine_ops {
-    const char *name; /* "memory" */
+    const char *name;          /* "memory" */
     void (*close)(void *self); /* wipes all */
 
     /*

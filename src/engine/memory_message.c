@@ -1,0 +1,265 @@
+/* A message in its stock: where it stands in each state, and what time does to it. */
+#include "engine/memory.h"
+
+#define DISCARD_MOST 1024 /* expired messages that one call takes out before it finds one that lives */
+
+/* Blocks. */
+
+static size_t header_len(bool fifo)
+{
+    return offsetof(struct message, bytes) + (fifo ? sizeof(struct in_order) : 0);
+}
+
+enum amp_err amp_memory_message_new(struct amp_memory *memory, const struct amp_message_in *in, bool fifo,
+                                    struct message **out)
+{
+    *out = NULL;
+    int64_t life_ms = in->expires_unix_ms - in->sent_unix_ms;
+    if (life_ms < 1 || life_ms > UINT32_MAX || in->sealed.len > UINT32_MAX / 2)
+        return AMP_ERR_INVALID;
+    void *block;
+    enum amp_err err = amp_meter_alloc(&memory->meter, header_len(fifo) + in->sealed.len, &block);
+    if (err != AMP_OK)
+        return err;
+    struct message *message = block;
+    memcpy(message->entry.id, in->id, sizeof in->id);
+    message->sent_unix_ms = in->sent_unix_ms;
+    message->life_ms = (uint32_t)life_ms;
+    message->epoch = in->epoch;
+    message->sealed_len = (uint32_t)in->sealed.len;
+    message->fifo = fifo;
+    message->silent = in->silent;
+    if (in->sealed.len != 0)
+        memcpy((uint8_t *)message + header_len(fifo), in->sealed.ptr, in->sealed.len);
+    *out = message;
+    return AMP_OK;
+}
+
+struct amp_slice amp_memory_message_sealed(const struct message *message)
+{
+    return amp_slice((const uint8_t *)message + header_len(message->fifo), message->sealed_len);
+}
+
+struct in_order *amp_memory_message_in_order(struct message *message)
+{
+    return message->fifo ? (struct in_order *)(void *)message->bytes : NULL;
+}
+
+void amp_memory_message_free(struct amp_memory *memory, struct message *message)
+{
+    if (message != NULL)
+        amp_meter_free(&memory->meter, message, header_len(message->fifo) + message->sealed_len);
+}
+
+/* States. */
+
+static struct group *group_of(struct message *message)
+{
+    return message->fifo ? amp_memory_message_in_order(message)->group : NULL;
+}
+
+static void count(struct visit *visit, const struct message *message, int by)
+{
+    struct stock *stock = message->origin->stock;
+    uint64_t change = (uint64_t)(int64_t)by;
+    stock->count[message->state] += change;
+    if (stock->queue == NULL)
+        return;
+    visit->stripe->message_count += change;
+    if (message->state == MESSAGE_IN_FLIGHT)
+        visit->stripe->in_flight += change;
+}
+
+/* A FIFO message keeps its place in its group, whatever its state. */
+static void leave_state(struct visit *visit, struct message *message)
+{
+    count(visit, message, -1);
+    if (!message->fifo)
+        amp_ring_remove(&message->place);
+    else if (message->state == MESSAGE_IN_FLIGHT)
+        group_of(message)->in_flight--;
+}
+
+static void join_state(struct visit *visit, struct message *message, enum message_state state, bool first)
+{
+    struct stock *stock = message->origin->stock;
+    message->state = (uint8_t)state;
+    count(visit, message, 1);
+    if (message->fifo) {
+        group_of(message)->in_flight += state == MESSAGE_IN_FLIGHT;
+        amp_group_settle(visit, stock, group_of(message));
+    } else if (state != MESSAGE_AVAILABLE) {
+        amp_ring_append(&stock->waiting, &message->place);
+    } else {
+        (first ? amp_ring_prepend : amp_ring_append)(&stock->receivable, &message->place);
+        amp_waiters_wake_one(visit, stock->queue);
+    }
+}
+
+void amp_memory_message_set_due(struct visit *visit, struct message *message, int64_t due_ms)
+{
+    if (message->due.link != NULL)
+        amp_wheel_cancel(&visit->stripe->wheel, &message->due);
+    amp_wheel_insert(&visit->stripe->wheel, &message->due,
+                     due_ms < message->deadline_ms ? due_ms : message->deadline_ms);
+}
+
+/* What is available waits for nothing but its end, and to be told of. */
+static int64_t due_in(const struct visit *visit, const struct message *message, enum message_state state,
+                      int64_t due_ms)
+{
+    if (state != MESSAGE_AVAILABLE)
+        return due_ms;
+    return message->untold ? visit->now_ms : message->deadline_ms;
+}
+
+void amp_memory_message_put(struct visit *visit, struct message *message, enum message_state state, int64_t due_ms,
+                            bool first)
+{
+    struct group *group = group_of(message);
+    amp_index_insert(&visit->stripe->messages, &visit->memory->meter, &message->entry);
+    if (group != NULL)
+        (first ? amp_ring_prepend : amp_ring_append)(&group->messages, &message->place);
+    amp_memory_message_set_due(visit, message, due_in(visit, message, state, due_ms));
+    join_state(visit, message, state, first);
+}
+
+/* What comes back from flight is older than what waits: it goes first. */
+void amp_memory_message_enter_state(struct visit *visit, struct message *message, enum message_state state,
+                                    int64_t due_ms)
+{
+    bool first = message->state == MESSAGE_IN_FLIGHT;
+    leave_state(visit, message);
+    amp_memory_message_set_due(visit, message, due_in(visit, message, state, due_ms));
+    join_state(visit, message, state, first);
+}
+
+void amp_memory_message_take_out(struct visit *visit, struct message *message)
+{
+    leave_state(visit, message);
+    if (message->fifo)
+        amp_ring_remove(&message->place);
+    if (message->due.link != NULL)
+        amp_wheel_cancel(&visit->stripe->wheel, &message->due);
+    amp_index_remove(&visit->stripe->messages, &visit->memory->meter, &message->entry);
+}
+
+void amp_memory_message_let_go(struct visit *visit, struct message *message)
+{
+    struct stock *stock = message->origin->stock;
+    struct group *group = group_of(message);
+    amp_memory_message_take_out(visit, message);
+    amp_origin_release(visit, message->origin);
+    if (group != NULL)
+        amp_group_settle(visit, stock, group);
+    amp_stock_settle(visit, stock);
+}
+
+/* Its cache lines may come in until the lock is open again. */
+static void prefetch_for_wiping(const struct message *message)
+{
+    enum { LINE = 64, MOST = 512 };
+    const uint8_t *first = (const uint8_t *)message;
+    size_t size = header_len(message->fifo) + message->sealed_len;
+    for (size_t at = LINE; at < size && at < MOST; at += LINE)
+        __builtin_prefetch(first + at, 1);
+}
+
+void amp_memory_message_destroy(struct visit *visit, struct message *message)
+{
+    amp_memory_message_let_go(visit, message);
+    message->due.next = visit->dead;
+    visit->dead = &message->due;
+    prefetch_for_wiping(message);
+}
+
+/* Time. */
+
+static void expire(struct visit *visit, struct message *message)
+{
+    visit->stripe->swept.expired += message->origin->stock->queue != NULL;
+    amp_memory_message_destroy(visit, message);
+}
+
+/* Leaves it for the end of the visit to ask; where there is no room, for the next visit. */
+static void tell(struct visit *visit, struct message *message)
+{
+    if (visit->news_count == NEWS_MAX) {
+        amp_memory_message_set_due(visit, message, visit->now_ms + AMP_WHEEL_TICK_MS);
+        return;
+    }
+    struct news *news = &visit->news[visit->news_count++];
+    news->queue = message->origin->stock->queue->name;
+    memcpy(news->id, message->entry.id, sizeof news->id);
+    news->deadline_ms = message->deadline_ms;
+    message->untold = false;
+    amp_memory_message_set_due(visit, message, message->deadline_ms);
+}
+
+bool amp_memory_message_ripen(struct visit *visit, struct message *message)
+{
+    if (amp_memory_message_expired(message, visit->now_ms) || message->origin->stock->queue == NULL) {
+        expire(visit, message);
+        return false;
+    }
+    if (message->state != MESSAGE_AVAILABLE)
+        amp_memory_message_enter_state(visit, message, MESSAGE_AVAILABLE, 0);
+    if (message->untold)
+        tell(visit, message);
+    else
+        amp_memory_message_set_due(visit, message, message->deadline_ms);
+    return true;
+}
+
+struct message *amp_memory_message_find(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN])
+{
+    struct message *message = (struct message *)(void *)amp_index_find(&visit->stripe->messages, id);
+    if (message == NULL || message->origin->stock != visit->queue->stock)
+        return NULL;
+    if (message->due.due_ms > visit->now_ms)
+        return message;
+    amp_wheel_cancel(&visit->stripe->wheel, &message->due);
+    return amp_memory_message_ripen(visit, message) ? message : NULL;
+}
+
+static struct message *first_receivable(const struct stock *stock)
+{
+    struct amp_ring *first = amp_ring_first(&stock->receivable);
+    if (first != NULL && stock->fifo)
+        first = amp_ring_first(&AMP_CONTAINER(first, struct group, place)->messages);
+    return first == NULL ? NULL : AMP_CONTAINER(first, struct message, place);
+}
+
+/* The one behind it in its group, if that may be taken along. */
+static struct message *next_of_group(const struct message *taken)
+{
+    struct in_order *in_order = (struct in_order *)(void *)(uintptr_t)taken->bytes;
+    struct amp_ring *next = amp_ring_after(&in_order->group->messages, &taken->place);
+    struct message *message = next == NULL ? NULL : AMP_CONTAINER(next, struct message, place);
+    return message != NULL && message->state == MESSAGE_AVAILABLE ? message : NULL;
+}
+
+struct message *amp_memory_message_next(struct visit *visit, const struct message *taken)
+{
+    const struct stock *stock = visit->queue->stock;
+    for (size_t discarded = 0; discarded < DISCARD_MOST; discarded++) {
+        struct message *message = taken != NULL && taken->fifo ? next_of_group(taken) : NULL;
+        if (message == NULL)
+            message = first_receivable(stock);
+        if (message == NULL || !amp_memory_message_expired(message, visit->now_ms))
+            return message;
+        expire(visit, message);
+    }
+    return NULL;
+}
+
+bool amp_memory_message_tend(struct visit *visit, size_t *work)
+{
+    while (visit->news_count < NEWS_MAX) {
+        struct amp_wheel_node *due = amp_wheel_take(&visit->stripe->wheel, visit->now_ms, work);
+        if (due == NULL)
+            return *work != 0;
+        amp_memory_message_ripen(visit, AMP_CONTAINER(due, struct message, due));
+    }
+    return false;
+}

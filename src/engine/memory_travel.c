@@ -1,0 +1,118 @@
+/*
+ * From queue to queue: dead letters and move tasks. A message is taken out under the lock of where it was, put in under
+ * the lock of where it goes, and then, under the first one again, what it left behind is settled; or it is put back. So
+ * no two locks are ever held at once, and no message is lost. While it travels it keeps its origin and its group, which
+ * receives nothing meanwhile.
+ */
+#include "engine/memory.h"
+
+void amp_travel_begin(struct party *party, enum travel travel, const struct queue *from)
+{
+    party->travel = travel;
+    party->from = from->name;
+    party->count = 0;
+}
+
+void amp_travel_depart(struct visit *visit, struct party *party, struct message *message,
+                       const struct amp_queue_name *to)
+{
+    struct traveller *traveller = &party->travellers[party->count++];
+    struct stock *stock = message->origin->stock;
+    const struct in_order *in_order = amp_memory_message_in_order(message);
+    *traveller = (struct traveller){.message = message, .origin = message->origin, .to = *to};
+    stock->travelling++;
+    amp_memory_message_take_out(visit, message);
+    if (in_order == NULL)
+        return;
+    traveller->group = in_order->group;
+    traveller->sequence = in_order->sequence;
+    traveller->group->in_flight++;
+    amp_group_settle(visit, stock, traveller->group);
+}
+
+/* A dead letter's receives are told on, but counted anew. */
+static void begin_anew(struct message *message, enum travel travel)
+{
+    if (travel == TRAVEL_TASK)
+        message->receives = 0;
+    message->receives_before = message->receives;
+    message->stamp = 0;
+    message->deliveries = 0;
+    message->refused = false;
+}
+
+static enum amp_err put(struct visit *visit, const struct party *party, struct traveller *traveller)
+{
+    struct queue *queue = visit->queue;
+    struct message *message = traveller->message;
+    const struct origin *old = traveller->origin;
+    if (queue->settings.fifo != message->fifo)
+        return AMP_ERR_INVALID;
+    struct origin *origin;
+    struct group *group = NULL;
+    enum amp_err err = amp_origin_take(visit, queue->stock, old->sender, &old->home, &party->from, true, &origin);
+    if (err != AMP_OK)
+        return err;
+    if (message->fifo) {
+        uint8_t hash[AMP_MESSAGE_HASH_LEN];
+        amp_group_hash(old->stock, traveller->group, hash);
+        err = amp_group_get(visit, queue->stock, hash, true, &group);
+    }
+    if (err != AMP_OK) {
+        amp_origin_release(visit, origin);
+        return err;
+    }
+    message->origin = origin;
+    if (message->fifo)
+        *amp_memory_message_in_order(message) = (struct in_order){.group = group, .sequence = ++queue->sequence};
+    begin_anew(message, party->travel);
+    message->untold = !message->silent && visit->memory->config.available != NULL;
+    amp_memory_message_put(visit, message, MESSAGE_AVAILABLE, 0, false);
+    return AMP_OK;
+}
+
+static void put_back(struct visit *visit, const struct traveller *traveller)
+{
+    struct message *message = traveller->message;
+    amp_memory_message_put(visit, message, MESSAGE_AVAILABLE, 0, true);
+    if (traveller->origin->stock->queue == NULL)
+        amp_memory_message_destroy(visit, message); /* its queue was purged meanwhile */
+}
+
+static void settle(struct visit *visit, const struct traveller *traveller)
+{
+    struct stock *stock = traveller->origin->stock;
+    if (traveller->group != NULL)
+        traveller->group->in_flight--;
+    if (!traveller->arrived) {
+        put_back(visit, traveller);
+    } else {
+        amp_origin_release(visit, traveller->origin);
+        if (traveller->group != NULL)
+            amp_group_settle(visit, stock, traveller->group);
+    }
+    stock->travelling--;
+    amp_stock_settle(visit, stock);
+}
+
+unsigned amp_travel_arrive(struct amp_memory *memory, struct stripe *from, struct party *party)
+{
+    struct visit visit;
+    unsigned arrived = 0;
+    for (unsigned i = 0; i < party->count; i++) {
+        struct traveller *traveller = &party->travellers[i];
+        if (amp_memory_enter(&visit, memory, amp_queue_name_slice(&traveller->to)) != AMP_OK)
+            continue;
+        traveller->arrived = put(&visit, party, traveller) == AMP_OK;
+        arrived += traveller->arrived;
+        amp_memory_leave(&visit);
+    }
+    if (party->count == 0)
+        return 0;
+    amp_memory_enter_stripe(&visit, memory, from);
+    for (unsigned i = party->count; i != 0; i--)
+        settle(&visit, &party->travellers[i - 1]);
+    *(party->travel == TRAVEL_TASK ? &from->swept.moved : &from->swept.dead_lettered) += arrived;
+    amp_memory_leave(&visit);
+    return arrived;
+}
