@@ -7,7 +7,7 @@
 #define ENC "A256GCM"
 
 enum {
-    OWN_HEADER_MAX = 256, /* of what is written here: with a point on P-384, 241 */
+    OWN_HEADER_MAX = 260, /* of what is written here, with a point on P-384 */
     NONCE_TEXT_LEN = AMP_BASE64URL_LEN(AMP_GCM_NONCE_LEN),
     TAG_TEXT_LEN = AMP_BASE64URL_LEN(AMP_GCM_TAG_LEN),
 };

@@ -154,8 +154,8 @@ static void md5_meets_rfc1321(void **state)
     for (size_t i = 0; i < sizeof(rfc1321) / sizeof(rfc1321[0]); i++) {
         uint8_t out[16];
         struct amp_slice whole = amp_slice_str(rfc1321[i][0]);
-        const struct amp_slice parts[] = {{whole.ptr, whole.len / 3}, {NULL, 0},
-                                          {whole.ptr + whole.len / 3, whole.len - whole.len / 3}};
+        const struct amp_slice parts[] = {
+            {whole.ptr, whole.len / 3}, {NULL, 0}, {whole.ptr + whole.len / 3, whole.len - whole.len / 3}};
         assert_int_equal(amp_md5(out, parts, 3), AMP_OK);
         assert_hex(out, rfc1321[i][1]);
     }

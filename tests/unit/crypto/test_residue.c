@@ -6,8 +6,8 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#include "../support.h"
 #include "crypto/crypto.h"
+#include "rsa_numbers.h"
 
 enum { BLOCKS_MAX = 100000, WINDOW = 8 };
 
@@ -223,6 +223,69 @@ static void hmac_leaves_no_key_and_no_state(void **state)
     assert_int_equal(found_anywhere(), 0);
 }
 
+static void md5_leaves_no_message(void **state)
+{
+    static const size_t lens[] = {8, 55, 56, 63, 64, 65, 119, 128, sizeof(plain)};
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        struct amp_slice part = amp_slice(plain, lens[i]);
+        look_for(part, amp_slice(NULL, 0));
+        assert_int_equal(amp_md5(out, &part, 1), AMP_OK);
+        assert_int_equal(found_anywhere(), 0);
+    }
+}
+
+/* A number as the library keeps it: its least significant byte first. */
+static struct amp_slice reversed(uint8_t *to, const uint8_t *number, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        to[i] = number[len - 1 - i];
+    return amp_slice(to, len);
+}
+
+static void ecdh_leaves_no_shared_secret_and_no_scalar(void **state)
+{
+    static uint8_t z[AMP_EC_BYTES_MAX], z_words[AMP_EC_BYTES_MAX], d[AMP_EC_BYTES_MAX], d_words[AMP_EC_BYTES_MAX];
+    uint8_t x[AMP_EC_BYTES_MAX], y[AMP_EC_BYTES_MAX];
+    const size_t len = amp_curve_bytes(AMP_CURVE_P256);
+    struct amp_pkey *own, *peer;
+    assert_int_equal(amp_pkey_ec_new(&own, AMP_CURVE_P256), AMP_OK);
+    assert_int_equal(amp_pkey_ec_new(&peer, AMP_CURVE_P256), AMP_OK);
+    assert_int_equal(amp_ecdh(own, peer, z), AMP_OK);
+    assert_int_equal(amp_pkey_ec_numbers(own, x, y, d), AMP_OK);
+    look_for(amp_slice(z, len), reversed(z_words, z, len));
+    assert_int_equal(amp_ecdh(own, peer, z), AMP_OK);
+    assert_int_equal(found_anywhere(), 0);
+    look_for(amp_slice(d, len), reversed(d_words, d, len));
+    assert_true(found_anywhere() > 0); /* the key itself */
+    amp_pkey_free(own);
+    assert_int_equal(found_anywhere(), 0);
+    assert_int_equal(amp_pkey_ec(&own, AMP_CURVE_P256, amp_slice(x, len), amp_slice(y, len), amp_slice(d, len)),
+                     AMP_OK);
+    amp_pkey_free(own);
+    assert_int_equal(found_anywhere(), 0);
+    amp_pkey_free(peer);
+}
+
+static void oaep_leaves_no_plaintext_and_no_prime(void **state)
+{
+    static uint8_t p_words[BYTES_MAX];
+    uint8_t sealed[AMP_RSA_BYTES_MAX], opened[AMP_RSA_BYTES_MAX];
+    size_t sealed_len, len;
+    struct amp_rsa_numbers numbers = own_numbers();
+    struct amp_pkey *rsa;
+    look_for(numbers.p, reversed(p_words, own_p.ptr, own_p.len));
+    assert_int_equal(amp_pkey_rsa(&rsa, &numbers), AMP_OK);
+    assert_true(found_anywhere() > 0); /* the key itself */
+    look_for(key_slice(), amp_slice(NULL, 0));
+    assert_int_equal(amp_rsa_oaep_encrypt(rsa, key.bytes, sizeof(key.bytes), sealed, &sealed_len), AMP_OK);
+    assert_int_equal(found_anywhere(), 0);
+    assert_int_equal(amp_rsa_oaep_decrypt(rsa, sealed, sealed_len, opened, &len), AMP_OK);
+    assert_int_equal(found_anywhere(), 0);
+    look_for(numbers.p, reversed(p_words, own_p.ptr, own_p.len));
+    amp_pkey_free(rsa);
+    assert_int_equal(found_anywhere(), 0);
+}
+
 static int init(void **state)
 {
     make_secrets();
@@ -246,6 +309,9 @@ int main(void)
         cmocka_unit_test(kwp_leaves_no_key),
         cmocka_unit_test(sha256_leaves_no_message_and_no_digest),
         cmocka_unit_test(hmac_leaves_no_key_and_no_state),
+        cmocka_unit_test(md5_leaves_no_message),
+        cmocka_unit_test(oaep_leaves_no_plaintext_and_no_prime),
+        cmocka_unit_test(ecdh_leaves_no_shared_secret_and_no_scalar),
     };
     return cmocka_run_group_tests(tests, init, fini);
 }
