@@ -148,8 +148,9 @@ enum amp_err amp_sqs_protocol_of(const struct amp_http1_head *head, enum amp_sqs
  * none: bad percent-encoding, a name twice, invalid UTF-8, gaps in list numbering), AMP_ERR_SQS_ATTRIBUTE_INVALID (a
  * message attribute whose type and value do not go together, a name or type of wrong form, more than 10 of them),
  * AMP_ERR_SQS_PARAMETER_INVALID (more names or pairs than there may be).
- * JSON null is as absent. In the query protocol QueueUrl and the entries of a batch may be absent: see has_entries. *request is filled as far as known also on failure: protocol always; action is
- * AMP_SQS_ACTION_COUNT_ where none is known.
+ * JSON null is as absent. In the query protocol QueueUrl and the entries of a batch may be absent: see has_entries.
+ * *request is filled as far as known also on failure: protocol always; action is AMP_SQS_ACTION_COUNT_ where none is
+ * known.
  */
 enum amp_err amp_sqs_decode(struct amp_sqs_request *request, const struct amp_http1_head *head, uint8_t *body,
                             size_t len) AMP_MUST_USE;
