@@ -22,8 +22,14 @@ enum amp_err amp_algorithms_fetch(void)
         a->aes_256_kwp = EVP_CIPHER_fetch(NULL, "AES-256-WRAP-PAD", NULL);
     if (a->md5 == NULL)
         a->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
+    bool all = a->sha256 != NULL && a->aes_256_gcm != NULL && a->aes_256_kwp != NULL;
+    for (unsigned curve = 0; curve < AMP_CURVE_COUNT; curve++) {
+        if (a->curves[curve] == NULL)
+            a->curves[curve] = amp_curve_fetch((enum amp_curve)curve);
+        all = all && a->curves[curve] != NULL;
+    }
     ERR_clear_error();
-    return a->sha256 != NULL && a->aes_256_gcm != NULL && a->aes_256_kwp != NULL ? AMP_OK : AMP_ERR_CRYPTO;
+    return all ? AMP_OK : AMP_ERR_CRYPTO;
 }
 
 static void drop(EVP_MD_CTX **ctx)

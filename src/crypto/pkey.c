@@ -38,13 +38,13 @@ enum amp_err amp_pkey_wrap(struct amp_pkey **out, struct amp_pkey key)
     return err;
 }
 
-EVP_PKEY *amp_pkey_build(const char *type, OSSL_PARAM_BLD *numbers, bool is_private)
+EVP_PKEY *amp_pkey_build(const char *type, OSSL_PARAM_BLD *numbers, int selection)
 {
     EVP_PKEY *evp = NULL;
     OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(numbers);
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
     if (params == NULL || ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
-        EVP_PKEY_fromdata(ctx, &evp, is_private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params) != 1)
+        EVP_PKEY_fromdata(ctx, &evp, selection, params) != 1)
         evp = NULL;
     EVP_PKEY_CTX_free(ctx);
     OSSL_PARAM_free(params);

@@ -13,6 +13,7 @@
 #define AMP_EC_BYTES_MAX  48  /* a coordinate on P-384 */
 
 enum amp_curve { AMP_CURVE_P256, AMP_CURVE_P384 };
+#define AMP_CURVE_COUNT 2
 size_t amp_curve_bytes(enum amp_curve curve); /* 32, 48 */
 /* "P-256", "P-384": the names of FIPS 186, which JOSE has too (RFC 7518 section 6.2.1.1). Static storage. */
 const char *amp_curve_name(enum amp_curve curve);

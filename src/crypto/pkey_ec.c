@@ -4,9 +4,9 @@
  */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
 
+#include "crypto/context.h"
 #include "crypto/pkey_internal.h"
 
 enum { UNCOMPRESSED = 0x04, POINT_MAX = 1 + 2 * AMP_EC_BYTES_MAX }; /* SEC 1 section 2.3.3 */
@@ -22,7 +22,7 @@ static EVP_PKEY *build(const struct amp_pkey *key, BIGNUM *d)
         OSSL_PARAM_BLD_push_utf8_string(numbers, OSSL_PKEY_PARAM_GROUP_NAME, amp_curve_name(key->curve), 0) == 1 &&
         OSSL_PARAM_BLD_push_octet_string(numbers, OSSL_PKEY_PARAM_PUB_KEY, encoded, 1 + len) == 1 &&
         (d == NULL || OSSL_PARAM_BLD_push_BN(numbers, OSSL_PKEY_PARAM_PRIV_KEY, d) == 1))
-        evp = amp_pkey_build("EC", numbers, d != NULL);
+        evp = amp_pkey_build("EC", numbers, d != NULL ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY);
     OSSL_PARAM_BLD_free(numbers);
     return evp;
 }
@@ -66,11 +66,25 @@ static bool take_point(struct amp_pkey *key)
     return true;
 }
 
+EVP_PKEY *amp_curve_fetch(enum amp_curve curve)
+{
+    OSSL_PARAM_BLD *group = OSSL_PARAM_BLD_new();
+    EVP_PKEY *evp = NULL;
+    if (group != NULL &&
+        OSSL_PARAM_BLD_push_utf8_string(group, OSSL_PKEY_PARAM_GROUP_NAME, amp_curve_name(curve), 0) == 1)
+        evp = amp_pkey_build("EC", group, EVP_PKEY_KEY_PARAMETERS);
+    OSSL_PARAM_BLD_free(group);
+    return evp;
+}
+
 enum amp_err amp_pkey_ec_new(struct amp_pkey **out, enum amp_curve curve)
 {
-    struct amp_pkey key = {.curve = curve, .is_private = true, .evp = EVP_EC_gen(amp_curve_name(curve))};
+    struct amp_pkey key = {.curve = curve, .is_private = true};
     *out = NULL;
-    if (key.evp != NULL && take_point(&key))
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, amp_algorithms.curves[curve], NULL);
+    bool made = ctx != NULL && EVP_PKEY_keygen_init(ctx) == 1 && EVP_PKEY_generate(ctx, &key.evp) == 1;
+    EVP_PKEY_CTX_free(ctx);
+    if (made && take_point(&key))
         return amp_pkey_wrap(out, key);
     EVP_PKEY_free(key.evp);
     ERR_clear_error();

@@ -115,7 +115,9 @@ static bool push(OSSL_PARAM_BLD *to, const struct numbers *of)
 static EVP_PKEY *build(const struct numbers *of)
 {
     OSSL_PARAM_BLD *params = OSSL_PARAM_BLD_new();
-    EVP_PKEY *evp = params != NULL && push(params, of) ? amp_pkey_build("RSA", params, of->d != NULL) : NULL;
+    EVP_PKEY *evp = params != NULL && push(params, of)
+                        ? amp_pkey_build("RSA", params, of->d != NULL ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY)
+                        : NULL;
     OSSL_PARAM_BLD_free(params);
     if (evp != NULL && amp_pkey_passes(evp, EVP_PKEY_public_check))
         return evp;
