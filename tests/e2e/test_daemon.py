@@ -545,7 +545,7 @@ class AdminTest(DaemonCase):
             plain = self.socket()
             plain.send(packet)
             self.assertEqual(plain.recv(100), b"")
-        self.assertEqual(set(self.daemon.roles()), {"front", "keeper", "scribe"})
+        self.assertEqual(set(self.daemon.roles()), {"front", "keeper", "scribe", "courier"})
         self.assertTrue(self.client.tokenize())
 
     def test_descriptors_sent_along_are_a_violation(self):
