@@ -7,11 +7,6 @@
 
 #include "ipc/role.h"
 
-/* Deliveries that front may have under way with the courier, for one subscription and in all. */
-#define AMP_COURIER_WINDOW       256
-#define AMP_COURIER_WINDOW_BYTES ((size_t)4 << 20)
-#define AMP_COURIER_TOTAL_BYTES  ((size_t)64 << 20)
-
 int amp_courier_main(const struct amp_role_env *env);
 
 #endif

@@ -1,7 +1,6 @@
 #include "front/shared.h"
 
 #include "base/log.h"
-#include "courier/courier.h"
 #include "front/internal.h"
 
 #define TOMBSTONE_MS     (10 * 60 * 1000)

@@ -22,16 +22,17 @@ const char *amp_role_name(enum amp_role role);
 
 /*
  * X(SYMBOL, from, to, least payload bytes, most payload bytes, descriptors carried)
- * from/to: S supervisor, F front, K keeper, L scribe (log), C courier, A admin client on the unix socket; several letters: any.
+ * from/to: S supervisor, F front, K keeper, L scribe (log), C courier, A admin client on the unix socket; several
+ * letters: any.
  */
 #define AMP_IPC_MESSAGES(X)                                                                                            \
     /* the supervisor's control links */                                                                               \
-    X(LINK, "S", "FKLC", 2, 2, 1)      /* u8 role, u8 index; the end of a new link to that role */                      \
-    X(READY, "FKLC", "S", 0, 0, 0)     /* the role serves */                                                            \
-    X(DRAIN, "S", "FKLC", 0, 0, 0)     /* finish what is under way, then exit 0 */                                      \
-    X(TLS_FILE, "S", "F", 1, 1, 1)    /* u8 enum amp_tls_file; the open file, for the RELOAD that follows */           \
-    X(RELOAD, "S", "FKLC", 0, 0, 1)    /* the new configuration */                                                      \
-    X(VIOLATION, "FKLC", "S", 1, 1, 0) /* u8 role that broke the table */                                               \
+    X(LINK, "S", "FKLC", 2, 2, 1)      /* u8 role, u8 index; the end of a new link to that role */                     \
+    X(READY, "FKLC", "S", 0, 0, 0)     /* the role serves */                                                           \
+    X(DRAIN, "S", "FKLC", 0, 0, 0)     /* finish what is under way, then exit 0 */                                     \
+    X(TLS_FILE, "S", "F", 1, 1, 1)     /* u8 enum amp_tls_file; the open file, for the RELOAD that follows */          \
+    X(RELOAD, "S", "FKLC", 0, 0, 1)    /* the new configuration */                                                     \
+    X(VIOLATION, "FKLC", "S", 1, 1, 0) /* u8 role that broke the table */                                              \
     X(STATUS, "F", "S", 24, 24,                                                                                        \
       0) /* u64 highest x-amz-date accepted, u64 live tokens, u64 messages: each second that changed */                \
     X(LOG_END, "L", "S", 40, 40,                                                                                       \
@@ -43,25 +44,25 @@ const char *amp_role_name(enum amp_role role);
     X(PRINCIPAL_CHANGED, "K", "F", 20, 20, 0) /* key id: forget what is cached of it */                                \
     X(EPOCH_GET, "F", "K", 0, 0, 0)                                                                                    \
     X(EPOCH, "K", "F", 36, 36, 0) /* u32 id, 32 bytes DEK; id 0: none can be had now, ask again later */               \
-    /* subscriptions: front asks keeper, keeper tells front and courier */                                              \
+    /* subscriptions: front asks keeper, keeper tells front and courier */                                             \
     X(SUBSCRIPTION_CREATE, "F", "K", 12, 8192, 0) /* u64 ask, bytes packed subscription (id, state, time: anything) */ \
     X(SUBSCRIPTION_DELETE, "F", "K", 44, 44, 0)   /* u64 ask, 20 bytes who asks, 16 bytes id */                        \
     X(SUBSCRIPTION_ROTATE, "F", "K", 44, 44, 0)   /* the same */                                                       \
     X(SUBSCRIPTION_DONE, "K", "F", 30, 160, 0)    /* u64 ask, u32 error, 16 bytes id, bytes new secret as text */      \
-    X(SUBSCRIPTION, "K", "FC", 2, 8192, 0)        /* bytes packed subscription; to C bytes packed secrets as well */ \
+    X(SUBSCRIPTION, "K", "FC", 2, 8192, 0)        /* bytes packed subscription; to C bytes packed secrets as well */   \
     X(SUBSCRIPTION_GONE, "K", "FC", 16, 16, 0)    /* 16 bytes id: it was deleted */                                    \
     X(SUBSCRIPTIONS_TOLD, "K", "FC", 0, 0, 0)     /* all there are were told; others that were known are gone */       \
     X(SUBSCRIPTION_FAILED, "C", "K", 20, 20, 0)   /* 16 bytes id, u32 enum amp_subscription_state: disable it */       \
     /* push: front hands messages to courier; front's link index 0 alone */                                            \
-    X(DELIVER, "F", "C", 56, 61440, 0)    /* u64 ask, 16 bytes subscription, 16 bytes message id, u64 expires_mono_ms, */ \
-                                          /* u8 test, u32 length of the body, bytes its beginning */                   \
+    X(DELIVER, "F", "C", 56, 61440, 0) /* u64 ask, 16 bytes subscription, 16 bytes message id, u64 expires_mono_ms, */ \
+                                       /* u8 test, u32 length of the body, bytes its beginning */                      \
     X(DELIVER_MORE, "F", "C", 3, 61440, 0) /* bytes: the body goes on; it ends where its length is reached */          \
     X(DELIVERED, "C", "F", 20, 20, 0)      /* u64 ask, u32 error, u32 HTTP status or 0, u32 attempts */                \
     /* the event log */                                                                                                \
     X(LOG_KEY_GET, "L", "K", 0, 0, 0)                                                                                  \
-    X(LOG_KEY, "K", "L", 36, 600, 0)    /* u32 error, 32 bytes chain key, bytes wrapped form for the log */            \
-    X(RECORDS, "FKSC", "L", 9, 61440, 0) /* u64 first number, u8 sync soon, then packed events, or none: hello */       \
-    X(RECORDED, "L", "FKSC", 17, 17, 0)  /* u64 written up to, u64 durable up to, u8 log is writable */                 \
+    X(LOG_KEY, "K", "L", 36, 600, 0)     /* u32 error, 32 bytes chain key, bytes wrapped form for the log */           \
+    X(RECORDS, "FKSC", "L", 9, 61440, 0) /* u64 first number, u8 sync soon, then packed events, or none: hello */      \
+    X(RECORDED, "L", "FKSC", 17, 17, 0)  /* u64 written up to, u64 durable up to, u8 log is writable */                \
     /* administration: every answer is any number of SECRET or ENTRY, then DONE */                                     \
     X(KEY_CREATE, "A", "K", 8, 8192, 0) /* bytes name, u32 rate, u32 burst, u32 count of grants, and for each */       \
                                         /* u32 permissions, bytes queue */                                             \
@@ -79,6 +80,11 @@ enum amp_ipc_type {
         AMP_IPC_COUNT_
 };
 #define AMP_IPC_MAX_PAYLOAD 61440
+
+/* Deliveries that front may have under way with the courier, for one subscription and in all. */
+#define AMP_COURIER_WINDOW       256
+#define AMP_COURIER_WINDOW_BYTES ((size_t)4 << 20)
+#define AMP_COURIER_TOTAL_BYTES  ((size_t)64 << 20)
 
 /* Writing a payload into caller's storage. */
 void amp_ipc_put_u8(struct amp_out *out, uint8_t value);
