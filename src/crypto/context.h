@@ -20,8 +20,7 @@ struct amp_algorithms {
     EVP_MD *md5; /* NULL where the provider has none, as in FIPS mode */
     EVP_CIPHER *aes_256_gcm;
     EVP_CIPHER *aes_256_kwp;
-    EVP_PKEY
-        *curves[AMP_CURVE_COUNT]; /* domain parameters alone: a new P-256 key takes 19 us of these, 33 us of a name */
+    EVP_PKEY *curves[AMP_CURVE_COUNT]; /* parameters alone: a key of P-256 is new in 19 us, from its name in 33 */
 };
 
 extern struct amp_algorithms amp_algorithms;

@@ -54,8 +54,8 @@ struct amp_json_member {
  */
 enum amp_err amp_json_read_object(struct amp_json *json, const struct amp_json_member *members, size_t count,
                                   void *into) AMP_MUST_USE;
-/* The same where others may add members (RFC 7516, 7517): what the table does not name is validated, each name once, and
- * passed over. */
+/* The same where others may add members (RFC 7516, 7517): what the table does not name is validated, each name once,
+ * and passed over. */
 enum amp_err amp_json_read_known(struct amp_json *json, const struct amp_json_member *members, size_t count,
                                  void *into) AMP_MUST_USE;
 /*
