@@ -56,7 +56,11 @@ enum amp_client_status {
     AMP_CLIENT_TLS,         /* the certificate or the handshake failed; nothing was sent */
     AMP_CLIENT_TIMEOUT,     /* no answer in time: the request may have been carried out */
     AMP_CLIENT_PROTOCOL,    /* the answer is not well-formed: the request may have been carried out */
-    AMP_CLIENT_MEMORY       /* no memory left; nothing was sent */
+    AMP_CLIENT_MEMORY,      /* no memory left; nothing was sent */
+    /* of what was received: */
+    AMP_CLIENT_MALFORMED,    /* it lacks a field, or is not of its form */
+    AMP_CLIENT_TOO_OLD,      /* it was signed more than 5 minutes from now: a replay, or a clock that is wrong */
+    AMP_CLIENT_NOT_AUTHENTIC /* it does not verify: forged, changed on its way, or meant for another secret or key */
 };
 
 /* "ok", "refused", ... Static storage. */
@@ -112,6 +116,7 @@ AMP_CLIENT_API const char *amp_client_reply_json(const struct amp_client_reply *
  * is freed.
  */
 AMP_CLIENT_API const char *amp_client_reply_text(struct amp_client_reply *reply, const char *path);
+/* 0 where it was received, not answered. */
 AMP_CLIENT_API int amp_client_reply_http_status(const struct amp_client_reply *reply);
 /* Wipes and frees. NULL does nothing. */
 AMP_CLIENT_API void amp_client_reply_free(struct amp_client_reply *reply);
@@ -199,6 +204,41 @@ struct amp_client_request {
 AMP_CLIENT_API enum amp_client_status amp_client_call(struct amp_client *client,
                                                       const struct amp_client_request *request,
                                                       struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
+
+/* ---- receiving ----
+ * What a daemon pushes to a gateway. No handle, no network: any thread, any time.
+ */
+
+/*
+ * Verifies a webhook (standardwebhooks.com) before any of it is believed. `secret`: "whsec_...", as the subscription's
+ * creation answered it; while it rotates, try the new one and then the old. `id`, `timestamp`, `signature`: the values
+ * of webhook-id, webhook-timestamp and webhook-signature as they arrived; NULL where there was none. `body`: its `len`
+ * bytes, not a byte changed.
+ * Reply, unless `reply` is NULL: the body: token, expires_at, card.last4, sealed. *reply is NULL unless it returns OK.
+ * USAGE (the secret), MALFORMED, TOO_OLD, NOT_AUTHENTIC, MEMORY.
+ * A webhook may come more than once: webhook-id stays the same.
+ */
+AMP_CLIENT_API enum amp_client_status amp_client_webhook_verify(const char *secret, const char *id,
+                                                                const char *timestamp, const char *signature,
+                                                                const void *body, size_t len,
+                                                                struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
+
+/* A private key that opens what was encrypted to its public half. It does not change: any number of threads may use it
+ * at a time. */
+struct amp_client_jwk;
+/* `jwk`: a private JSON Web Key (RFC 7517): RSA of 2048 to 4096 bits with its primes, or EC on P-256 or P-384. Making
+ * it takes milliseconds: keep it. *out is NULL where it fails: USAGE, MEMORY. */
+AMP_CLIENT_API enum amp_client_status amp_client_jwk_new(struct amp_client_jwk **out,
+                                                         const char *jwk) AMP_CLIENT_MUST_USE;
+/* Wipes and frees. NULL does nothing. */
+AMP_CLIENT_API void amp_client_jwk_free(struct amp_client_jwk *jwk);
+/*
+ * Opens a compact JWE, such as the `sealed` of a message: RSA-OAEP-256 or ECDH-ES with A256GCM. With several keys, go
+ * on to the next after NOT_AUTHENTIC. Reply: what was encrypted: number, exp_month, exp_year, cvc, name. USAGE,
+ * MALFORMED, NOT_AUTHENTIC, MEMORY.
+ */
+AMP_CLIENT_API enum amp_client_status amp_client_jwe_open(const struct amp_client_jwk *jwk, const char *jwe,
+                                                          struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
 
 #ifdef __cplusplus
 }

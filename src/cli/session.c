@@ -46,6 +46,9 @@ static int exit_code_of(enum amp_client_status status)
         return CLI_DONE;
     case AMP_CLIENT_REFUSED:
     case AMP_CLIENT_MEMORY:
+    case AMP_CLIENT_MALFORMED:
+    case AMP_CLIENT_TOO_OLD:
+    case AMP_CLIENT_NOT_AUTHENTIC:
         return CLI_REFUSED;
     case AMP_CLIENT_USAGE:
         return CLI_USAGE;

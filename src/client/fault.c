@@ -12,6 +12,9 @@ static const char *const status_names[] = {
     [AMP_CLIENT_TIMEOUT] = "timeout",
     [AMP_CLIENT_PROTOCOL] = "protocol",
     [AMP_CLIENT_MEMORY] = "out_of_memory",
+    [AMP_CLIENT_MALFORMED] = "malformed",
+    [AMP_CLIENT_TOO_OLD] = "too_old",
+    [AMP_CLIENT_NOT_AUTHENTIC] = "not_authentic",
 };
 
 const char *amp_client_status_name(enum amp_client_status status)
