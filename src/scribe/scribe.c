@@ -436,7 +436,8 @@ static bool on_link(struct scribe *scribe, struct amp_slice payload, int fd)
     uint8_t index = payload.ptr[1];
     if (role == AMP_ROLE_KEEPER && index == KEY_LINK_INDEX)
         attach_keeper(scribe, fd);
-    else if (role == AMP_ROLE_FRONT || role == AMP_ROLE_KEEPER || role == AMP_ROLE_SUPERVISOR)
+    else if (role == AMP_ROLE_FRONT || role == AMP_ROLE_KEEPER || role == AMP_ROLE_COURIER ||
+             role == AMP_ROLE_SUPERVISOR)
         add_peer(scribe, (enum amp_role)role, index, fd);
     else
         close(fd);
