@@ -25,8 +25,8 @@ enum amp_err amp_api_open_for_push(struct amp_api *api, struct amp_slice queue, 
     if (err == AMP_ERR_QUEUE_UNKNOWN)
         err = AMP_ERR_NOT_FOUND; /* it went with its queue */
     if (err == AMP_OK)
-        err = amp_message_open(api, &found, amp_slice(api->sealed.ptr + found.sealed_at, found.sealed_len),
-                               &api->plain, &message);
+        err = amp_message_open(api, &found, amp_slice(api->sealed.ptr + found.sealed_at, found.sealed_len), &api->plain,
+                               &message);
     if (err == AMP_OK)
         err = write_for(&message, subscription, body);
     amp_api_rinse(&api->sealed);

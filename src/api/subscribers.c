@@ -120,8 +120,7 @@ static bool is_before(const struct entry *a, const struct entry *b)
 static size_t find(const struct amp_subscribers *subscribers, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN])
 {
     size_t i = 0;
-    while (i < subscribers->count &&
-           memcmp(subscribers->entries[i]->subscription.id, id, AMP_SUBSCRIPTION_ID_LEN) != 0)
+    while (i < subscribers->count && memcmp(subscribers->entries[i]->subscription.id, id, AMP_SUBSCRIPTION_ID_LEN) != 0)
         i++;
     return i;
 }

@@ -252,10 +252,8 @@ static enum amp_err take_wanted(struct amp_api_call *call, struct created *it, s
 static enum amp_err decode_created(struct amp_api_call *call, struct created *it)
 {
     static const struct amp_json_member members[] = {
-        {"queue", read_queue, true},
-        {"url", read_url, true},
-        {"jwk", read_jwk, false},
-        {"description", read_description, false},
+        {"queue", read_queue, true},      {"url", read_url, true},
+        {"jwk", read_jwk, false},         {"description", read_description, false},
         {"ordered", read_ordered, false},
     };
     enum amp_err err = amp_call_decode(call, members, sizeof members / sizeof members[0], it);

@@ -47,6 +47,7 @@ static enum amp_err on_record(void *ctx, const struct amp_event *event, bool wan
     copy_text(recorded->queue, event->queue);
     copy_text(recorded->who, event->who);
     copy_text(recorded->source, event->source);
+    copy_text(recorded->subject, event->subject);
     *number = fx.event_count;
     return AMP_OK;
 }
@@ -106,11 +107,8 @@ static void make_stores(void)
     struct amp_epochs_config epochs = {clock, 600000, 1 << 20, UINT64_C(1) << 36};
     struct amp_vault_config vault = {
         .clock = clock, .budget = &fx.budget, .max_tombstones = 100000, .tombstone_ms = 600000, .dropped = on_dropped};
-    struct amp_engine_config queues = {.clock = clock,
-                                       .budget = &fx.budget,
-                                       .max_queues = 100,
-                                       .dropped = on_dropped,
-                                       .available = on_available};
+    struct amp_engine_config queues = {
+        .clock = clock, .budget = &fx.budget, .max_queues = 100, .dropped = on_dropped, .available = on_available};
     struct amp_key256 dek = {{7}};
     amp_budget_init(&fx.budget, 64u << 20);
     assert_int_equal(amp_epochs_new(&fx.epochs, &epochs), AMP_OK);
@@ -241,6 +239,9 @@ static int serve(enum amp_method method, const char *path, const char *text, siz
         head.query = amp_slice_str(fx.query);
     add_field("Content-Type", fx.content_type);
     add_field("idempotency-key", fx.key);
+    add_field("X-Amz-Target", fx.target);
+    add_field("Authorization", fx.authorization);
+    head.host = AMP_SLICE_LIT("ampoule.example:8443");
     assert_int_equal(amp_api_route(method, amp_slice_str(path), &route, &id, &allow), AMP_OK);
     /* As long as it is and no longer, so that a sanitizer sees a byte read behind it. */
     uint8_t *copy = malloc(len != 0 ? len : 1);
@@ -350,6 +351,25 @@ char *new_token(void)
     fx.who = who;
     fx.key = key;
     return keep(member("token"));
+}
+
+struct amp_subscription subscription_of(uint8_t id, const char *queue, const char *jwk)
+{
+    static const char url[] = "https://gateway.example/ampoule";
+    struct amp_subscription it = {
+        .created_unix_ms = NOW_MS + id,
+        .queue_len = (uint8_t)strlen(queue),
+        .url_len = sizeof url - 1,
+    };
+    memset(it.id, id, sizeof it.id);
+    memcpy(it.owner, "AMPKAAAAAAAAAAAAAAAA", sizeof it.owner);
+    memcpy(it.queue, queue, it.queue_len);
+    memcpy(it.url, url, it.url_len);
+    if (jwk != NULL) {
+        it.jwk_len = (uint16_t)strlen(jwk);
+        memcpy(it.jwk, jwk, it.jwk_len);
+    }
+    return it;
 }
 
 char *body(const char *name, const char *value)

@@ -15,6 +15,12 @@
 #define ORDER      "{\"card\":" CARD ",\"queue\":\"payments\",\"ttl_ms\":10000,\"metadata\":{\"order\":\"42\"}}"
 #define NO_SUCH    "tok_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 #define EVENTS_MAX 512
+/* A subscriber's public key (RFC 7517 appendix A.1), as it is kept, and its thumbprint. */
+#define JWK                                                                                                            \
+    "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","                         \
+    "\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\"}"
+#define JWK_D "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"
+#define KID   "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s"
 
 struct recorded {
     struct amp_event event;
@@ -22,6 +28,7 @@ struct recorded {
     char queue[AMP_EVENT_QUEUE_MAX + 1];
     char who[AMP_EVENT_WHO_MAX + 1];
     char source[AMP_EVENT_SOURCE_MAX + 1];
+    char subject[AMP_EVENT_SUBJECT_MAX + 1];
 };
 
 /* What was asked of keeper or courier, copied. */
@@ -44,7 +51,7 @@ struct fixture {
     struct amp_subscribers *subscribers; /* none, and that is known */
     int available;                       /* what the engine's hook of this name returns, */
     size_t announced;                    /* and how often it was called */
-    struct amp_api_config config; /* what api was made with */
+    struct amp_api_config config;        /* what api was made with */
     struct amp_api *api;
     struct amp_principal shop;    /* may do everything */
     struct amp_principal gateway; /* may claim, inspect and revoke on payments */
@@ -61,6 +68,8 @@ struct fixture {
     const char *key;
     const char *query;
     const char *content_type;
+    const char *target;        /* X-Amz-Target */
+    const char *authorization; /* as it verified */
     const struct amp_principal *who;
 };
 extern struct fixture fx;
@@ -97,6 +106,10 @@ char *keep(const char *text);
 char *new_token(void);
 /* {"name":"value"} */
 char *body(const char *name, const char *value);
+
+/* A subscription as the keeper tells it: id of this byte throughout, made so many milliseconds after NOW_MS, active, to
+ * https://gateway.example/ampoule, owned by shop. `jwk` may be NULL. */
+struct amp_subscription subscription_of(uint8_t id, const char *queue, const char *jwk);
 
 /* May `route` answer `err`, by the list that docs/openapi.json is held against? NULL: what precedes routing. */
 bool code_is_listed(const struct amp_route *route, enum amp_err err);

@@ -283,8 +283,8 @@ static void no_public_code_is_left_out(void **state)
     }
     /* What a test delivery tells of its endpoint. */
     const json_t *of_test = json_object_get(json_object_get(schema("SubscriptionTested"), "properties"), "code");
-    json_array_foreach(json_object_get(of_test, "enum"), i, text)
-        marked[error_of(json_string_value(text))] |= is_public(error_of(json_string_value(text)));
+    json_array_foreach(json_object_get(of_test, "enum"), i, text) marked[error_of(json_string_value(text))] |=
+        is_public(error_of(json_string_value(text)));
     json_object_foreach(json_object_get(json_object_get(document, "components"), "responses"), name, response)
     {
         json_array_foreach(json_object_get(response, "x-ampoule-codes"), i, text)
@@ -359,12 +359,35 @@ static void answers_are_as_described(void **state)
     assert_fits(answer.json, answer_schema("/v1/tokens", "post", "503", "application/problem+json"));
 }
 
-/* The keeper's answer to what was asked. */
-static void let_keeper_answer(void)
+/* What keeper or courier answers to what was asked, if anything was. */
+static void let_them_answer(enum amp_err err, uint32_t http_status)
 {
-    struct amp_api_answer told = {.secret = AMP_SLICE_LIT("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw3mN7sT1vXyA=")};
+    struct amp_api_answer told = {.err = err, .http_status = http_status};
+    if (err == AMP_OK)
+        told.secret = AMP_SLICE_LIT("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw3mN7sT1vXyA=");
     if (answer.response.park.kind == AMP_PARK_ASK)
         (void)resume(AMP_RESUME_ANSWER, &told);
+}
+
+static void answers_about_subscriptions_are_as_described(void **state)
+{
+    static const char order[] = "{\"queue\":\"payments\",\"url\":\"https://gateway.example/\",\"jwk\":" JWK "}";
+    struct amp_subscription known = subscription_of(0, "payments", JWK);
+    (void)post("/v1/subscriptions", order);
+    let_them_answer(AMP_OK, 0);
+    assert_fits(answer.json, answer_schema("/v1/subscriptions", "post", "201", "application/json"));
+    assert_int_equal(amp_subscribers_put(fx.subscribers, &known), AMP_OK);
+    assert_int_equal(get("/v1/subscriptions"), 200);
+    assert_fits(answer.json, answer_schema("/v1/subscriptions", "get", "200", "application/json"));
+    assert_fits(json_array_get(json_object_get(answer.json, "subscriptions"), 0), schema("Subscription"));
+    (void)post("/v1/subscriptions/sub_AAAAAAAAAAAAAAAAAAAAAA/rotate", "");
+    let_them_answer(AMP_OK, 0);
+    assert_fits(answer.json, answer_schema("/v1/subscriptions/{id}/rotate", "post", "200", "application/json"));
+    (void)post("/v1/subscriptions/sub_AAAAAAAAAAAAAAAAAAAAAA/test", "");
+    let_them_answer(AMP_ERR_PUSH_REFUSED, 500);
+    assert_fits(answer.json, answer_schema("/v1/subscriptions/{id}/test", "post", "200", "application/json"));
+    assert_int_equal(get("/v1/stats"), 200);
+    assert_fits(answer.json, answer_schema("/v1/stats", "get", "200", "application/json"));
 }
 
 static void serve_example(const struct amp_route *route, const json_t *value)
@@ -375,7 +398,7 @@ static void serve_example(const struct amp_route *route, const json_t *value)
     (void)snprintf(path, sizeof path, "%.*s%s%s", hole != NULL ? (int)(hole - route->path) : 127, route->path,
                    hole != NULL ? "sub_AAAAAAAAAAAAAAAAAAAAAA" : "", hole != NULL ? hole + 4 : "");
     (void)post(path, text);
-    let_keeper_answer();
+    let_them_answer(AMP_OK, 0);
     free(text);
     int status = answer.response.status;
     if (status != 200 && status != 201 && status != 404)
@@ -418,6 +441,7 @@ int main(void)
         T(batch_items_have_their_codes),
         T(no_public_code_is_left_out),
         T(answers_are_as_described),
+        T(answers_about_subscriptions_are_as_described),
         T(the_examples_work),
     };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
