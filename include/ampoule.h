@@ -187,6 +187,32 @@ AMP_CLIENT_API enum amp_client_status amp_client_redeem(struct amp_client *clien
 AMP_CLIENT_API enum amp_client_status amp_client_revoke(struct amp_client *client,
                                                         const char *token) AMP_CLIENT_MUST_USE;
 
+/* ---- queues ----
+ * Three actions of the SQS API, under the names and limits of AWS. `queue` is its name. Everything else there is by
+ * amp_client_call with service "sqs", target "/" and an amz_target, in AWS JSON 1.0; errors have AWS's names as their
+ * code ("QueueDoesNotExist").
+ */
+
+/* Puts text (UTF-8 without control characters, 1 MiB at most) into a queue. `group_id`: FIFO queues need one, NULL
+ * otherwise. `deduplication_id`, or NULL: of FIFO queues; with one, a lost answer is asked for again. Reply: MessageId,
+ * MD5OfMessageBody, SequenceNumber (FIFO). */
+AMP_CLIENT_API enum amp_client_status amp_client_send(struct amp_client *client, const char *queue, const void *body,
+                                                      size_t body_len, const char *group_id,
+                                                      const char *deduplication_id,
+                                                      struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
+/*
+ * Takes up to `max` (1 to 10) messages, waiting up to `wait_s` (at most 20) for the first; the handle's timeout begins
+ * behind that. They stay hidden from others for the queue's visibility timeout: delete each once it is dealt with.
+ * Reply: Messages.N.Body, .MessageId, .ReceiptHandle, .Attributes.SenderId (the sender's key id, which the server
+ * verified); no Messages where none came. An answer has 2 MiB at most: of large messages, take few at a time.
+ */
+AMP_CLIENT_API enum amp_client_status amp_client_receive(struct amp_client *client, const char *queue, uint32_t max,
+                                                         uint32_t wait_s,
+                                                         struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
+/* `receipt`: the message's ReceiptHandle. */
+AMP_CLIENT_API enum amp_client_status amp_client_delete_message(struct amp_client *client, const char *queue,
+                                                                const char *receipt) AMP_CLIENT_MUST_USE;
+
 /* Any other request, signed the same way. Start from AMP_CLIENT_REQUEST_INIT. */
 struct amp_client_request {
     size_t size;              /* sizeof(struct amp_client_request) */
@@ -196,10 +222,14 @@ struct amp_client_request {
     const void *body;         /* copied to secret memory */
     size_t body_len;
     const char *idempotency_key; /* NULL: none; with one, a lost answer is asked for again */
+    const char *service;         /* of the signature; NULL: "ampoule". "sqs" for the SQS API */
+    const char *amz_target;      /* X-Amz-Target: "AmazonSQS.CreateQueue"; NULL: none. content_type NULL is then
+                                    application/x-amz-json-1.0 */
+    uint32_t wait_ms;            /* the server is asked to wait that long: the handle's timeout begins behind it */
 };
 #define AMP_CLIENT_REQUEST_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(struct amp_client_request), NULL, NULL, NULL, NULL, 0, NULL                                             \
+        sizeof(struct amp_client_request), NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0                              \
     }
 AMP_CLIENT_API enum amp_client_status amp_client_call(struct amp_client *client,
                                                       const struct amp_client_request *request,
@@ -234,8 +264,8 @@ AMP_CLIENT_API enum amp_client_status amp_client_jwk_new(struct amp_client_jwk *
 AMP_CLIENT_API void amp_client_jwk_free(struct amp_client_jwk *jwk);
 /*
  * Opens a compact JWE, such as the `sealed` of a message: RSA-OAEP-256 or ECDH-ES with A256GCM. With several keys, go
- * on to the next after NOT_AUTHENTIC. Reply: what was encrypted: number, exp_month, exp_year, cvc, name. USAGE,
- * MALFORMED, NOT_AUTHENTIC, MEMORY.
+ * on to the next after NOT_AUTHENTIC. Reply: what was encrypted, as a redemption tells it: card.* or data,
+ * metadata. USAGE, MALFORMED, NOT_AUTHENTIC, MEMORY.
  */
 AMP_CLIENT_API enum amp_client_status amp_client_jwe_open(const struct amp_client_jwk *jwk, const char *jwe,
                                                           struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;

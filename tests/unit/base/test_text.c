@@ -122,6 +122,36 @@ static void base64url_round_trips_every_length(void **state)
     }
 }
 
+/* Of a length not known before, over the text itself; and encoded from the end of its own room. */
+static void base64url_goes_in_place(void **state)
+{
+    uint8_t in[70], room[96];
+    for (size_t i = 0; i < sizeof(in); i++)
+        in[i] = (uint8_t)(i * 151 + 7);
+    for (size_t len = 0; len <= sizeof(in); len++) {
+        size_t text_len = AMP_BASE64URL_LEN(len), capacity = len;
+        memcpy(room + text_len - len, in, len);
+        amp_base64url_encode((char *)room, room + text_len - len, len);
+        assert_int_equal(amp_base64url_decode_any(room, &capacity, amp_slice(room, text_len)), AMP_OK);
+        assert_int_equal(capacity, len);
+        assert_memory_equal(room, in, len);
+    }
+}
+
+static void base64url_of_any_length_fits_its_capacity(void **state)
+{
+    uint8_t out[4];
+    for (size_t text_len = 0; text_len <= 5; text_len++) {
+        for (size_t capacity = 0; capacity <= sizeof(out); capacity++) {
+            size_t len = capacity, needed = text_len * 3 / 4;
+            enum amp_err err = amp_base64url_decode_any(out, &len, amp_slice("AAAAA", text_len));
+            enum amp_err expected = text_len % 4 == 1 ? AMP_ERR_INVALID : AMP_OK;
+            assert_int_equal(err, needed > capacity ? AMP_ERR_TOO_LARGE : expected);
+            assert_int_equal(len, err == AMP_OK ? needed : capacity);
+        }
+    }
+}
+
 static void base64url_has_one_spelling_per_value(void **state)
 {
     uint8_t out[2];
@@ -210,6 +240,8 @@ int main(void)
         cmocka_unit_test(base64_writes_no_further_than_its_capacity),
         cmocka_unit_test(base64_accepts_exactly_its_alphabet),
         cmocka_unit_test(base64url_round_trips_every_length),
+        cmocka_unit_test(base64url_goes_in_place),
+        cmocka_unit_test(base64url_of_any_length_fits_its_capacity),
         cmocka_unit_test(base64url_has_one_spelling_per_value),
         cmocka_unit_test(decimal_parses_up_to_the_maximum),
         cmocka_unit_test(decimal_refuses_every_other_spelling),

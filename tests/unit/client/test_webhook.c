@@ -14,7 +14,7 @@
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 #define ID     "msg_p5jXN8AQM9LWM0D4loKWxJek"
 #define BODY   "{\"token\":\"tok_a\",\"card\":{\"last4\":\"1111\"}}"
-#define CARD   "{\"number\":\"4111111111111111\",\"name\":\"J\\u00e4\"}"
+#define CARD   "{\"card\":{\"number\":\"4111111111111111\",\"name\":\"J\\u00e4\"}}"
 
 /* A webhook as it arrives. */
 struct webhook {
@@ -156,8 +156,8 @@ static void what_was_encrypted_to_a_key_opens_with_it_alone(void **state)
                              i == j ? AMP_CLIENT_OK : AMP_CLIENT_NOT_AUTHENTIC);
             assert_true((reply != NULL) == (i == j));
             if (reply != NULL) {
-                assert_string_equal(amp_client_reply_text(reply, "number"), "4111111111111111");
-                assert_string_equal(amp_client_reply_text(reply, "name"), "J\xc3\xa4");
+                assert_string_equal(amp_client_reply_text(reply, "card.number"), "4111111111111111");
+                assert_string_equal(amp_client_reply_text(reply, "card.name"), "J\xc3\xa4");
                 assert_string_equal(amp_client_reply_json(reply, NULL), CARD);
             }
             amp_client_reply_free(reply);

@@ -221,6 +221,47 @@ static enum amp_err read_element(struct amp_json *json, size_t index, void *into
     return value == (int64_t)index ? AMP_OK : AMP_ERR_BATCH_SIZE;
 }
 
+static void members_unknown_to_an_open_table_are_passed_over(void **state)
+{
+    static const struct {
+        const char *text;
+        enum amp_err err;
+    } cases[] = {
+        {"{\"name\":\"a\"}", AMP_OK},
+        {"{\"x\":[{\"name\":1}],\"name\":\"a\",\"\":null , \"y\" : 1e9 }", AMP_OK},
+        {"{\"n\\u0061me\":\"a\",\"Name\":1}", AMP_OK},
+        {"{}", AMP_ERR_MISSING_FIELD},
+        {"{\"x\":{\"name\":\"a\"}}", AMP_ERR_MISSING_FIELD},
+        {"{\"name\":1}", AMP_ERR_WRONG_TYPE},
+        {"[]", AMP_ERR_WRONG_TYPE},
+        {"\"name\"", AMP_ERR_WRONG_TYPE},
+        {"", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\",\"name\":\"a\"}", AMP_ERR_JSON_DUPLICATE_KEY},
+        {"{\"name\":\"a\",\"x\":1,\"\\u0078\":1}", AMP_ERR_JSON_DUPLICATE_KEY},
+        {"{\"name\":\"a\",\"x\":{\"y\":1,\"y\":1}}", AMP_ERR_JSON_DUPLICATE_KEY},
+        {"{\"name\":\"a\",}", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\",\"x\"}", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\",\"x\":}", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\",\"x\":\"\\q\"}", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\"", AMP_ERR_MALFORMED_JSON},
+        {"{\"name\":\"a\"}}", AMP_ERR_MALFORMED_JSON},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct thing thing = {.size = -1};
+        struct amp_json json;
+        size_t len = strlen(cases[i].text);
+        uint8_t *copy = exact_copy(cases[i].text, len);
+        amp_json_init(&json, copy, len);
+        enum amp_err err = amp_json_read_known(&json, thing_members, COUNT(thing_members), &thing);
+        if (err == AMP_OK)
+            err = amp_json_finish(&json);
+        assert_err(err, cases[i].err, cases[i].text);
+        if (err == AMP_OK)
+            assert_slice(thing.name, "a");
+        free(copy);
+    }
+}
+
 static void an_array_is_read_element_by_element(void **state)
 {
     static const struct {
@@ -336,6 +377,7 @@ int main(void)
         cmocka_unit_test(whole_numbers_are_read_to_the_bounds_of_int64),
         cmocka_unit_test(booleans_are_read),
         cmocka_unit_test(an_object_is_read_by_its_table),
+        cmocka_unit_test(members_unknown_to_an_open_table_are_passed_over),
         cmocka_unit_test(an_array_is_read_element_by_element),
         cmocka_unit_test(tables_and_raw_values_share_one_depth),
         cmocka_unit_test(the_first_error_sticks),
