@@ -55,11 +55,31 @@ enum amp_err amp_publish_prepare(struct amp_api_call *call, struct amp_slice que
     return err == AMP_ERR_QUEUE_UNKNOWN ? AMP_OK : err;
 }
 
+/* A body is received as XML, too, which knows no U+FFFE and U+FFFF (XML 1.0, section 2.2). JSON can write them
+ * otherwise: all that is not ASCII stands in its strings. */
+static void write_metadata(struct amp_out *out, struct amp_slice metadata)
+{
+    if (amp_sqs_text_valid(metadata)) {
+        amp_answer_raw(out, "metadata", metadata);
+        return;
+    }
+    amp_answer_raw(out, "metadata", amp_slice(NULL, 0));
+    for (size_t i = 0; i < metadata.len; i++) {
+        const uint8_t *at = metadata.ptr + i;
+        bool no_character = metadata.len - i >= 3 && at[0] == 0xef && at[1] == 0xbf && at[2] >= 0xbe;
+        if (no_character)
+            amp_out_str(out, at[2] == 0xbe ? "\\ufffe" : "\\uffff");
+        else
+            amp_out_byte(out, *at);
+        i += no_character ? 2 : 0;
+    }
+}
+
 /* Without its closing brace: a copy may follow. */
 static enum amp_err write_body(struct publishing *it, const uint8_t token[AMP_TOKEN_LEN])
 {
     const struct amp_order *order = it->order;
-    enum amp_err err = amp_secret_buf_reserve(&it->text, FIXED_MAX + order->content.metadata.len);
+    enum amp_err err = amp_secret_buf_reserve(&it->text, FIXED_MAX + 2 * order->content.metadata.len);
     if (err != AMP_OK)
         return err;
     struct amp_out out = amp_out(it->text.ptr, it->text.cap);
@@ -71,7 +91,7 @@ static enum amp_err write_body(struct publishing *it, const uint8_t token[AMP_TO
         amp_card_write_masked(&out, &order->content.card, it->call->api->config.mask_bin8);
     }
     if (order->content.metadata.len != 0)
-        amp_answer_raw(&out, "metadata", order->content.metadata);
+        write_metadata(&out, order->content.metadata);
     it->text.len = out.len;
     it->message.body.len = out.len;
     return out.overflow ? AMP_ERR_INTERNAL : AMP_OK;

@@ -140,6 +140,18 @@ static void data_has_no_mask(void **state)
     assert_string_equal(pushed("default", last_message(), 'a'), want);
 }
 
+/* What XML cannot hold is written as JSON alone can. */
+static void metadata_is_text_for_xml_too(void **state)
+{
+    make_queue("default");
+    assert_int_equal(post("/v1/tokens", "{\"data\":1,\"metadata\":{\"a\":\"\xef\xbf\xbf<\xef\xbf\xbd\xef\xbf\xbe\"}}"),
+                     201);
+    const char *text = pushed("default", last_message(), 'a');
+    assert_non_null(strstr(text, ",\"metadata\":{\"a\":\"\\uffff<\xef\xbf\xbd\\ufffe\"}}"));
+    assert_int_equal(post("/v1/tokens", "{\"data\":1,\"metadata\":{\"a\":\"\xef\xbf\xbd\"}}"), 201);
+    assert_non_null(strstr(pushed("default", last_message(), 'a'), "{\"a\":\"\xef\xbf\xbd\"}}"));
+}
+
 static void a_queue_that_is_subscribed_to_is_made(void **state)
 {
     struct amp_queue_view view;
@@ -367,6 +379,7 @@ int main(void)
         T(a_queue_that_is_not_there_gets_nothing),
         T(a_queue_that_is_there_gets_a_message),
         T(data_has_no_mask),
+        T(metadata_is_text_for_xml_too),
         T(a_queue_that_is_subscribed_to_is_made),
         T(a_disabled_subscription_makes_no_queue),
         T(each_subscriber_with_a_key_has_a_copy_of_its_own),
