@@ -46,6 +46,20 @@ static enum amp_client_status sign(struct amp_client *client, const struct amp_c
     return amp_client_wrong(client, "a method, target, header value or Idempotency-Key cannot stand in a request");
 }
 
+static enum amp_client_status too_large(struct amp_client *client)
+{
+    return AMP_CLIENT_FAULT(&client->fault, AMP_CLIENT_PROTOCOL, "answer_too_large",
+                            "the answer is larger than 2 MiB; ask for less at a time");
+}
+
+/* Room for the next read: for all of the body where its length is known, so that it is not copied as it grows. */
+static size_t room_wanted(const struct amp_client_reader *reader, size_t received)
+{
+    const uint64_t whole = reader->head_len + reader->content_length;
+    return reader->head_len > 0 && whole > received && whole - received > FIRST_READ ? (size_t)(whole - received)
+                                                                                     : FIRST_READ;
+}
+
 /* Fills client->in until one answer is complete. */
 static enum amp_client_status receive(struct amp_client *client, struct amp_client_reader *reader, int64_t deadline_ms)
 {
@@ -60,10 +74,12 @@ static enum amp_client_status receive(struct amp_client *client, struct amp_clie
                 amp_client_reader_advance(reader, &head, in->ptr, in->len, AMP_CLIENT_MAX_BODY, &used);
             if (err == AMP_OK && used == in->len)
                 return AMP_CLIENT_OK;
+            if (err == AMP_ERR_BODY_TOO_LARGE)
+                return too_large(client);
             if (err != AMP_ERR_TRUNCATED)
                 return unusable_answer(client); /* also where more came than was asked for */
         }
-        if (amp_secret_buf_reserve(in, FIRST_READ) != AMP_OK)
+        if (amp_secret_buf_reserve(in, room_wanted(reader, in->len)) != AMP_OK)
             return amp_client_no_memory(client);
         const enum amp_client_status status = amp_client_transport_read(
             &client->transport, in->ptr + in->len, in->cap - in->len, &got, deadline_ms, &client->fault);
@@ -138,7 +154,8 @@ static void forget(struct amp_secret_buf *buf)
 enum amp_client_status amp_client_exchange(struct amp_client *client, const struct amp_client_message *message,
                                            bool repeatable, struct amp_client_reply **reply)
 {
-    const int64_t deadline_ms = amp_clock_mono_ms(&client->transport.clock) + client->timeout_ms;
+    const int64_t deadline_ms = amp_clock_mono_ms(&client->transport.clock) + client->timeout_ms + message->wait_ms;
+    struct amp_client_message addressed = *message;
     struct amp_client_reader reader;
     bool sent;
     if (reply != NULL)
@@ -146,9 +163,10 @@ enum amp_client_status amp_client_exchange(struct amp_client *client, const stru
     amp_client_fault_clear(&client->fault);
     if (amp_client_runtime_start() != AMP_OK)
         return amp_client_no_memory(client);
-    enum amp_client_status status = attempt(client, message, &reader, deadline_ms, &sent);
+    addressed.authority = client->url.authority;
+    enum amp_client_status status = attempt(client, &addressed, &reader, deadline_ms, &sent);
     if (status == AMP_CLIENT_UNREACHABLE && sent && repeatable)
-        status = attempt(client, message, &reader, deadline_ms, &sent);
+        status = attempt(client, &addressed, &reader, deadline_ms, &sent);
     if (status == AMP_CLIENT_OK)
         status = conclude(client, &reader, reply);
     if (status == AMP_CLIENT_OK)
@@ -156,5 +174,22 @@ enum amp_client_status amp_client_exchange(struct amp_client *client, const stru
     forget(&client->in);
     forget(&client->wire);
     amp_wipe_stack(4096);
+    return status;
+}
+
+enum amp_client_status amp_client_exchange_draft(struct amp_client *client, const struct amp_client_message *message,
+                                                 struct amp_client_draft *draft, bool repeatable,
+                                                 struct amp_client_reply **reply)
+{
+    struct amp_client_message whole = *message;
+    enum amp_client_status status;
+    whole.body = amp_slice(draft->buf.ptr, draft->buf.len);
+    if (draft->bad)
+        status = amp_client_wrong(client, "an argument is missing, not UTF-8, or not JSON where JSON is expected");
+    else if (draft->no_memory)
+        status = amp_client_no_memory(client);
+    else
+        status = amp_client_exchange(client, &whole, repeatable, reply);
+    amp_client_draft_fini(draft);
     return status;
 }

@@ -67,6 +67,16 @@ static void take_text(char *to, size_t cap, struct amp_slice json, const char *p
     to[len] = '\0';
 }
 
+/* AWS JSON 1.0: {"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":...}; the code is what stands behind '#'. */
+static void take_aws_error(struct amp_client_fault *fault, struct amp_slice body)
+{
+    char type[128] = "";
+    take_text(type, sizeof type, body, "__type");
+    const char *hash = strrchr(type, '#');
+    append_text(fault->code, sizeof fault->code, hash != NULL ? hash + 1 : type);
+    take_text(fault->message, sizeof fault->message, body, "message");
+}
+
 enum amp_client_status amp_client_fault_refused(struct amp_client_fault *fault, int http_status, struct amp_slice body,
                                                 uint32_t retry_after_s)
 {
@@ -81,6 +91,8 @@ enum amp_client_status amp_client_fault_refused(struct amp_client_fault *fault, 
             take_text(fault->message, sizeof fault->message, body, "title");
         take_text(fault->reason, sizeof fault->reason, body, "reason");
         take_text(fault->request_id, sizeof fault->request_id, body, "request_id");
+        if (fault->code[0] == '\0')
+            take_aws_error(fault, body);
     }
     if (fault->code[0] == '\0') {
         append_text(fault->code, sizeof fault->code, "http_");

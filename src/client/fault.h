@@ -20,8 +20,8 @@ enum amp_client_status amp_client_fault_set(struct amp_client_fault *fault, enum
                                             const char *code, const char *const *message);
 #define AMP_CLIENT_FAULT(fault, status, code, ...)                                                                     \
     amp_client_fault_set(fault, status, code, (const char *const[]){__VA_ARGS__, NULL})
-/* Takes what a problem document says (RFC 9457) of an answer that is not 2xx; a body that is none still gives a code
- * and a sentence. Returns AMP_CLIENT_REFUSED. */
+/* Takes what a problem document (RFC 9457), or an error of AWS JSON 1.0, says of an answer that is not 2xx; a body that
+ * is neither still gives a code and a sentence. Returns AMP_CLIENT_REFUSED. */
 enum amp_client_status amp_client_fault_refused(struct amp_client_fault *fault, int http_status, struct amp_slice body,
                                                 uint32_t retry_after_s);
 

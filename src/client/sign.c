@@ -6,11 +6,11 @@
 
 #include "base/text.h"
 
-#define SERVICE             "ampoule"
 #define HEAD_ROOM           (AMP_HTTP1_MAX_TARGET + 2048)
 #define AMZ_DATE_LEN        16
 #define DAY_LEN             8
 #define MAX_IDEMPOTENCY_KEY 255
+#define MAX_SIGNED_NAMES    128
 
 static bool is_visible(const char *text)
 {
@@ -21,15 +21,24 @@ static bool is_visible(const char *text)
     return len > 0;
 }
 
-static enum amp_err refresh_day_key(struct amp_client_identity *identity, const char *amz_date)
+static bool is_service(const char *text)
 {
-    if (memcmp(identity->day, amz_date, DAY_LEN) == 0)
+    const size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+    return len > 0 && len <= AMP_CLIENT_SERVICE_MAX && text[len] == '\0';
+}
+
+static enum amp_err refresh_day_key(struct amp_client_identity *identity, const char *amz_date, const char *service)
+{
+    if (memcmp(identity->day, amz_date, DAY_LEN) == 0 && strcmp(identity->service, service) == 0)
         return AMP_OK;
     const enum amp_err err = amp_sigv4_day_key(identity->day_key, identity->secret, amp_slice(amz_date, DAY_LEN),
-                                               identity->region, AMP_SLICE_LIT(SERVICE));
-    if (err == AMP_OK)
-        memcpy(identity->day, amz_date, DAY_LEN);
-    return err;
+                                               identity->region, amp_slice_str(service));
+    memset(identity->day, 0, DAY_LEN);
+    if (err != AMP_OK)
+        return err;
+    memcpy(identity->day, amz_date, DAY_LEN);
+    memcpy(identity->service, service, strlen(service) + 1);
+    return AMP_OK;
 }
 
 static void write_field(struct amp_out *out, const char *name, struct amp_slice value)
@@ -58,17 +67,18 @@ static void write_head(struct amp_out *out, const struct amp_client_message *mes
     if (message->idempotency_key != NULL)
         write_field(out, "idempotency-key", amp_slice_str(message->idempotency_key));
     write_field(out, "x-amz-date", amz_date);
+    if (message->amz_target != NULL)
+        write_field(out, "x-amz-target", amp_slice_str(message->amz_target));
     write_field(out, "x-ampoule-nonce", nonce);
 }
 
-static struct amp_slice signed_names(const struct amp_client_message *message)
+/* In the order of their bytes, as the canonical form has them. */
+static void write_signed_names(struct amp_out *out, const struct amp_client_message *message)
 {
-    if (message->body.len == 0)
-        return message->idempotency_key == NULL ? AMP_SLICE_LIT("host;x-ampoule-nonce;x-amz-date")
-                                                : AMP_SLICE_LIT("host;idempotency-key;x-ampoule-nonce;x-amz-date");
-    return message->idempotency_key == NULL
-               ? AMP_SLICE_LIT("content-type;host;x-ampoule-nonce;x-amz-date")
-               : AMP_SLICE_LIT("content-type;host;idempotency-key;x-ampoule-nonce;x-amz-date");
+    amp_out_str(out, message->body.len > 0 ? "content-type;host" : "host");
+    amp_out_str(out, message->idempotency_key != NULL ? ";idempotency-key" : "");
+    amp_out_str(out, ";x-ampoule-nonce;x-amz-date");
+    amp_out_str(out, message->amz_target != NULL ? ";x-amz-target" : "");
 }
 
 /* `head_bytes`: the head up to and with its last field, then a blank line. */
@@ -99,7 +109,9 @@ static void write_authorization(struct amp_out *out, const struct amp_sigv4 *aut
     amp_out_slice(out, auth->date);
     amp_out_str(out, "/");
     amp_out_slice(out, auth->region);
-    amp_out_str(out, "/" SERVICE "/aws4_request, SignedHeaders=");
+    amp_out_str(out, "/");
+    amp_out_slice(out, auth->service);
+    amp_out_str(out, "/aws4_request, SignedHeaders=");
     amp_out_slice(out, auth->signed_headers);
     amp_out_str(out, ", Signature=");
     amp_out_hex(out, auth->signature, sizeof auth->signature);
@@ -111,11 +123,15 @@ enum amp_err amp_client_sign(struct amp_secret_buf *wire, struct amp_client_iden
                              const char nonce[AMP_CLIENT_NONCE_LEN])
 {
     char amz_date[AMZ_DATE_LEN];
+    char names[MAX_SIGNED_NAMES];
+    struct amp_out signed_names = amp_out(names, sizeof names);
     const char *key = message->idempotency_key;
     if (key != NULL && (!is_visible(key) || strlen(key) > MAX_IDEMPOTENCY_KEY))
         return AMP_ERR_IDEMPOTENCY_KEY_INVALID;
+    if (!is_service(message->service) || (message->amz_target != NULL && !is_visible(message->amz_target)))
+        return AMP_ERR_INVALID;
     amp_date_format_basic(amz_date, unix_ms / 1000);
-    enum amp_err err = refresh_day_key(identity, amz_date);
+    enum amp_err err = refresh_day_key(identity, amz_date, message->service);
     if (err == AMP_OK)
         err = amp_secret_buf_reserve(wire, HEAD_ROOM + message->body.len);
     if (err != AMP_OK)
@@ -124,16 +140,17 @@ enum amp_err amp_client_sign(struct amp_secret_buf *wire, struct amp_client_iden
     write_head(&out, message, amp_slice(amz_date, sizeof amz_date), amp_slice(nonce, AMP_CLIENT_NONCE_LEN));
     const size_t fields_len = out.len;
     amp_out_str(&out, "\r\n");
+    write_signed_names(&signed_names, message);
     struct amp_sigv4 auth = {
         .key_id = identity->key_id,
         .date = amp_slice(amz_date, DAY_LEN),
         .region = identity->region,
-        .service = AMP_SLICE_LIT(SERVICE),
-        .signed_headers = signed_names(message),
+        .service = amp_slice_str(message->service),
+        .signed_headers = amp_out_done(&signed_names),
         .amz_date = amp_slice(amz_date, sizeof amz_date),
         .date_s = unix_ms / 1000,
     };
-    if (out.overflow)
+    if (out.overflow || signed_names.overflow)
         return AMP_ERR_TOO_LARGE;
     if ((err = make_signature(&auth, amp_out_done(&out), message->body, identity->day_key)) != AMP_OK)
         return err;

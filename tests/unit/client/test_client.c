@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ampoule.h"
+#include "base/clock.h"
 #include "crypto/crypto.h"
 #include "tls_server.h"
 
@@ -327,6 +328,99 @@ static void batches_and_generic_requests(void **state)
     rig_down(&rig);
 }
 
+#define RECEIVED                                                                                                       \
+    "HTTP/1.1 200 OK\r\ncontent-length: "                                                                              \
+    "61\r\n\r\n{\"Messages\":[{\"Body\":\"a\\\"b\",\"ReceiptHandle\":\"r\"},{\"Body\":\"\"}]}"
+#define NO_QUEUE                                                                                                       \
+    "HTTP/1.1 400 Bad Request\r\nx-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender\r\n"               \
+    "content-length: 65\r\n\r\n{\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\",\"message\":\"none\"}"
+
+static void speaks_the_sqs_api(void **state)
+{
+    static const struct tls_step steps[] = {{.answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"},
+                                            {.answer = RECEIVED},
+                                            {.answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"},
+                                            {.answer = NO_QUEUE}};
+    struct rig rig = rig_up(steps, 4);
+    struct amp_client_reply *reply = NULL;
+    assert_int_equal(amp_client_send(rig.client, "q.fifo", "a\"b", 3, "g", "d", &reply), AMP_CLIENT_OK);
+    amp_client_reply_free(reply);
+    const char *request = tls_server_request(rig.server, 0);
+    assert_non_null(strstr(request, "POST / HTTP/1.1\r\n"));
+    assert_non_null(strstr(request, "\r\ncontent-type: application/x-amz-json-1.0\r\n"));
+    assert_non_null(strstr(request, "\r\nx-amz-target: AmazonSQS.SendMessage\r\n"));
+    assert_non_null(strstr(request, "/sqs/aws4_request"));
+    assert_non_null(strstr(request, "/000000000000/q.fifo\",\"MessageBody\":\"a\\\"b\",\"MessageGroupId\":\"g\","
+                                    "\"MessageDeduplicationId\":\"d\"}"));
+    assert_int_equal(amp_client_receive(rig.client, "q", 10, 20, &reply), AMP_CLIENT_OK);
+    assert_string_equal(amp_client_reply_text(reply, "Messages.0.Body"), "a\"b");
+    assert_string_equal(amp_client_reply_text(reply, "Messages.1.Body"), "");
+    assert_null(amp_client_reply_text(reply, "Messages.2.Body"));
+    amp_client_reply_free(reply);
+    assert_non_null(strstr(tls_server_request(rig.server, 1), "\"MaxNumberOfMessages\":10,\"WaitTimeSeconds\":20,"));
+    assert_int_equal(amp_client_delete_message(rig.client, "q", "r"), AMP_CLIENT_OK);
+    assert_int_equal(amp_client_delete_message(rig.client, "q", "r"), AMP_CLIENT_REFUSED);
+    assert_string_equal(amp_client_error_get(rig.client)->code, "QueueDoesNotExist");
+    assert_string_equal(amp_client_error_get(rig.client)->message, "none");
+    rig_down(&rig);
+}
+
+static void wrong_arguments_of_queues_send_nothing(void **state)
+{
+    static const struct tls_step steps[] = {{.answer = NO_CONTENT}};
+    struct rig rig = rig_up(steps, 1);
+    char name[1024];
+    memset(name, 'q', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(amp_client_send(rig.client, NULL, "x", 1, NULL, NULL, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_send(rig.client, "", "x", 1, NULL, NULL, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_send(rig.client, name, "x", 1, NULL, NULL, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_send(rig.client, "q", NULL, 0, NULL, NULL, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_send(rig.client, "q", "\xff", 1, NULL, NULL, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_receive(rig.client, "q", 0, 0, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_receive(rig.client, "q", 11, 0, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_receive(rig.client, "q", 1, 21, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_delete_message(rig.client, "q", NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(tls_server_requests(rig.server), 0);
+    rig_down(&rig);
+}
+
+/* A program that was built before there were queues passes a shorter struct. */
+static void an_older_request_is_understood(void **state)
+{
+    static const struct tls_step steps[] = {{.answer = NO_CONTENT}};
+    struct rig rig = rig_up(steps, 1);
+    struct amp_client_request request = AMP_CLIENT_REQUEST_INIT;
+    request.size = offsetof(struct amp_client_request, service);
+    request.target = "/x";
+    request.service = "not there";
+    assert_int_equal(amp_client_call(rig.client, &request, NULL), AMP_CLIENT_OK);
+    assert_non_null(strstr(tls_server_request(rig.server, 0), "/ampoule/aws4_request"));
+    request.size--;
+    assert_int_equal(amp_client_call(rig.client, &request, NULL), AMP_CLIENT_USAGE);
+    request = (struct amp_client_request)AMP_CLIENT_REQUEST_INIT;
+    request.target = "/";
+    request.service = "sqs";
+    request.amz_target = "AmazonSQS.ListQueues";
+    request.body = "{}";
+    request.body_len = 2;
+    assert_int_equal(amp_client_call(rig.client, &request, NULL), AMP_CLIENT_OK);
+    assert_non_null(strstr(tls_server_request(rig.server, 1), "\r\ncontent-type: application/x-amz-json-1.0\r\n"));
+    rig_down(&rig);
+}
+
+static void a_long_poll_may_take_longer_than_the_timeout(void **state)
+{
+    static const struct tls_step steps[] = {{.answer = NULL}};
+    struct rig rig = {.server = tls_server_start(steps, 1, "127.0.0.1")};
+    struct amp_clock clock = amp_clock_system();
+    rig.client = connect_to(rig.server, 50);
+    const int64_t start = amp_clock_mono_ms(&clock);
+    assert_int_equal(amp_client_receive(rig.client, "q", 1, 1, NULL), AMP_CLIENT_TIMEOUT);
+    assert_true(amp_clock_mono_ms(&clock) - start >= 1050);
+    rig_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +439,10 @@ int main(void)
         cmocka_unit_test(wrong_arguments_send_nothing),
         cmocka_unit_test(wrong_configurations_make_no_client),
         cmocka_unit_test(batches_and_generic_requests),
+        cmocka_unit_test(speaks_the_sqs_api),
+        cmocka_unit_test(wrong_arguments_of_queues_send_nothing),
+        cmocka_unit_test(an_older_request_is_understood),
+        cmocka_unit_test(a_long_poll_may_take_longer_than_the_timeout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

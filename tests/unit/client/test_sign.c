@@ -27,6 +27,7 @@ static struct amp_client_message message_of(const char *method, const char *targ
         .method = method,
         .target = target,
         .authority = "127.0.0.1:8443",
+        .service = AMP_CLIENT_SERVICE,
         .content_type = "application/json",
         .body = amp_slice_str(body),
     };
@@ -66,6 +67,38 @@ static void signs_a_query_and_an_encoded_path_as_botocore_does(void **state)
     assert_int_equal(sign(&wire, &message, NOW_MS), AMP_OK);
     assert_true(contains(&wire, "Signature=0bc8096c98c07a4b632dc70bd62bc9774bbdd1dc66885cd7feb6a1b319241474\r\n\r\n"));
     assert_false(contains(&wire, "content-length"));
+    amp_secret_buf_free(&wire);
+}
+
+static void signs_a_call_of_the_sqs_api_as_botocore_does(void **state)
+{
+    struct amp_secret_buf wire = {NULL, 0, 0};
+    struct amp_client_message message = message_of("POST", "/", "{\"QueueName\":\"q\"}");
+    message.service = "sqs";
+    message.amz_target = "AmazonSQS.CreateQueue";
+    message.content_type = "application/x-amz-json-1.0";
+    assert_int_equal(sign(&wire, &message, NOW_MS), AMP_OK);
+    assert_true(contains(&wire, "\r\nx-amz-target: AmazonSQS.CreateQueue\r\n"));
+    assert_true(contains(&wire, "/eu-central-1/sqs/aws4_request, SignedHeaders=content-type;host;x-ampoule-nonce;"
+                                "x-amz-date;x-amz-target, Signature="
+                                "46213c0c91e6da29a7c943acc03f1d5db9876b63c8d59681a03636562e681454\r\n\r\n"));
+    amp_secret_buf_free(&wire);
+}
+
+static void the_day_key_is_one_services(void **state)
+{
+    struct amp_secret_buf wire = {NULL, 0, 0};
+    struct amp_client_identity identity = identity_of("eu-central-1");
+    struct amp_client_message message = message_of("POST", "/", "{}");
+    struct amp_key256 native;
+    assert_int_equal(amp_client_sign(&wire, &identity, &message, NOW_MS, NONCE), AMP_OK);
+    native = day_key;
+    message.service = "sqs";
+    assert_int_equal(amp_client_sign(&wire, &identity, &message, NOW_MS, NONCE), AMP_OK);
+    assert_memory_not_equal(&native, &day_key, sizeof native);
+    message.service = AMP_CLIENT_SERVICE;
+    assert_int_equal(amp_client_sign(&wire, &identity, &message, NOW_MS, NONCE), AMP_OK);
+    assert_memory_equal(&native, &day_key, sizeof native);
     amp_secret_buf_free(&wire);
 }
 
@@ -153,6 +186,17 @@ static void refuses_what_would_split_the_head(void **state)
     assert_int_not_equal(sign(&wire, &message, NOW_MS), AMP_OK);
     message = message_of("GE T", "/", "");
     assert_int_not_equal(sign(&wire, &message, NOW_MS), AMP_OK);
+    static const char *const services[] = {"", "SQS", "sqs/aws4_request", "s q", "a-service-much-too-long"};
+    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
+        message = message_of("POST", "/", "{}");
+        message.service = services[i];
+        assert_int_not_equal(sign(&wire, &message, NOW_MS), AMP_OK);
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        message = message_of("POST", "/", "{}");
+        message.amz_target = keys[i];
+        assert_int_not_equal(sign(&wire, &message, NOW_MS), AMP_OK);
+    }
     assert_int_equal(wire.len, 0);
     amp_secret_buf_free(&wire);
 }
@@ -162,6 +206,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signs_a_post_as_botocore_does),
         cmocka_unit_test(signs_a_query_and_an_encoded_path_as_botocore_does),
+        cmocka_unit_test(signs_a_call_of_the_sqs_api_as_botocore_does),
+        cmocka_unit_test(the_day_key_is_one_services),
         cmocka_unit_test(the_servers_verifier_accepts_it_and_refuses_every_flipped_bit),
         cmocka_unit_test(the_day_key_follows_the_date),
         cmocka_unit_test(refuses_what_would_split_the_head),

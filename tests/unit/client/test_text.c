@@ -1,6 +1,8 @@
 /* URLs, paths into JSON, and what is taken from a problem document. */
 #include "../support.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 #include "client/fault.h"
@@ -115,9 +117,23 @@ static void takes_what_a_problem_says(void **state)
     assert_int_equal(fault.error.retry_after_s, 3);
 }
 
+static void takes_what_an_error_of_the_sqs_api_says(void **state)
+{
+    static const char *const types[] = {"com.amazonaws.sqs#QueueDoesNotExist", "QueueDoesNotExist"};
+    for (size_t i = 0; i < 2; i++) {
+        struct amp_client_fault fault;
+        char body[256];
+        snprintf(body, sizeof body, "{\"__type\":\"%s\",\"message\":\"There is none.\"}", types[i]);
+        assert_int_equal(amp_client_fault_refused(&fault, 400, amp_slice_str(body), 0), AMP_CLIENT_REFUSED);
+        assert_string_equal(fault.error.code, "QueueDoesNotExist");
+        assert_string_equal(fault.error.message, "There is none.");
+    }
+}
+
 static void a_refusal_that_explains_nothing_still_has_a_code(void **state)
 {
-    static const char *const bodies[] = {"", "<html>", "{}", "[]", "{\"code\":7}", "{\"code\":\"\"}"};
+    static const char *const bodies[] = {
+        "", "<html>", "{}", "[]", "{\"code\":7}", "{\"code\":\"\"}", "{\"__type\":\"a#\"}"};
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         struct amp_client_fault fault;
         assert_int_equal(amp_client_fault_refused(&fault, 502, amp_slice_str(bodies[i]), 0), AMP_CLIENT_REFUSED);
@@ -146,6 +162,7 @@ int main(void)
         cmocka_unit_test(finds_members_by_path),
         cmocka_unit_test(only_one_whole_value_is_valid),
         cmocka_unit_test(takes_what_a_problem_says),
+        cmocka_unit_test(takes_what_an_error_of_the_sqs_api_says),
         cmocka_unit_test(a_refusal_that_explains_nothing_still_has_a_code),
         cmocka_unit_test(a_hostile_message_cannot_drive_the_terminal),
     };
