@@ -330,7 +330,7 @@ static void batches_and_generic_requests(void **state)
 
 #define RECEIVED                                                                                                       \
     "HTTP/1.1 200 OK\r\ncontent-length: "                                                                              \
-    "61\r\n\r\n{\"Messages\":[{\"Body\":\"a\\\"b\",\"ReceiptHandle\":\"r\"},{\"Body\":\"\"}]}"
+    "62\r\n\r\n{\"Messages\":[{\"Body\":\"a\\\"b\",\"ReceiptHandle\":\"r\"},{\"Body\":\"\"}]}"
 #define NO_QUEUE                                                                                                       \
     "HTTP/1.1 400 Bad Request\r\nx-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender\r\n"               \
     "content-length: 65\r\n\r\n{\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\",\"message\":\"none\"}"
