@@ -1,5 +1,6 @@
 """The packages of the JavaScript world that these tests drive: installed once, from package-lock.json."""
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -20,13 +21,20 @@ def why_not():
 
 
 def install():
-    lock = os.path.join(FOLDER, "package-lock.json")
-    installed = os.path.join(FOLDER, "node_modules", ".package-lock.json")
-    if os.path.exists(installed) and os.path.getmtime(installed) >= os.path.getmtime(lock):
-        return None
+    with open(os.path.join(FOLDER, "package-lock.json"), "rb") as lock:
+        wanted = hashlib.sha256(lock.read()).hexdigest()
+    mark = os.path.join(FOLDER, "node_modules", ".installed")
+    if os.path.exists(mark):
+        with open(mark, encoding="ascii") as found:
+            if found.read() == wanted:
+                return None
     done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=FOLDER, capture_output=True,
                           text=True, timeout=300, check=False)
-    return None if done.returncode == 0 else "npm could not install the packages (is the registry reachable?)"
+    if done.returncode != 0:
+        return "npm could not install the packages (is the registry reachable?)"
+    with open(mark, "w", encoding="ascii") as out:
+        out.write(wanted)
+    return None
 
 
 class NodeCase(DaemonCase):

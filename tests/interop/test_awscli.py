@@ -12,8 +12,8 @@ from harness import DaemonCase
 @unittest.skipUnless(shutil.which("aws"), "awscli is not installed")
 class AwsCliTest(DaemonCase):
     def aws(self, *words, expect=0):
-        done = subprocess.run(["aws", "--endpoint-url", self.daemon.url, "--ca-bundle", self.daemon.ca, "--output", "json",
-                               "sqs", *words], env={**os.environ, **self.daemon.env, "AWS_PAGER": "", "HOME": self.daemon.home},
+        done = subprocess.run(["aws", "--endpoint-url", self.daemon.url, "--ca-bundle", self.daemon.ca, "--region",
+                               self.daemon.region, "--output", "json", "sqs", *words], env={**os.environ, **self.daemon.env, "AWS_PAGER": "", "HOME": self.daemon.home},
                               capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
         return json.loads(done.stdout) if done.stdout.strip() else done.stderr
@@ -33,7 +33,7 @@ class AwsCliTest(DaemonCase):
         self.assertEqual((counts["ApproximateNumberOfMessages"], counts["VisibilityTimeout"]), ("0", "5"))
         self.assertIn(url, self.aws("list-queues")["QueueUrls"])
         self.aws("delete-queue", "--queue-url", url)
-        said = self.aws("send-message", "--queue-url", url, "--message-body", "x", expect=254)
+        said = self.aws("send-message", "--queue-url", url, "--message-body", "x", expect=255)
         self.assertIn("NonExistentQueue", said)
 
 

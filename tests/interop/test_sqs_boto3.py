@@ -283,7 +283,7 @@ class DeadLetterTest(SqsCase):
         self.assertEqual(moved["Messages"][0]["Attributes"]["DeadLetterQueueSourceArn"], self.arn(url))
 
     def test_a_policy_that_names_no_queue(self):
-        self.refused("AWS.SimpleQueueService.NonExistentQueue", self.queue, RedrivePolicy=json.dumps(
+        self.refused("InvalidParameterValue", self.queue, RedrivePolicy=json.dumps(
             {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:none", "maxReceiveCount": "2"}))
 
 
