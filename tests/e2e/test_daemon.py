@@ -330,6 +330,18 @@ class RestartTest(DaemonCase):
         self.assertEqual(len(died), deaths + 1)
         self.assertEqual(died[-1]["count"], 7)
 
+    def test_messages_lost_with_front_are_counted(self):
+        made = self.client.post("/v1/subscriptions", {"queue": "unheard", "url": f"http://127.0.0.1:{free_port()}/"})
+        self.assertEqual(made.status, 201)
+        for _ in range(3):
+            self.client.tokenize(queue="unheard", ttl_ms=600000)
+        time.sleep(2.2)  # front tells its count once a second
+        self.kill("front")
+        lost = self.daemon.wait_event(lambda event: event["event"] == "message.lose")
+        self.assertEqual((lost["subject"], lost["outcome"], lost["count"]), ("front", "failure", 3))
+        self.client.close()
+        self.assertEqual(self.client.delete(f"/v1/subscriptions/{made.json()['id']}").status, 204)
+
     def test_keys_outlive_the_keeper_and_tokens_outlive_keeper_and_scribe(self):
         token = self.client.tokenize(ttl_ms=60000)
         made = self.daemon.new_key("tokenize")
@@ -343,6 +355,36 @@ class RestartTest(DaemonCase):
         died = [record for record in self.daemon.events() if record["event"] == "role.died"][-1]
         self.assertTrue(died["alarm"])
         self.assertEqual((died["outcome"], died["who"]), ("failure", "supervisor"))
+
+
+class SubscriptionsAcrossLivesTest(unittest.TestCase):
+    def listed(self, daemon):
+        client = daemon.client()
+        self.addCleanup(client.close)
+        return client.get("/v1/subscriptions").json()["subscriptions"]
+
+    def test_they_outlive_roles_and_daemon_with_a_kek_that_does(self):
+        daemon = Daemon(settings={})
+        self.addCleanup(daemon.destroy)
+        daemon.settings = {"keys": {"provider": "file", "file": os.path.join(daemon.home, "kek")}}
+        daemon.start()
+        made = daemon.client().post("/v1/subscriptions", {"queue": "payments", "url": "https://example.com/hook"})
+        self.assertEqual(made.status, 201)
+        before = self.listed(daemon)
+        self.assertEqual([entry["id"] for entry in before], [made.json()["id"]])
+        for role in ("keeper", "front"):
+            pid = daemon.roles()[role]
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda role=role, pid=pid: daemon.roles().get(role, pid) != pid, what=f"a new {role}")
+            daemon.wait_ready()
+            wait_until(lambda: self.listed(daemon) == before, what="the same subscriptions")
+        daemon.stop()
+        for content in contents(daemon.state).values():
+            self.assertNotIn(b"example.com", content)
+            self.assertNotIn(made.json()["secret"].encode(), content)
+        daemon._launch("--config", daemon.config_path)
+        daemon.wait_ready()
+        wait_until(lambda: self.listed(daemon) == before, what="the same subscriptions")
 
 
 class ReplayAcrossLivesTest(unittest.TestCase):
