@@ -19,8 +19,9 @@ enum amp_tls_file { AMP_TLS_FILE_CERT, AMP_TLS_FILE_KEY, AMP_TLS_FILE_CLIENT_CA,
  *
  * Links to other roles do not exist yet: each comes as AMP_IPC_LINK over the control link, payload u8 role and u8
  * index, carrying the descriptor for amp_link_new (or amp_recorder_attach). Between front and its peers there is one
- * link per worker and `index` is the worker's number, but one alone (0) to the courier; elsewhere it is 0. A LINK for a role and index that has one
- * already replaces it: the peer was started again. The end of the control link is the end of the supervisor: exit.
+ * link per worker and `index` is the worker's number, but one alone (0) to the courier; elsewhere it is 0. A LINK for a
+ * role and index that has one already replaces it: the peer was started again. The end of the control link is the end
+ * of the supervisor: exit.
  *
  * Reloading: AMP_IPC_TLS_FILE for each file in use, then AMP_IPC_RELOAD with the configuration (config_read). Of the
  * configuration `log_level`, `auth`, `vault`, `mask` and `limits` may differ; what else differs waits for a restart
@@ -39,7 +40,7 @@ struct amp_role_env {
     uint64_t log_seq;
     uint8_t log_hash[32];
     int push_ca_fd; /* courier: the PEM roots that endpoints must lead to, open for reading; else -1 */
-    int state_fd; /* keeper: the state directory; scribe: its audit directory; others: -1 */
+    int state_fd;   /* keeper: the state directory; scribe: its audit directory; others: -1 */
     /* Reads the configuration handed over by AMP_IPC_RELOAD; does not close `fd`. AMP_ERR_INVALID, AMP_ERR_IO. */
     enum amp_err (*config_read)(struct amp_config *out, int fd);
 };
