@@ -199,6 +199,8 @@ static struct amp_attempt_result judge(const struct amp_attempt *attempt, CURLco
     }
     curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(attempt->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    if (retry_after_s < 0) /* a date that is past */
+        retry_after_s = 0;
     if (retry_after_s > RETRY_AFTER_MAX_S)
         retry_after_s = RETRY_AFTER_MAX_S;
     result.status = (uint32_t)status;

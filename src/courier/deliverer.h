@@ -11,8 +11,9 @@
 
 struct event_base;
 
-#define AMP_DELIVERER_ANSWER_MAX (64 * 1024) /* bytes of an answer's head; of its body, which is discarded, likewise   \
-                                              */
+#define AMP_DELIVERER_ANSWER_MAX                                                                                       \
+    (64 * 1024) /* bytes of an answer's head; of its body, which is discarded, likewise                                \
+                 */
 
 struct amp_deliverer_config {
     struct event_base *base;

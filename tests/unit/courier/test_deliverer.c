@@ -1,0 +1,447 @@
+/* Attempts against real servers on loopback. */
+#include <event2/event.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "../client/tls_server.h"
+#include "../support.h"
+#include "base/text.h"
+#include "courier/deliverer.h"
+#include "web_server.h"
+
+enum { PATIENCE_MS = 10000, SHORT_MS = 300 };
+
+static const uint8_t message[AMP_DELIVERY_MESSAGE_LEN] = {0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0x4d, 0xef,
+                                                          0x81, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef};
+static const struct amp_webhook_secret secrets[2] = {{{1, 2, 3}, 32}, {{4, 5, 6}, 32}};
+
+struct scene {
+    struct event_base *base;
+    struct amp_clock_fake fake;
+    struct amp_config config;
+    struct amp_policy policy;
+    struct amp_deliverer *deliverer;
+    struct amp_transport transport;
+    struct web_server *server;
+    char url[256];
+    unsigned done; /* attempts that are over */
+    struct amp_attempt_result result;
+};
+
+static struct scene scene;
+
+static void open_deliverer(bool dev, const char *allow, int ca_fd, const char *resolve)
+{
+    memset(&scene, 0, sizeof(scene));
+    scene.fake.unix_ms = 1800000000999;
+    scene.base = event_base_new();
+    scene.config.dev = dev;
+    if (allow != NULL) {
+        memcpy(scene.config.push.allow[0], allow, strlen(allow) + 1);
+        scene.config.push.allow_count = 1;
+    }
+    assert_int_equal(amp_policy_init(&scene.policy, &scene.config), AMP_OK);
+    const struct amp_deliverer_config config = {.base = scene.base,
+                                                .clock = amp_clock_fake(&scene.fake),
+                                                .policy = &scene.policy,
+                                                .connect_ms = 5000,
+                                                .ca_fd = ca_fd,
+                                                .resolve = resolve};
+    assert_int_equal(amp_deliverer_new(&scene.deliverer, &config), AMP_OK);
+    scene.transport = amp_deliverer_transport(scene.deliverer);
+}
+
+static void serve(const struct web_step *steps, size_t count)
+{
+    open_deliverer(true, NULL, -1, NULL);
+    scene.server = web_server_start(steps, count);
+    snprintf(scene.url, sizeof(scene.url), "http://127.0.0.1:%u/hook?a=b", web_server_port(scene.server));
+}
+
+static int finish(void **state)
+{
+    amp_deliverer_free(scene.deliverer);
+    web_server_stop(scene.server);
+    if (scene.base != NULL)
+        event_base_free(scene.base);
+    memset(&scene, 0, sizeof(scene));
+    return 0;
+}
+
+static void on_done(void *ctx, const struct amp_attempt_result *result)
+{
+    assert_ptr_equal(ctx, &scene);
+    scene.done++;
+    scene.result = *result;
+}
+
+static enum amp_err begin(struct amp_attempt **attempt, const char *url, struct amp_slice body, int64_t timeout_ms)
+{
+    const struct amp_attempt_order order = {.url = url,
+                                            .secrets = secrets,
+                                            .secret_count = 2,
+                                            .message = message,
+                                            .body = body,
+                                            .timeout_ms = timeout_ms,
+                                            .ctx = &scene,
+                                            .done = on_done};
+    return scene.transport.ops->start(scene.transport.self, attempt, &order);
+}
+
+static void on_patience_over(evutil_socket_t fd, short what, void *ctx)
+{
+    fail_msg("nothing happened");
+}
+
+static void wait_for(unsigned done)
+{
+    const struct timeval patience = {PATIENCE_MS / 1000, 0};
+    struct event *timer = evtimer_new(scene.base, on_patience_over, NULL);
+    event_add(timer, &patience);
+    while (scene.done < done)
+        event_base_loop(scene.base, EVLOOP_ONCE);
+    event_free(timer);
+}
+
+static struct amp_attempt_result attempt_body(const char *url, struct amp_slice body, int64_t timeout_ms)
+{
+    struct amp_attempt *attempt;
+    unsigned before = scene.done;
+    assert_int_equal(begin(&attempt, url, body, timeout_ms), AMP_OK);
+    assert_int_equal(scene.done, before); /* never from within */
+    wait_for(before + 1);
+    return scene.result;
+}
+
+static struct amp_attempt_result attempt(const char *url)
+{
+    return attempt_body(url, AMP_SLICE_LIT("{\"a\":1}"), PATIENCE_MS);
+}
+
+static void assert_result(struct amp_attempt_result result, enum amp_err err, uint32_t status)
+{
+    assert_string_equal(amp_err_code(result.err), amp_err_code(err));
+    assert_int_equal(result.status, status);
+}
+
+static struct amp_slice field(const char *request, const char *name)
+{
+    const char *at = strstr(request, name);
+    assert_non_null(at);
+    at += strlen(name);
+    return amp_slice(at, strcspn(at, "\r"));
+}
+
+static const struct web_step accepts = {.answer = "HTTP/1.1 204 No Content\r\n\r\n"};
+
+static void deliverer_posts_a_signed_webhook(void **state)
+{
+    serve(&accepts, 1);
+    assert_result(attempt(scene.url), AMP_OK, 204);
+    const char *request = web_server_request(scene.server, 0);
+    assert_memory_equal(request, "POST /hook?a=b HTTP/1.1\r\nHost: 127.0.0.1:", 41);
+    assert_true(amp_slice_is(field(request, "\r\nUser-Agent: "), "Ampoule/" AMP_VERSION));
+    assert_true(amp_slice_is(field(request, "\r\nContent-Type: "), "application/json"));
+    assert_true(amp_slice_is(field(request, "\r\nContent-Length: "), "7"));
+    assert_true(amp_slice_is(field(request, "\r\nwebhook-id: "), "12345678-9abc-4def-8123-456789abcdef"));
+    assert_true(amp_slice_is(field(request, "\r\nwebhook-timestamp: "), "1800000000"));
+    assert_string_equal(strstr(request, "\r\n\r\n") + 4, "{\"a\":1}");
+    const struct amp_webhook_fields fields = {field(request, "\r\nwebhook-id: "),
+                                              field(request, "\r\nwebhook-timestamp: "),
+                                              field(request, "\r\nwebhook-signature: ")};
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(amp_webhook_verify(&fields, &secrets[i], 1800000000, AMP_SLICE_LIT("{\"a\":1}")), AMP_OK);
+    assert_int_equal(amp_webhook_verify(&fields, &secrets[0], 1800000000, AMP_SLICE_LIT("{\"a\":2}")),
+                     AMP_ERR_WEBHOOK_MISMATCH);
+}
+
+static void deliverer_sends_large_bodies_without_asking(void **state)
+{
+    enum { LEN = 1500000 };
+    static uint8_t body[LEN];
+    memset(body, 'x', sizeof(body));
+    serve(&accepts, 1);
+    assert_result(attempt_body(scene.url, amp_slice(body, LEN), PATIENCE_MS), AMP_OK, 204);
+    const char *request = web_server_request(scene.server, 0);
+    assert_null(strcasestr(request, "Expect:"));
+    assert_int_equal(strlen(strstr(request, "\r\n\r\n") + 4), LEN);
+}
+
+static void deliverer_tells_answers_apart(void **state)
+{
+    static const struct web_step steps[] = {
+        {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"},
+        {.answer = "HTTP/1.1 299 Odd\r\nContent-Length: 0\r\n\r\n"},
+        {.answer = "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"},
+        {.answer = "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"},
+        {.answer = "HTTP/1.1 304 Not Modified\r\n\r\n"},
+        {.answer = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"},
+        {.answer = "HTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 202 Taken\r\nContent-Length: 0\r\n\r\n"},
+    };
+    static const uint32_t statuses[] = {200, 299, 500, 410, 304, 401, 202};
+    serve(steps, 7);
+    for (size_t i = 0; i < 7; i++)
+        assert_result(attempt(scene.url), statuses[i] / 100 == 2 ? AMP_OK : AMP_ERR_PUSH_REFUSED, statuses[i]);
+    assert_int_equal(web_server_requests(scene.server), 7);
+    assert_int_equal(web_server_connections(scene.server), 1); /* used again */
+}
+
+static void deliverer_follows_no_redirect(void **state)
+{
+    static const char *const answers[] = {"301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent"};
+    for (size_t i = 0; i < 5; i++) {
+        char answer[128];
+        snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+                 answers[i]);
+        const struct web_step step = {.answer = answer};
+        serve(&step, 1);
+        assert_result(attempt(scene.url), AMP_ERR_PUSH_REFUSED, (uint32_t)strtoul(answers[i], NULL, 10));
+        assert_int_equal(web_server_requests(scene.server), 1);
+        finish(NULL);
+    }
+}
+
+static void deliverer_reads_retry_after(void **state)
+{
+    static const struct web_step steps[] = {
+        {.answer = "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"},
+        {.answer = "HTTP/1.1 503 Later\r\nRetry-After: 99999999999\r\nContent-Length: 0\r\n\r\n"},
+        {.answer = "HTTP/1.1 503 Later\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n"},
+        {.answer = "HTTP/1.1 503 Later\r\nRetry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\nContent-Length: 0\r\n\r\n"},
+        {.answer = "HTTP/1.1 503 Later\r\nRetry-After: Fri, 31 Dec 2100 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n"},
+        {.answer = "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n"},
+    };
+    static const int64_t waits_ms[] = {7000, 24 * 3600 * 1000, 0, 0, 24 * 3600 * 1000, 0};
+    serve(steps, 6);
+    for (size_t i = 0; i < 6; i++) {
+        struct amp_attempt_result result = attempt(scene.url);
+        assert_int_equal(result.err, AMP_ERR_PUSH_REFUSED);
+        assert_int_equal(result.retry_after_ms, waits_ms[i]);
+    }
+}
+
+static void deliverer_takes_half_an_answer_for_none(void **state)
+{
+    static const struct web_step steps[] = {
+        {.answer = NULL},                                                /* stalls */
+        {.answer = "HTTP/1.1 200 OK\r\nContent-Le"},                     /* in its head */
+        {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"}, /* in its body */
+        {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", .hang_up = true},
+        {.answer = "HTTP/1.1 410 Gone\r\nContent-Length: 10\r\n\r\nhalf", .reset = true},
+        {.hang_up = true},
+        {.reset = true},
+        {.answer = "220 smtp.example ESMTP\r\n", .hang_up = true},
+        {.answer = "HTTP/1.1 20 OK\r\n\r\n", .hang_up = true},
+    };
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        serve(&steps[i], 1);
+        assert_result(attempt_body(scene.url, AMP_SLICE_LIT("{}"), SHORT_MS), AMP_ERR_PUSH_UNREACHABLE, 0);
+        finish(NULL);
+    }
+}
+
+static void deliverer_finds_nobody_there(void **state)
+{
+    serve(&accepts, 1);
+    web_server_stop(scene.server);
+    scene.server = NULL;
+    assert_result(attempt(scene.url), AMP_ERR_PUSH_UNREACHABLE, 0);
+    assert_int_equal(amp_deliverer_counts(scene.deliverer).opened, 1);
+}
+
+static void deliverer_reads_answers_no_further_than_needed(void **state)
+{
+    static char head[200 * 1024] = "HTTP/1.1 200 OK\r\n";
+    static const struct web_step long_body = {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n",
+                                              .padding = 1000000};
+    static const struct web_step endless_body = {.answer = "HTTP/1.1 503 No\r\n\r\n", .padding = 1000000};
+    static const struct web_step long_head = {.answer = head};
+    size_t len = strlen(head);
+    while (len < sizeof(head) - 100)
+        len += (size_t)snprintf(head + len, 100, "X-Field-%zu: %070d\r\n", len, 0);
+    memcpy(head + len, "\r\n", 3);
+    serve(&long_body, 1);
+    assert_result(attempt(scene.url), AMP_OK, 200);
+    finish(NULL);
+    serve(&endless_body, 1);
+    assert_result(attempt(scene.url), AMP_ERR_PUSH_REFUSED, 503);
+    finish(NULL);
+    serve(&long_head, 1);
+    assert_result(attempt(scene.url), AMP_ERR_PUSH_UNREACHABLE, 0);
+}
+
+static void deliverer_connects_to_no_refused_address(void **state)
+{
+    static const char *const urls[] = {"http://169.254.169.254/latest/meta-data/",
+                                       "https://169.254.169.254/",
+                                       "https://10.0.0.1/",
+                                       "https://[::ffff:127.0.0.1]/",
+                                       "https://[fd00:ec2::254]/",
+                                       "https://0.0.0.0/",
+                                       "http://8.8.8.8/",
+                                       "https://[64:ff9b::7f00:1]/"};
+    open_deliverer(true, NULL, -1, NULL);
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        assert_result(attempt(urls[i]), AMP_ERR_URL_REFUSED, 0);
+        assert_true(amp_deliverer_counts(scene.deliverer).refused > i);
+    }
+    assert_int_equal(amp_deliverer_counts(scene.deliverer).opened, 0);
+}
+
+static void deliverer_checks_the_address_that_a_name_led_to(void **state)
+{
+    static const char *const refused[] = {"10.0.0.1", "[::ffff:10.0.0.1],[fe80::1],169.254.169.254"};
+    static const char *const mixed[] = {"10.0.0.1,127.0.0.1", "[::ffff:127.0.0.1],127.0.0.1"};
+    char resolve[128];
+    struct web_server *server = web_server_start(&accepts, 1);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(resolve, sizeof(resolve), "rebind.example:%u:%s", web_server_port(server), refused[i]);
+        open_deliverer(true, NULL, -1, resolve);
+        snprintf(scene.url, sizeof(scene.url), "http://rebind.example:%u/", web_server_port(server));
+        assert_result(attempt(scene.url), AMP_ERR_URL_REFUSED, 0);
+        assert_int_equal(amp_deliverer_counts(scene.deliverer).opened, 0);
+        finish(NULL);
+        /* One of them may be connected to, and that is the only one that is. */
+        snprintf(resolve, sizeof(resolve), "rebind.example:%u:%s", web_server_port(server), mixed[i]);
+        open_deliverer(true, NULL, -1, resolve);
+        snprintf(scene.url, sizeof(scene.url), "http://rebind.example:%u/", web_server_port(server));
+        assert_result(attempt(scene.url), AMP_OK, 204);
+        assert_int_equal(amp_deliverer_counts(scene.deliverer).opened, 1);
+        assert_true(amp_deliverer_counts(scene.deliverer).refused >= 1);
+        finish(NULL);
+    }
+    assert_int_equal(web_server_requests(server), 2);
+    web_server_stop(server);
+}
+
+static void deliverer_speaks_https_alone_in_production(void **state)
+{
+    struct amp_attempt *none;
+    struct web_server *server = web_server_start(&accepts, 1);
+    open_deliverer(false, "127.0.0.1", -1, NULL); /* even where it is listed */
+    snprintf(scene.url, sizeof(scene.url), "http://127.0.0.1:%u/", web_server_port(server));
+    assert_result(attempt(scene.url), AMP_ERR_PUSH_UNREACHABLE, 0);
+    assert_int_equal(begin(&none, "ftp://127.0.0.1/", AMP_SLICE_LIT("{}"), SHORT_MS), AMP_ERR_PUSH_UNREACHABLE);
+    assert_int_equal(begin(&none, "file:///etc/passwd", AMP_SLICE_LIT("{}"), SHORT_MS), AMP_ERR_PUSH_UNREACHABLE);
+    assert_int_equal(begin(&none, "https://a@b.example/", AMP_SLICE_LIT("{}"), SHORT_MS), AMP_ERR_PUSH_UNREACHABLE);
+    assert_null(none);
+    assert_int_equal(amp_deliverer_counts(scene.deliverer).opened, 0);
+    assert_int_equal(web_server_connections(server), 0);
+    web_server_stop(server);
+}
+
+static void deliverer_uses_no_proxy(void **state)
+{
+    static const char *const names[] = {"http_proxy", "https_proxy", "all_proxy", "ALL_PROXY"};
+    for (size_t i = 0; i < 4; i++)
+        setenv(names[i], "http://127.0.0.1:1", 1);
+    serve(&accepts, 1);
+    assert_result(attempt(scene.url), AMP_OK, 204);
+    for (size_t i = 0; i < 4; i++)
+        unsetenv(names[i]);
+}
+
+static void deliverer_cancels(void **state)
+{
+    static const struct web_step stalls = {.answer = NULL};
+    struct amp_attempt *one, *other;
+    serve(&stalls, 1);
+    assert_int_equal(begin(&one, scene.url, AMP_SLICE_LIT("{}"), PATIENCE_MS), AMP_OK);
+    assert_int_equal(begin(&other, scene.url, AMP_SLICE_LIT("{}"), SHORT_MS), AMP_OK);
+    wait_for(1);
+    scene.transport.ops->cancel(scene.transport.self, one);
+    assert_int_equal(begin(&one, scene.url, AMP_SLICE_LIT("{}"), PATIENCE_MS), AMP_OK);
+    scene.transport.ops->cancel(scene.transport.self, one); /* before it ever came to a socket */
+    event_base_loop(scene.base, EVLOOP_NONBLOCK);
+    assert_int_equal(scene.done, 1);
+}
+
+static struct tls_server *serve_tls(const char *name, const struct tls_step *step)
+{
+    struct tls_server *server = tls_server_start(step, 1, name);
+    int ca = open(tls_server_ca(server), O_RDONLY | O_CLOEXEC);
+    assert_true(ca >= 0);
+    open_deliverer(false, "127.0.0.1", ca, NULL);
+    close(ca);
+    snprintf(scene.url, sizeof(scene.url), "%s/hook", tls_server_url(server));
+    return server;
+}
+
+static const struct tls_step tls_accepts = {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
+
+static void deliverer_delivers_over_tls(void **state)
+{
+    struct tls_server *server = serve_tls("127.0.0.1", &tls_accepts);
+    assert_result(attempt(scene.url), AMP_OK, 200);
+    assert_result(attempt(scene.url), AMP_OK, 200);
+    assert_int_equal(tls_server_connections(server), 1);
+    assert_memory_equal(tls_server_request(server, 0), "POST /hook HTTP/1.1\r\n", 21);
+    tls_server_stop(server);
+}
+
+static void deliverer_tells_nothing_to_who_is_not_certified(void **state)
+{
+    struct tls_server *other = tls_server_start(&tls_accepts, 1, "127.0.0.1");
+    struct tls_server *server = serve_tls("127.0.0.1", &tls_accepts);
+    snprintf(scene.url, sizeof(scene.url), "%s/hook", tls_server_url(other));
+    assert_result(attempt(scene.url), AMP_ERR_PUSH_UNREACHABLE, 0); /* of another issuer */
+    assert_int_equal(tls_server_requests(other), 0);
+    finish(NULL);
+    tls_server_stop(server);
+    server = serve_tls("other.example", &tls_accepts);
+    assert_result(attempt(scene.url), AMP_ERR_PUSH_UNREACHABLE, 0); /* for another name */
+    assert_int_equal(tls_server_requests(server), 0);
+    finish(NULL);
+    open_deliverer(false, "127.0.0.1", -1, NULL); /* the system's roots */
+    assert_result(attempt(tls_server_url(other)), AMP_ERR_PUSH_UNREACHABLE, 0);
+    assert_int_equal(tls_server_requests(other), 0);
+    tls_server_stop(server);
+    tls_server_stop(other);
+}
+
+static void deliverer_refuses_malformed_roots(void **state)
+{
+    static const char *const texts[] = {"", "no certificate\n",
+                                        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"};
+    for (size_t i = 0; i < 3; i++) {
+        char path[] = "/tmp/ampoule-test-roots-XXXXXX";
+        int fd = mkstemp(path);
+        assert_true(fd >= 0 && write(fd, texts[i], strlen(texts[i])) == (ssize_t)strlen(texts[i]));
+        scene.base = event_base_new();
+        const struct amp_deliverer_config config = {.base = scene.base, .policy = &scene.policy, .ca_fd = fd};
+        assert_int_equal(amp_deliverer_new(&scene.deliverer, &config), AMP_ERR_INVALID);
+        assert_null(scene.deliverer);
+        finish(NULL);
+        close(fd);
+        unlink(path);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, finish)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(deliverer_posts_a_signed_webhook),
+        TEST(deliverer_sends_large_bodies_without_asking),
+        TEST(deliverer_tells_answers_apart),
+        TEST(deliverer_follows_no_redirect),
+        TEST(deliverer_reads_retry_after),
+        TEST(deliverer_takes_half_an_answer_for_none),
+        TEST(deliverer_finds_nobody_there),
+        TEST(deliverer_reads_answers_no_further_than_needed),
+        TEST(deliverer_connects_to_no_refused_address),
+        TEST(deliverer_checks_the_address_that_a_name_led_to),
+        TEST(deliverer_speaks_https_alone_in_production),
+        TEST(deliverer_uses_no_proxy),
+        TEST(deliverer_cancels),
+        TEST(deliverer_delivers_over_tls),
+        TEST(deliverer_tells_nothing_to_who_is_not_certified),
+        TEST(deliverer_refuses_malformed_roots),
+    };
+    if (amp_secret_init((size_t)16 << 20, false) != AMP_OK || amp_crypto_init() != AMP_OK)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
