@@ -134,8 +134,8 @@ static void detach(struct amp_push *push)
 }
 
 /*
- * One record for each delivery's end. Endpoints that do not answer make many of them: failures have records of their
- * own up to a rate, the others one for each code and second, and so has what could not be recorded.
+ * One record for each delivery that ends without the courier, which records the others. Where much expires they have
+ * records of their own up to a rate; the others, and what could not be recorded, one for each code and second.
  */
 static void record(struct amp_push *push, const struct amp_delivery *delivery, enum amp_err code)
 {
@@ -143,7 +143,7 @@ static void record(struct amp_push *push, const struct amp_delivery *delivery, e
     struct amp_event event = {
         .unix_ms = amp_clock_unix_ms(&push->config.clock),
         .act = AMP_ACT_PUSH,
-        .outcome = code == AMP_OK ? AMP_OUTCOME_SUCCESS : AMP_OUTCOME_FAILURE,
+        .outcome = AMP_OUTCOME_FAILURE,
         .code = code,
         .has_message = true,
         .who = AMP_SLICE_LIT("front"),
@@ -154,16 +154,21 @@ static void record(struct amp_push *push, const struct amp_delivery *delivery, e
 
     amp_subscription_id_format(subject, delivery->subscription);
     memcpy(event.token_reference, delivery->message, sizeof event.token_reference);
-    if ((code != AMP_OK && !amp_discards_admit(push->unrecorded, event.subject)) ||
-        push->config.record(push->config.ctx, &event) != AMP_OK)
+    if (!amp_discards_admit(push->unrecorded, event.subject) || push->config.record(push->config.ctx, &event) != AMP_OK)
         amp_discards_count(push->unrecorded, code);
 }
 
-static void end(struct amp_push *push, const struct amp_delivery *delivery, enum amp_err code)
+static void tell_engine(struct amp_push *push, const struct amp_delivery *delivery, bool acknowledged)
 {
     const struct amp_queue_engine *queues = &push->config.queues;
 
-    queues->ops->delivered(queues->self, amp_queue_name_slice(&delivery->queue), delivery->message, code == AMP_OK);
+    queues->ops->delivered(queues->self, amp_queue_name_slice(&delivery->queue), delivery->message, acknowledged);
+}
+
+/* It ends here. */
+static void fail(struct amp_push *push, const struct amp_delivery *delivery, enum amp_err code)
+{
+    tell_engine(push, delivery, false);
     if (code != AMP_ERR_NOT_FOUND) /* it was received, deleted or had expired before its turn came */
         record(push, delivery, code);
 }
@@ -188,7 +193,7 @@ static bool take_answer(struct amp_push *push, uint64_t ask, enum amp_err err)
 
     if (amp_outbox_end(push->config.outbox, ask, &delivery) != AMP_OK)
         return false;
-    end(push, &delivery, err);
+    tell_engine(push, &delivery, err == AMP_OK);
     return true;
 }
 
@@ -319,7 +324,7 @@ static bool send_one(struct amp_push *push, const struct amp_delivery *delivery)
     }
     if (err != AMP_OK) {
         if (amp_outbox_end(outbox, delivery->ask, &ended) == AMP_OK)
-            end(push, &ended, err);
+            fail(push, &ended, err);
         return true;
     }
     if (!amp_outbox_fits(outbox, delivery->ask, push->body.len)) {
@@ -362,7 +367,7 @@ bool amp_push_reap(struct amp_push *push)
     size_t work = REAP_MAX;
 
     while (amp_outbox_reap(push->config.outbox, &delivery, &why, &work))
-        end(push, &delivery, why);
+        fail(push, &delivery, why);
     return work == 0;
 }
 
@@ -372,7 +377,7 @@ static bool record_count(void *ctx, enum amp_err code, uint64_t count)
     struct amp_event event = {
         .unix_ms = amp_clock_unix_ms(&push->config.clock),
         .act = AMP_ACT_PUSH,
-        .outcome = code == AMP_OK ? AMP_OUTCOME_SUCCESS : AMP_OUTCOME_FAILURE,
+        .outcome = AMP_OUTCOME_FAILURE,
         .code = code,
         .count = count,
         .who = AMP_SLICE_LIT("front"),
