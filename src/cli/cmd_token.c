@@ -17,7 +17,8 @@ static const char *take_subject(struct cli *cli, const char *what, struct amp_se
     }
     if (cli->arg_count == 1 && strcmp(cli->args[0], "-") != 0)
         return cli->args[0];
-    const enum amp_err err = cli_input_is_terminal() ? cli_input_ask(storage, what, false) : cli_input_all(storage);
+    const enum amp_err err =
+        cli_input_is_terminal() ? cli_input_ask(storage, what, false) : cli_input_all(storage, CLI_INPUT_MAX);
     size_t len = 0;
     while (err == AMP_OK && len < storage->len && isspace(storage->ptr[len]) == 0)
         len++;

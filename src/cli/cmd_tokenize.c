@@ -253,7 +253,8 @@ static int make_body(struct cli *cli, const struct wish *wish, struct amp_secret
     const char *wrong = write_extra(&extra, wish);
     if (wrong != NULL)
         return cli_usage(cli, wrong);
-    enum amp_err err = cli_input_is_terminal() && !wish->batch ? ask_card(&input) : cli_input_all(&input);
+    enum amp_err err =
+        cli_input_is_terminal() && !wish->batch ? ask_card(&input) : cli_input_all(&input, CLI_INPUT_MAX);
     const struct amp_slice text = amp_slice(input.ptr, input.len);
     if (err == AMP_OK && text.len == 0)
         err = AMP_ERR_INVALID;

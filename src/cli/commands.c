@@ -14,6 +14,12 @@ const struct cli_command cli_commands[] = {
     {"abort", "end a claim: free the token again", cli_abort},
     {"inspect", "show a token's masked card and state", cli_inspect},
     {"revoke", "destroy a token", cli_revoke},
+    {"send", "put a message into a queue", cli_send},
+    {"receive", "take messages out of a queue", cli_receive},
+    {"queue", "create, list, change, empty and delete queues", cli_queue},
+    {"subscribe", "have a queue pushed as signed webhooks", cli_subscribe},
+    {"listen", "a gateway for trying webhooks", cli_listen},
+    {"stats", "how much of everything there is in the daemon", cli_stats},
     {"key", "create, list, rotate and disable access keys", cli_key},
     {"bench", "load a server with signed requests and measure", cli_bench},
     {"version", "print the version", cli_version},
@@ -23,9 +29,9 @@ const size_t cli_command_count = sizeof cli_commands / sizeof cli_commands[0];
 
 static void print_overview(FILE *to)
 {
-    fprintf(to,
-            "usage: ampoule COMMAND [options]\n\n"
-            "Exchanges cards for single-use tokens and back, over requests signed with your own key.\n\ncommands:\n");
+    fprintf(to, "usage: ampoule COMMAND [options]\n\n"
+                "Exchanges cards for single-use tokens and back, and moves messages, over requests signed with your "
+                "own key.\n\ncommands:\n");
     for (size_t i = 0; i < cli_command_count; i++)
         fprintf(to, "  %-10s %s\n", cli_commands[i].name, cli_commands[i].summary);
     fprintf(
@@ -35,6 +41,7 @@ static void print_overview(FILE *to)
         "examples:\n"
         "  ampoule tokenize <card.json          a card in, a token out\n"
         "  ampoule redeem tok_...               the card, once\n"
+        "  ampoule listen --queue payments      a gateway: shows the webhooks of a queue\n"
         "  ampoule key create --name shop --may tokenize:payments --state DIR\n"
         "  ampoule bench --duration 10          how fast is it here?\n\n"
         "exit code: 0 done, 1 refused, 2 wrong usage, 3 unreachable\n");

@@ -11,6 +11,12 @@ int cli_commit(struct cli *cli, int argc, char **argv);
 int cli_abort(struct cli *cli, int argc, char **argv);
 int cli_inspect(struct cli *cli, int argc, char **argv);
 int cli_revoke(struct cli *cli, int argc, char **argv);
+int cli_send(struct cli *cli, int argc, char **argv);
+int cli_receive(struct cli *cli, int argc, char **argv);
+int cli_queue(struct cli *cli, int argc, char **argv);
+int cli_subscribe(struct cli *cli, int argc, char **argv);
+int cli_listen(struct cli *cli, int argc, char **argv);
+int cli_stats(struct cli *cli, int argc, char **argv);
 int cli_key(struct cli *cli, int argc, char **argv);
 int cli_version(struct cli *cli, int argc, char **argv);
 

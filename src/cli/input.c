@@ -23,7 +23,7 @@ static enum amp_err read_some(struct amp_secret_buf *into, size_t most, bool *en
     return AMP_OK;
 }
 
-enum amp_err cli_input_all(struct amp_secret_buf *into)
+enum amp_err cli_input_all(struct amp_secret_buf *into, size_t max)
 {
     bool end = false;
     while (!end) {
@@ -32,7 +32,7 @@ enum amp_err cli_input_all(struct amp_secret_buf *into)
             err = read_some(into, 4096, &end);
         if (err != AMP_OK)
             return err;
-        if (into->len > CLI_INPUT_MAX)
+        if (into->len > max)
             return AMP_ERR_TOO_LARGE;
     }
     return AMP_OK;

@@ -4,10 +4,10 @@
 
 #include "secret/secret.h"
 
-#define CLI_INPUT_MAX (256u * 1024)
+#define CLI_INPUT_MAX (256u * 1024) /* of a native request */
 
-/* Everything up to the end. AMP_ERR_TOO_LARGE above CLI_INPUT_MAX, AMP_ERR_IO, AMP_ERR_OUT_OF_MEMORY. */
-enum amp_err cli_input_all(struct amp_secret_buf *into) AMP_MUST_USE;
+/* Everything up to the end. AMP_ERR_TOO_LARGE above `max` bytes, AMP_ERR_IO, AMP_ERR_OUT_OF_MEMORY. */
+enum amp_err cli_input_all(struct amp_secret_buf *into, size_t max) AMP_MUST_USE;
 /* Asks at the terminal and appends the line without its end; with `hide` it is not echoed. */
 enum amp_err cli_input_ask(struct amp_secret_buf *into, const char *question, bool hide) AMP_MUST_USE;
 bool cli_input_is_terminal(void);

@@ -1,0 +1,59 @@
+#include "cli/subscriptions.h"
+
+#include <stdio.h>
+
+#include "client/draft.h"
+#include "client/key.h"
+
+#define PREFIX         "sub_"
+#define PATH_MAX_BYTES 128
+
+int cli_subscription_create(struct cli *cli, struct amp_client *client, const struct cli_subscription *wanted,
+                            struct amp_client_reply **reply)
+{
+    struct amp_client_request request = AMP_CLIENT_REQUEST_INIT;
+    struct amp_client_draft draft = {.bad = false};
+    char key[AMP_CLIENT_KEY_LEN + 1];
+    int code = CLI_REFUSED;
+    *reply = NULL;
+    amp_client_draft_open(&draft, NULL, '{');
+    amp_client_draft_string(&draft, "queue", wanted->queue);
+    amp_client_draft_string(&draft, "url", wanted->url);
+    amp_client_draft_json(&draft, "jwk", wanted->jwk);
+    amp_client_draft_string(&draft, "description", wanted->description);
+    if (wanted->ordered)
+        amp_client_draft_bool(&draft, "ordered", true);
+    amp_client_draft_close(&draft, '}');
+    request.target = "/v1/subscriptions";
+    request.body = draft.buf.ptr;
+    request.body_len = draft.buf.len;
+    request.idempotency_key = amp_client_key_make(key);
+    if (draft.bad) {
+        code = cli_usage(cli, "a value is not UTF-8, or the key is not JSON");
+    } else if (draft.no_memory) {
+        code = cli_fail(cli, CLI_REFUSED, "out_of_memory", "no secret memory is left");
+    } else {
+        const enum amp_client_status status = amp_client_call(client, &request, reply);
+        code = status == AMP_CLIENT_OK ? CLI_DONE : cli_session_failed(cli, client, status);
+    }
+    amp_client_draft_fini(&draft);
+    return code;
+}
+
+bool cli_subscription_id_valid(const char *id)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const size_t len = strspn(id, allowed);
+    return id[len] == '\0' && len > sizeof PREFIX - 1 && len <= CLI_SUBSCRIPTION_ID_MAX &&
+           memcmp(id, PREFIX, sizeof PREFIX - 1) == 0;
+}
+
+enum amp_client_status cli_subscription_delete(struct amp_client *client, const char *id)
+{
+    struct amp_client_request request = AMP_CLIENT_REQUEST_INIT;
+    char target[PATH_MAX_BYTES];
+    snprintf(target, sizeof target, "/v1/subscriptions/%.*s", CLI_SUBSCRIPTION_ID_MAX, id);
+    request.method = "DELETE";
+    request.target = target;
+    return amp_client_call(client, &request, NULL);
+}
