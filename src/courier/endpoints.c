@@ -6,7 +6,6 @@ struct amp_endpoint *amp_endpoints_find(const struct amp_endpoints *endpoints,
     struct amp_endpoint *endpoint;
     LIST_FOREACH(endpoint, &endpoints->buckets[id[0]], bucket)
     {
-        /* lint: allow memcmp-secret, an id */
         if (memcmp(endpoint->id, id, AMP_SUBSCRIPTION_ID_LEN) == 0)
             return endpoint;
     }

@@ -368,7 +368,6 @@ static void claim_strangers(struct amp_schedule *schedule, struct amp_endpoint *
 {
     for (struct amp_delivery *next, *delivery = TAILQ_FIRST(&schedule->strangers); delivery != NULL; delivery = next) {
         next = TAILQ_NEXT(delivery, next);
-        /* lint: allow memcmp-secret, an id */
         if (memcmp(delivery->order.subscription, endpoint->id, sizeof(endpoint->id)) != 0)
             continue;
         leave_state(delivery);
