@@ -3,8 +3,6 @@
 
 #include "api/internal.h"
 
-/* The deepest handler uses less stack than this; what it left there is overwritten. */
-#define STACK_USED 16384
 /* Scratch that grew beyond this for one large call is given back behind it. */
 #define SCRATCH_KEPT 16384
 
@@ -155,7 +153,7 @@ static void end_turn(struct amp_api_call *call, enum amp_err err)
     amp_api_rinse(&api->plain);
     amp_api_rinse(&api->sealed);
     amp_api_rinse(&api->stored);
-    amp_wipe_stack(STACK_USED);
+    amp_wipe_stack(AMP_API_STACK_USED);
 }
 
 void amp_api_serve(struct amp_api *api, const struct amp_api_request *request, struct amp_api_response *response)

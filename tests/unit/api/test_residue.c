@@ -59,20 +59,26 @@ static void *run_errand(void *arg)
     return NULL;
 }
 
-/* Runs one call on a stack that is clean before; `body` is taken. */
-static struct errand run(const char *path, const char *text)
+/* On a stack that is clean before. */
+static void run_on_stack(void *(*what)(void *arg), void *arg)
 {
-    struct errand errand = {.path = path, .body_len = strlen(text)};
     pthread_attr_t attr;
     pthread_t thread;
-    errand.body = amp_secret_alloc(errand.body_len + 1);
-    memcpy(errand.body, text, errand.body_len);
     memset(stack, 0, STACK_LEN);
     assert_int_equal(pthread_attr_init(&attr), 0);
     assert_int_equal(pthread_attr_setstack(&attr, stack, STACK_LEN), 0);
-    assert_int_equal(pthread_create(&thread, &attr, run_errand, &errand), 0);
+    assert_int_equal(pthread_create(&thread, &attr, what, arg), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
     (void)pthread_attr_destroy(&attr);
+}
+
+/* Runs one call so. */
+static struct errand run(const char *path, const char *text)
+{
+    struct errand errand = {.path = path, .body_len = strlen(text)};
+    errand.body = amp_secret_alloc(errand.body_len + 1);
+    memcpy(errand.body, text, errand.body_len);
+    run_on_stack(run_errand, &errand);
     amp_secret_free(errand.body);
     return errand;
 }
@@ -174,6 +180,49 @@ static void no_call_leaves_card_or_token_on_the_stack(void **state)
     forget(&batch);
 }
 
+/* Of an RSA key that nobody has the private half of. */
+#define RSA_JWK                                                                                                        \
+    "{\"e\":\"AQAB\",\"kty\":\"RSA\",\"n\":\""                                                                         \
+    "5emSJ9fOTBZIJiiaIt27uF5fu0Gk-"                                                                                    \
+    "E_DyGCoExXOOflczGJ3kHEykN_AF7JmnV0ceXN4nUz1AT_8rYJm7iwrLqsk-Z9iuwGDDvq4ChC-yIlZoHGlJbl8PuXHsH4W5B2mj"             \
+    "QCJjN8pebncV2ncFrnjiwUgf67QMGVIa73dK5Qrvl2cOCJxo6LF_Ev7jfJrMMEkfK4Lkhw7YXWY2TOaYkodFQSdMsabvJ6yIODRG"             \
+    "BPv_ICvCjND8-O5jTg4yo5R5azL_TeP36pm9QrQynA-mt1UMQtfXF--6VZUjSwbsHYadgeEug-"                                       \
+    "dWYQDlAkwyYqDuxVddiwiCq06V0S0FAzwUTqpBQ"                                                                          \
+    "\"}"
+
+static void *open_for_push(void *arg)
+{
+    const struct recorded *sent = last_event();
+    const struct amp_subscription to = subscription_of('a', "default", NULL);
+    assert_int_equal(sent->event.act, AMP_ACT_MESSAGE_SEND);
+    assert_int_equal(amp_api_open_for_push(fx.api, AMP_SLICE_LIT("default"), sent->event.token_reference, to.id, arg),
+                     AMP_OK);
+    amp_crypto_thread_fini();
+    return NULL;
+}
+
+/* Neither when the card is encrypted to subscribers nor when the courier is given what they are sent. */
+static void no_message_leaves_card_or_token_on_the_stack(void **state)
+{
+    static const char *const keys[] = {JWK, RSA_JWK};
+    struct amp_secret_buf pushed = {NULL, 0, 0};
+    fx.available = 1;
+    for (uint8_t i = 0; i < 2; i++) {
+        struct amp_subscription it = subscription_of('a', "default", keys[i]);
+        assert_int_equal(amp_subscribers_put(fx.subscribers, &it), AMP_OK);
+        struct errand made = run("/v1/tokens", "{\"card\":" PAN_CARD "}");
+        assert_int_equal(made.status, 201);
+        assert_no_card();
+        assert_no_token((const char *)made.told + 10);
+        run_on_stack(open_for_push, &pushed);
+        assert_non_null(memmem(pushed.ptr, pushed.len, "\"sealed\":\"ey", 12));
+        assert_non_null(memmem(pushed.ptr, pushed.len, made.told + 10, AMP_TOKEN_TEXT_LEN));
+        assert_no_token((const char *)made.told + 10);
+        amp_secret_buf_free(&pushed);
+        forget(&made);
+    }
+}
+
 static void *leave_it_lying(void *arg)
 {
     volatile char lying[64];
@@ -185,14 +234,7 @@ static void *leave_it_lying(void *arg)
 static void the_search_finds_what_lies_there(void **state)
 {
     static char pan[] = PAN;
-    pthread_attr_t attr;
-    pthread_t thread;
-    memset(stack, 0, STACK_LEN);
-    assert_int_equal(pthread_attr_init(&attr), 0);
-    assert_int_equal(pthread_attr_setstack(&attr, stack, STACK_LEN), 0);
-    assert_int_equal(pthread_create(&thread, &attr, leave_it_lying, pan), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    (void)pthread_attr_destroy(&attr);
+    run_on_stack(leave_it_lying, pan);
     assert_true(stack_holds(PAN, strlen(PAN)));
 }
 
@@ -219,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_search_finds_what_lies_there),
         T(no_call_leaves_card_or_token_on_the_stack),
+        T(no_message_leaves_card_or_token_on_the_stack),
         T(storage_kept_for_the_next_answer_is_wiped),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
