@@ -1,0 +1,167 @@
+"""Long polls: who wakes them, what ends them, and what they cost."""
+import json
+import os
+import socket
+import threading
+import time
+import unittest
+
+from harness import Client, Daemon, wait_until
+
+LONG_SECONDS = 20
+
+
+def cpu_seconds(pid):
+    """User and system time of a process so far."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Queue:
+    """One queue by the JSON protocol of SQS; each has a connection of its own."""
+
+    def __init__(self, daemon, name, **credentials):
+        self.client = Client(daemon, service="sqs", **credentials)
+        self.url = f"{daemon.url}/000000000000/{name}"
+
+    def call(self, action, **members):
+        body = json.dumps({"QueueUrl": self.url, **members}).encode()
+        return self.client.request("POST", "/", body, {"content-type": "application/x-amz-json-1.0",
+                                                       "x-amz-target": f"AmazonSQS.{action}"})
+
+    def poll(self, seconds=LONG_SECONDS):
+        """An Answer, and after how many seconds it came."""
+        began = time.monotonic()
+        answer = self.call("ReceiveMessage", WaitTimeSeconds=seconds)
+        return answer, time.monotonic() - began
+
+
+class PollTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = cls.enterClassContext(Daemon(settings={}))
+        cls.number = 0
+
+    def setUp(self):
+        PollTest.number += 1
+        self.name = f"queue-{self.number}"
+        self.queue = self.new_queue()
+        self.queue.client.request("POST", "/", json.dumps({"QueueName": self.name}).encode(),
+                                  {"content-type": "application/x-amz-json-1.0",
+                                   "x-amz-target": "AmazonSQS.CreateQueue"})
+
+    def new_queue(self, **credentials):
+        queue = Queue(self.daemon, self.name, **credentials)
+        self.addCleanup(queue.client.close)
+        return queue
+
+    def parked(self):
+        return self.daemon.client().get("/v1/stats").json()["parked"]
+
+    def wait_parked(self, count):
+        wait_until(lambda: self.parked() == count, 10, f"{count} parked calls")
+
+    def polling(self, queue, seconds=LONG_SECONDS):
+        """Polls in a thread; the list gets (answer, seconds)."""
+        got = []
+        thread = threading.Thread(target=lambda: got.append(queue.poll(seconds)), daemon=True)
+        thread.start()
+        self.addCleanup(thread.join, LONG_SECONDS)
+        return got, thread
+
+    def test_an_empty_queue_is_answered_when_the_time_is_over(self):
+        answer, seconds = self.queue.poll(1)
+        self.assertEqual(answer.status, 200, answer)
+        self.assertNotIn("Messages", answer.json())
+        self.assertTrue(1 <= seconds < 3, seconds)
+
+    def test_a_message_wakes_a_poll(self):
+        """From whichever worker: 12 connections meet both."""
+        for i in range(12):
+            got, thread = self.polling(self.new_queue())
+            self.wait_parked(1)
+            sent = time.monotonic()
+            self.assertEqual(self.new_queue().call("SendMessage", MessageBody=f"m{i}").status, 200)
+            thread.join(5)
+            self.assertLess(time.monotonic() - sent, 2)
+            self.assertEqual([m["Body"] for m in got[0][0].json()["Messages"]], [f"m{i}"])
+
+    def test_each_message_goes_to_one_of_many_polls(self):
+        polls = [self.polling(self.new_queue()) for _ in range(20)]
+        self.wait_parked(20)
+        for i in range(20):
+            self.assertEqual(self.queue.call("SendMessage", MessageBody=f"m{i}").status, 200)
+        for _, thread in polls:
+            thread.join(10)
+        bodies = [m["Body"] for got, _ in polls for m in got[0][0].json().get("Messages", [])]
+        self.assertEqual(sorted(bodies), sorted(f"m{i}" for i in range(20)))
+
+    def test_a_poller_that_went_takes_no_message(self):
+        gone = self.new_queue()
+        self.polling(gone)
+        self.wait_parked(1)
+        got, thread = self.polling(self.new_queue())
+        self.wait_parked(2)
+        gone.client._connection.sock.shutdown(socket.SHUT_RDWR)
+        self.wait_parked(1)
+        self.assertEqual(self.queue.call("SendMessage", MessageBody="for the other").status, 200)
+        thread.join(5)
+        self.assertEqual([m["Body"] for m in got[0][0].json()["Messages"]], ["for the other"])
+
+    def test_a_disabled_key_ends_its_polls(self):
+        made = json.loads(self.daemon.admin("create", "--name", self.name, "--may", "receive:*", "--json").stdout)
+        got, thread = self.polling(self.new_queue(key_id=made["key_id"], secret=made["secret"]))
+        other, _ = self.polling(self.new_queue(), 4)
+        self.wait_parked(2)
+        self.assertEqual(self.daemon.admin("disable", made["key_id"]).returncode, 0)
+        thread.join(3)
+        self.assertEqual(got[0][0].status, 200)
+        self.assertNotIn("Messages", got[0][0].json())
+        self.assertLess(got[0][1], 5)
+        self.assertEqual(other, [])
+
+    def test_a_deleted_queue_ends_its_polls(self):
+        got, thread = self.polling(self.queue)
+        self.wait_parked(1)
+        self.assertEqual(self.new_queue().call("DeleteQueue").status, 200)
+        thread.join(5)
+        self.assertEqual(got[0][0].status, 400, got)
+
+    def test_waiting_costs_next_to_nothing(self):
+        front = self.daemon.roles()["front"]
+        idle = cpu_seconds(front)
+        time.sleep(2)
+        idle = cpu_seconds(front) - idle
+        polls = [self.polling(self.new_queue(), 8) for _ in range(200)]
+        self.wait_parked(200)
+        waiting = cpu_seconds(front)
+        time.sleep(2)
+        waiting = cpu_seconds(front) - waiting
+        self.assertLess(waiting, idle + 0.1)
+        for _, thread in polls:
+            thread.join(20)
+        self.assertTrue(all(got[0][0].status == 200 for got, _ in polls))
+
+
+class DrainTest(unittest.TestCase):
+    def test_polls_are_answered_when_the_daemon_stops(self):
+        with Daemon() as daemon:
+            queue = Queue(daemon, "jobs")
+            made = Client(daemon, service="sqs").request(
+                "POST", "/", b'{"QueueName":"jobs"}', {"content-type": "application/x-amz-json-1.0",
+                                                       "x-amz-target": "AmazonSQS.CreateQueue"})
+            self.assertEqual(made.status, 200, made)
+            got = []
+            thread = threading.Thread(target=lambda: got.append(queue.poll()))
+            thread.start()
+            wait_until(lambda: daemon.client().get("/v1/stats").json()["parked"] == 1, 10, "a parked call")
+            daemon.stop()
+            thread.join(5)
+            self.assertEqual(got[0][0].status, 200)
+            self.assertNotIn("Messages", got[0][0].json())
+            self.assertLess(got[0][1], 10)
+
+
+if __name__ == "__main__":
+    unittest.main()
