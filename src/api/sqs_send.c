@@ -30,14 +30,7 @@ static enum amp_err check_content(const struct amp_sqs_call *sqs, const struct s
                               "The request must contain the parameter MessageBody.");
     if (size_of(entry) > sending->view.settings.max_message_bytes)
         return AMP_ERR_SQS_MESSAGE_TOO_LONG;
-    if (!amp_sqs_text_valid(entry->body))
-        return AMP_ERR_SQS_MESSAGE_INVALID;
-    for (uint32_t i = 0; i < entry->attributes.count; i++) {
-        const struct amp_sqs_attribute *attribute = &entry->attributes.at[i];
-        if (!attribute->binary && !amp_sqs_text_valid(attribute->value))
-            return AMP_ERR_SQS_MESSAGE_INVALID;
-    }
-    return AMP_OK;
+    return amp_sqs_text_valid(entry->body) ? AMP_OK : AMP_ERR_SQS_MESSAGE_INVALID;
 }
 
 /* The trace header counts for no size, so its own is bounded. */
@@ -50,7 +43,7 @@ static enum amp_err check_system_attributes(const struct amp_sqs_call *sqs, cons
         return AMP_OK;
     const struct amp_sqs_attribute *first = &given->at[0];
     bool good = given->count == 1 && amp_slice_is(first->name, TRACE_HEADER) && amp_slice_is(first->type, "String") &&
-                first->value.len <= TRACE_HEADER_MAX && amp_sqs_text_valid(first->value);
+                first->value.len <= TRACE_HEADER_MAX;
     if (!good)
         return amp_sqs_refuse(sqs, AMP_ERR_SQS_PARAMETER_INVALID,
                               "The only message system attribute that can be sent is AWSTraceHeader, a String.");
