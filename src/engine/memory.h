@@ -97,6 +97,7 @@ struct stock {
     uint64_t count[MESSAGE_STATES];
     uint32_t travelling;
     struct amp_ring receivable; /* standard: AVAILABLE messages; FIFO: groups that something can be received of */
+    struct amp_ring returned;   /* standard: those of them that were in flight, which go first */
     struct amp_ring waiting;    /* the others */
     struct origin recent;       /* the last sender's, most often the only one's */
 };
@@ -223,7 +224,7 @@ enum amp_err amp_memory_message_new(struct amp_memory *memory, const struct amp_
 void amp_memory_message_free(struct amp_memory *memory, struct message *message);
 struct amp_slice amp_memory_message_sealed(const struct message *message);
 struct in_order *amp_memory_message_in_order(struct message *message);
-/* Puts it into its origin's stock, in order behind all others, or with `first` before them. */
+/* Puts it into its origin's stock, behind the others, or with `returns` before those that were never taken out. */
 void amp_memory_message_put(struct visit *visit, struct message *message, enum message_state state, int64_t due_ms,
                             bool first);
 void amp_memory_message_enter_state(struct visit *visit, struct message *message, enum message_state state,
@@ -241,6 +242,8 @@ bool amp_memory_message_ripen(struct visit *visit, struct message *message);
 struct message *amp_memory_message_find(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN]);
 /* The next that can be received of the visited queue: of the group of `taken`, which was just taken, then of any. */
 struct message *amp_memory_message_next(struct visit *visit, const struct message *taken);
+/* Also where all that could be has expired but is too much to be taken out in one call. */
+bool amp_memory_message_waits(const struct stock *stock);
 /* What `available` said of it: for how many deliveries it is taken, or -1. The message may be gone behind this. */
 void amp_memory_message_told(struct visit *visit, struct message *message, int taken);
 /* So many more deliveries, or fewer. A message whose deliveries all ended well is destroyed. */

@@ -2,6 +2,7 @@
 #include "engine/memory.h"
 
 #define DISCARD_MOST 1024 /* expired messages that one call takes out before it finds one that lives */
+#define SORT_MOST    16
 
 /* Blocks. */
 
@@ -80,7 +81,20 @@ static void leave_state(struct visit *visit, struct message *message)
         group_of(message)->in_flight--;
 }
 
-static void join_state(struct visit *visit, struct message *message, enum message_state state, bool first)
+/* The wheel gives out the latest first of those that return in the same tick: sorted a little, they are in order. */
+static void join_returned(struct stock *stock, struct message *message)
+{
+    struct amp_ring *at = &stock->returned, *before;
+    for (int i = 0; i < SORT_MOST && (before = amp_ring_before(&stock->returned, at)) != NULL; i++) {
+        const struct message *other = AMP_CONTAINER(before, struct message, place);
+        if (amp_memory_message_put_ms(other) < amp_memory_message_put_ms(message))
+            break;
+        at = before;
+    }
+    amp_ring_insert(at, &message->place);
+}
+
+static void join_state(struct visit *visit, struct message *message, enum message_state state, bool returns)
 {
     struct stock *stock = message->origin->stock;
     message->state = (uint8_t)state;
@@ -91,7 +105,10 @@ static void join_state(struct visit *visit, struct message *message, enum messag
     } else if (state != MESSAGE_AVAILABLE) {
         amp_ring_append(&stock->waiting, &message->place);
     } else {
-        (first ? amp_ring_prepend : amp_ring_append)(&stock->receivable, &message->place);
+        if (returns)
+            join_returned(stock, message);
+        else
+            amp_ring_append(&stock->receivable, &message->place);
         amp_waiters_wake_one(visit, stock->queue);
     }
 }
@@ -114,24 +131,23 @@ static int64_t due_in(const struct visit *visit, const struct message *message, 
 }
 
 void amp_memory_message_put(struct visit *visit, struct message *message, enum message_state state, int64_t due_ms,
-                            bool first)
+                            bool returns)
 {
     struct group *group = group_of(message);
     amp_index_insert(&visit->stripe->messages, &visit->memory->meter, &message->entry);
     if (group != NULL)
-        (first ? amp_ring_prepend : amp_ring_append)(&group->messages, &message->place);
+        (returns ? amp_ring_prepend : amp_ring_append)(&group->messages, &message->place);
     amp_memory_message_set_due(visit, message, due_in(visit, message, state, due_ms));
-    join_state(visit, message, state, first);
+    join_state(visit, message, state, returns);
 }
 
-/* What comes back from flight is older than what waits: it goes first. */
 void amp_memory_message_enter_state(struct visit *visit, struct message *message, enum message_state state,
                                     int64_t due_ms)
 {
-    bool first = message->state == MESSAGE_IN_FLIGHT;
+    bool returns = message->state == MESSAGE_IN_FLIGHT;
     leave_state(visit, message);
     amp_memory_message_set_due(visit, message, due_in(visit, message, state, due_ms));
-    join_state(visit, message, state, first);
+    join_state(visit, message, state, returns);
 }
 
 void amp_memory_message_take_out(struct visit *visit, struct message *message)
@@ -222,9 +238,16 @@ struct message *amp_memory_message_find(struct visit *visit, const uint8_t id[AM
     return amp_memory_message_ripen(visit, message) ? message : NULL;
 }
 
+bool amp_memory_message_waits(const struct stock *stock)
+{
+    return amp_ring_first(&stock->returned) != NULL || amp_ring_first(&stock->receivable) != NULL;
+}
+
 static struct message *first_receivable(const struct stock *stock)
 {
-    struct amp_ring *first = amp_ring_first(&stock->receivable);
+    struct amp_ring *first = amp_ring_first(&stock->returned);
+    if (first == NULL)
+        first = amp_ring_first(&stock->receivable);
     if (first != NULL && stock->fifo)
         first = amp_ring_first(&AMP_CONTAINER(first, struct group, place)->messages);
     return first == NULL ? NULL : AMP_CONTAINER(first, struct message, place);

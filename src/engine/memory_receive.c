@@ -160,6 +160,7 @@ static enum amp_err pass(struct amp_memory *memory, struct intake *intake, bool 
     const struct amp_receive *receive = intake->receive;
     struct visit visit;
     struct party party;
+    *again = false;
     enum amp_err err = amp_memory_enter(&visit, memory, receive->queue);
     if (err != AMP_OK)
         return err;

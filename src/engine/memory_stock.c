@@ -18,6 +18,7 @@ enum amp_err amp_stock_new(struct amp_memory *memory, struct queue *queue, struc
     stock->queue = queue;
     stock->fifo = queue->settings.fifo;
     amp_ring_init(&stock->receivable);
+    amp_ring_init(&stock->returned);
     amp_ring_init(&stock->waiting);
     *out = stock;
     return AMP_OK;
@@ -67,20 +68,22 @@ static struct message *any_of_groups(const struct amp_ring *groups)
     return NULL;
 }
 
-static struct message *any_of(const struct stock *stock, const struct amp_ring *ring)
+static struct message *any_of(const struct stock *stock)
 {
-    if (stock->fifo)
-        return any_of_groups(ring);
-    struct amp_ring *first = amp_ring_first(ring);
-    return first == NULL ? NULL : AMP_CONTAINER(first, struct message, place);
+    const struct amp_ring *const rings[] = {&stock->receivable, &stock->returned, &stock->waiting};
+    struct message *message = NULL;
+    for (size_t i = 0; i < sizeof rings / sizeof rings[0] && message == NULL; i++) {
+        struct amp_ring *first = amp_ring_first(rings[i]);
+        if (first != NULL)
+            message = stock->fifo ? any_of_groups(rings[i]) : AMP_CONTAINER(first, struct message, place);
+    }
+    return message;
 }
 
 void amp_stock_wipe(struct visit *visit, struct stock *stock, size_t *work)
 {
-    for (uint64_t left = amp_stock_total(stock); left != 0 && *work != 0; left--, --*work) {
-        struct message *message = any_of(stock, &stock->receivable);
-        amp_memory_message_destroy(visit, message != NULL ? message : any_of(stock, &stock->waiting));
-    }
+    for (uint64_t left = amp_stock_total(stock); left != 0 && *work != 0; left--, --*work)
+        amp_memory_message_destroy(visit, any_of(stock));
 }
 
 /* Origins. */

@@ -31,12 +31,11 @@ void amp_waiters_wake_all(struct visit *visit, struct queue *queue)
         amp_waiters_wake_one(visit, queue);
 }
 
-/* Also where all that is there has expired, but is too much to be taken out now. */
 static bool has_something(struct visit *visit)
 {
     size_t work = PROMPT_WORK;
     amp_memory_message_tend(visit, &work);
-    return amp_memory_message_next(visit, NULL) != NULL || amp_ring_first(&visit->queue->stock->receivable) != NULL;
+    return amp_memory_message_next(visit, NULL) != NULL || amp_memory_message_waits(visit->queue->stock);
 }
 
 enum amp_err amp_memory_wait(void *self, struct amp_slice queue, struct amp_queue_waiter *waiter)

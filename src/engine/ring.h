@@ -13,6 +13,8 @@ struct amp_ring {
     struct amp_ring **link; /* what points here; NULL: in no ring */
 };
 
+_Static_assert(offsetof(struct amp_ring, next) == 0, "what points to a node begins the one before it");
+
 static inline void amp_ring_init(struct amp_ring *head)
 {
     head->next = head;
@@ -28,6 +30,13 @@ static inline struct amp_ring *amp_ring_after(const struct amp_ring *head, const
 static inline struct amp_ring *amp_ring_first(const struct amp_ring *head)
 {
     return amp_ring_after(head, head);
+}
+
+/* The member before `at`, which is the head or a member; NULL where there is none. */
+static inline struct amp_ring *amp_ring_before(const struct amp_ring *head, const struct amp_ring *at)
+{
+    struct amp_ring *before = (struct amp_ring *)(void *)at->link;
+    return before == head ? NULL : before;
 }
 
 /* Puts `node` before `at`: at the end, where that is the head. */
