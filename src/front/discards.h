@@ -1,7 +1,8 @@
 /*
  * Refusals of requests that nobody signed for. A stranger decides how many there are, so they are recorded one by one
  * only up to a rate; what is beyond it, and what could not be recorded, is counted by its code and becomes one record
- * for each code and second. One per worker.
+ * for each code and second. One per worker. Push has another, where subscriptions stand for sources: how many messages
+ * expire unsent is decided by strangers too.
  */
 #ifndef AMP_FRONT_DISCARDS_H
 #define AMP_FRONT_DISCARDS_H

@@ -83,9 +83,9 @@ class PushTest(unittest.TestCase):
             made = one.post("/v1/subscriptions", {"queue": f"q{i}", "url": self.endpoint.url})
             self.assertEqual(made.status, 201, made)
             other.tokenize(CARD, queue=f"q{i}")
+            self.endpoint.wait(i + 1)
             deleted = one.delete(f"/v1/subscriptions/{made.json()['id']}")
             self.assertEqual(deleted.status, 204, deleted)
-            self.endpoint.wait(i + 1)
             one.close()
             other.close()
 
