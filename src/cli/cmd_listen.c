@@ -168,8 +168,8 @@ static int announce(struct cli *cli, const struct house *house)
         amp_client_draft_string(&draft, "url", cli_server_url(house->server));
         amp_client_draft_string(&draft, "subscription", id);
         amp_client_draft_close(&draft, '}');
-        page.failed = draft.no_memory || amp_secret_buf_append(&page.buf, draft.buf.ptr, draft.buf.len) != AMP_OK;
-        amp_client_draft_fini(&draft);
+        page.failed = draft.no_memory;
+        amp_secret_buf_take(&page.buf, &draft.buf);
         cli_page_text(&page, "\n");
     } else {
         cli_page_row(&page, "listening", cli_server_url(house->server));

@@ -149,22 +149,15 @@ static bool put_tags(struct amp_client_draft *draft, const struct wish *wish)
     return true;
 }
 
-static int print_member(struct cli *cli, struct amp_client_reply *reply, const char *path)
-{
-    struct cli_page page = {.failed = false};
-    const char *text = amp_client_reply_text(reply, path);
-    cli_page_text(&page, text != NULL ? text : "?");
-    cli_page_text(&page, "\n");
-    return cli_page_end(cli, &page);
-}
-
 static int ask_and_print(struct cli *cli, struct amp_client *client, const char *action, struct amp_client_draft *draft,
                          const char *path)
 {
     struct amp_client_reply *reply = NULL;
     int code = cli_sqs_call(cli, client, action, draft, 0, &reply);
-    if (code == CLI_DONE)
-        code = cli->json ? cli_print_json(cli, reply) : print_member(cli, reply, path);
+    if (code == CLI_DONE) {
+        const char *text = amp_client_reply_text(reply, path);
+        code = cli->json ? cli_print_json(cli, reply) : cli_print_line(cli, text != NULL ? text : "?");
+    }
     amp_client_reply_free(reply);
     return code;
 }

@@ -57,16 +57,13 @@ static const char *member(struct amp_client_reply *reply, size_t i, const char *
 static int take(struct cli *cli, struct amp_client *client, const struct wish *wish, struct amp_client_reply *reply,
                 size_t i)
 {
-    struct cli_page page = {.failed = false};
     struct amp_client_draft draft = {.bad = false};
     struct amp_client_reply *deleted = NULL;
     const char *text = member(reply, i, cli->json ? "" : ".Body");
     const char *receipt = member(reply, i, ".ReceiptHandle");
     if (text == NULL || receipt == NULL)
         return cli_fail(cli, CLI_UNREACHABLE, "malformed_answer", "a message in the answer lacks its body or receipt");
-    cli_page_text(&page, text);
-    cli_page_text(&page, "\n");
-    int code = cli_page_end(cli, &page);
+    int code = cli_print_line(cli, text);
     if (code != CLI_DONE || !wish->delete)
         return code;
     cli_sqs_begin(&draft, cli, cli->args[0]);

@@ -85,7 +85,6 @@ static int send_message(struct cli *cli, struct amp_client *client, const struct
     struct amp_client_draft draft = {.bad = false};
     struct amp_secret_buf message = {NULL, 0, 0};
     struct amp_client_reply *reply = NULL;
-    struct cli_page page = {.failed = false};
     const enum amp_err err = read_message(wish, &message);
     if (err != AMP_OK) {
         amp_secret_buf_free(&message);
@@ -103,13 +102,9 @@ static int send_message(struct cli *cli, struct amp_client *client, const struct
         return cli_usage(cli, "--attribute takes NAME=VALUE");
     }
     int code = cli_sqs_call(cli, client, "SendMessage", &draft, 0, &reply);
-    if (code == CLI_DONE && cli->json) {
-        code = cli_print_json(cli, reply);
-    } else if (code == CLI_DONE) {
+    if (code == CLI_DONE) {
         const char *id = amp_client_reply_text(reply, "MessageId");
-        cli_page_text(&page, id != NULL ? id : "?");
-        cli_page_text(&page, "\n");
-        code = cli_page_end(cli, &page);
+        code = cli->json ? cli_print_json(cli, reply) : cli_print_line(cli, id != NULL ? id : "?");
     }
     amp_client_reply_free(reply);
     return code;

@@ -169,8 +169,9 @@ static enum amp_client_status post(struct amp_client *client, const char *id, co
     struct amp_client_request request = AMP_CLIENT_REQUEST_INIT;
     char target[PATH_MAX_BYTES];
     snprintf(target, sizeof target, "/v1/subscriptions/%s/%s", id, what);
-    request.method = "POST";
     request.target = target;
+    request.body = "{}";
+    request.body_len = 2;
     request.idempotency_key = key;
     request.wait_ms = wait_ms;
     return amp_client_call(client, &request, reply);

@@ -190,12 +190,15 @@ int cli_page_end(struct cli *cli, struct cli_page *page)
     return done ? CLI_DONE : cli_fail(cli, CLI_REFUSED, "io", "the answer cannot be written to standard output");
 }
 
-int cli_print_json(struct cli *cli, const struct amp_client_reply *reply)
+int cli_print_line(const struct cli *cli, const char *text)
+{
+    const bool done = write_all((const uint8_t *)text, strlen(text)) && write_all((const uint8_t *)"\n", 1);
+    return done ? CLI_DONE : cli_fail(cli, CLI_REFUSED, "io", "the answer cannot be written to standard output");
+}
+
+int cli_print_json(const struct cli *cli, const struct amp_client_reply *reply)
 {
     size_t len = 0;
     const char *json = amp_client_reply_json(reply, &len);
-    if (len == 0)
-        json = "{}";
-    const bool done = write_all((const uint8_t *)json, strlen(json)) && write_all((const uint8_t *)"\n", 1);
-    return done ? CLI_DONE : cli_fail(cli, CLI_REFUSED, "io", "the answer cannot be written to standard output");
+    return cli_print_line(cli, len > 0 ? json : "{}");
 }

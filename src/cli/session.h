@@ -23,8 +23,10 @@ void cli_page_row_of(struct cli_page *page, const char *label, const char *const
 /* Writes it to standard output, wipes it, and returns the exit code. */
 int cli_page_end(struct cli *cli, struct cli_page *page);
 
+/* The text and a newline, straight to standard output; the exit code. */
+int cli_print_line(const struct cli *cli, const char *text);
 /* With --json: the answer as the server sent it. */
-int cli_print_json(struct cli *cli, const struct amp_client_reply *reply);
+int cli_print_json(const struct cli *cli, const struct amp_client_reply *reply);
 /* The row of a masked card: "visa 411111...1111 12/2030". `at`: path of the card in the reply. */
 void cli_page_card(struct cli_page *page, struct amp_client_reply *reply, const char *at);
 

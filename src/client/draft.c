@@ -5,7 +5,6 @@
 #include "wire/json.h"
 
 #define DIGITS_MAX 20
-#define GROWTH_MAX 6 /* bytes that escaping makes of one, at most */
 
 void amp_client_draft_fini(struct amp_client_draft *draft)
 {
@@ -18,31 +17,30 @@ static void put(struct amp_client_draft *draft, struct amp_slice bytes)
         draft->no_memory = true;
 }
 
-/* Writes into the `room` bytes behind what is there; false where they are too few, or there is no memory. */
-static bool put_escaped(struct amp_client_draft *draft, struct amp_slice text, size_t room)
+/* What amp_json_write_string makes of it. Counted, since room for the worst case would be six times the text. */
+static size_t escaped_len(struct amp_slice text)
 {
-    struct amp_secret_buf *buf = &draft->buf;
-    if (amp_secret_buf_reserve(buf, room) != AMP_OK) {
-        draft->no_memory = true;
-        return false;
+    size_t len = text.len + 2;
+    for (size_t i = 0; i < text.len; i++) {
+        const uint8_t c = text.ptr[i];
+        len += c < 0x20 ? 5 : c == '"' || c == '\\';
     }
-    struct amp_out out = amp_out(buf->ptr + buf->len, room);
-    amp_json_write_string(&out, text);
-    if (!out.overflow)
-        buf->len += out.len;
-    else
-        amp_wipe(out.ptr, out.len);
-    return !out.overflow;
+    return len;
 }
 
-/* Most texts hardly grow; room for the worst is taken only where one does. */
 static void put_text(struct amp_client_draft *draft, struct amp_slice text)
 {
+    struct amp_secret_buf *buf = &draft->buf;
+    const size_t len = escaped_len(text);
     draft->bad = draft->bad || !amp_utf8_valid(text);
     if (draft->bad || draft->no_memory)
         return;
-    if (!put_escaped(draft, text, text.len + text.len / 8 + 64) && !draft->no_memory)
-        draft->no_memory = !put_escaped(draft, text, text.len * GROWTH_MAX + 2);
+    draft->no_memory = amp_secret_buf_reserve(buf, len) != AMP_OK;
+    if (draft->no_memory)
+        return;
+    struct amp_out out = amp_out(buf->ptr + buf->len, len);
+    amp_json_write_string(&out, text);
+    buf->len += out.len;
 }
 
 static void put_comma(struct amp_client_draft *draft)

@@ -43,8 +43,8 @@ static int tell_end(struct telling *telling, struct cli *cli)
     struct cli_page *page = &telling->page;
     if (telling->json) {
         amp_client_draft_close(&telling->draft, '}');
-        page->failed = telling->draft.bad || telling->draft.no_memory ||
-                       amp_secret_buf_append(&page->buf, telling->draft.buf.ptr, telling->draft.buf.len) != AMP_OK;
+        page->failed = telling->draft.bad || telling->draft.no_memory;
+        amp_secret_buf_take(&page->buf, &telling->draft.buf);
     }
     amp_client_draft_fini(&telling->draft);
     cli_page_text(page, "\n");
@@ -203,6 +203,7 @@ static int refuse(struct cli_gateway *gateway, enum amp_client_status status)
     tell_begin(&telling, gateway, "refused");
     tell(&telling, "refused", "code", amp_client_status_name(status));
     tell(&telling, "because", "message", why(status));
+    tell(&telling, "answered", "status", "401");
     if (tell_end(&telling, gateway->cli) != CLI_DONE)
         gateway->finished = true;
     return 401;
