@@ -165,11 +165,14 @@ static void tell_engine(struct amp_push *push, const struct amp_delivery *delive
     queues->ops->delivered(queues->self, amp_queue_name_slice(&delivery->queue), delivery->message, acknowledged);
 }
 
-/* It ends here. */
+/* It ends here. A message that is not there was wiped at its expiry, or somebody received or deleted it before its turn
+ * came: that has its own record. */
 static void fail(struct amp_push *push, const struct amp_delivery *delivery, enum amp_err code)
 {
+    if (code == AMP_ERR_NOT_FOUND && amp_clock_mono_ms(&push->config.clock) >= delivery->expires_mono_ms)
+        code = AMP_ERR_PUSH_EXPIRED;
     tell_engine(push, delivery, false);
-    if (code != AMP_ERR_NOT_FOUND) /* it was received, deleted or had expired before its turn came */
+    if (code != AMP_ERR_NOT_FOUND)
         record(push, delivery, code);
 }
 

@@ -384,6 +384,19 @@ static void a_message_that_is_gone_is_not_sent_nor_recorded(void **state)
     assert_counts(0, 0);
 }
 
+static void one_that_the_engine_wiped_first_has_expired(void **state)
+{
+    (void)state;
+    attach();
+    add(1, 1);
+    hands.mono_ms = 66000;
+    open_err = AMP_ERR_NOT_FOUND;
+    turn();
+    assert_int_equal(got_count, 0);
+    assert_int_equal(ended, 1);
+    assert_int_equal(recorded[AMP_ERR_PUSH_EXPIRED], 1);
+}
+
 static void a_message_that_does_not_open_is_recorded(void **state)
 {
     static const uint8_t id[16] = {7};
@@ -562,6 +575,7 @@ int main(void)
         TEST(what_was_under_way_is_sent_again_to_the_next_courier),
         TEST(a_courier_that_goes_mid_way_gets_nothing_torn_when_it_is_back),
         TEST(a_message_that_is_gone_is_not_sent_nor_recorded),
+        TEST(one_that_the_engine_wiped_first_has_expired),
         TEST(a_message_that_does_not_open_is_recorded),
         TEST(without_memory_it_waits),
         TEST(expired_ones_are_recorded_one_by_one_up_to_a_rate_and_counted_then),
