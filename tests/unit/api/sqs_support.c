@@ -20,12 +20,15 @@ int query_setup(void **state)
 }
 
 static char *form; /* grows as it is written */
-static size_t form_len;
+static size_t form_len, form_cap;
 
 static void put_bytes(const char *bytes, size_t len)
 {
-    form = realloc(form, form_len + len + 1);
-    assert_non_null(form);
+    if (form_len + len + 1 > form_cap) {
+        form_cap = 2 * (form_len + len + 1);
+        form = realloc(form, form_cap);
+        assert_non_null(form);
+    }
     memcpy(form + form_len, bytes, len);
     form_len += len;
     form[form_len] = '\0';
@@ -166,7 +169,7 @@ int call(const char *action, const char *json)
     status = post_bytes("/", form, form_len);
     free(form);
     form = NULL;
-    form_len = 0;
+    form_len = form_cap = 0;
     return status;
 }
 
