@@ -25,7 +25,7 @@
 #define STRIPES        32
 #define CHAINS         128 /* of queues, in a stripe */
 #define NEWS_MAX       4
-#define TRAVELLERS_MAX 16
+#define TRAVELLERS_MAX 8
 #define TELL_AGAIN_MS  500 /* after `available` said: not now */
 #define VISIBILITY_MAX (INT64_C(12) * 3600 * 1000)
 #define PROMPT_WORK    64   /* what a call does of the sweep's work, so that what it tells is true */

@@ -95,20 +95,24 @@ static void settle(struct visit *visit, const struct traveller *traveller)
     amp_stock_settle(visit, stock);
 }
 
-unsigned amp_travel_arrive(struct amp_memory *memory, struct stripe *from, struct party *party)
+static bool arrive(struct amp_memory *memory, const struct party *party, struct traveller *traveller)
 {
     struct visit visit;
-    unsigned arrived = 0;
-    for (unsigned i = 0; i < party->count; i++) {
-        struct traveller *traveller = &party->travellers[i];
-        if (amp_memory_enter(&visit, memory, amp_queue_name_slice(&traveller->to)) != AMP_OK)
-            continue;
-        traveller->arrived = put(&visit, party, traveller) == AMP_OK;
-        arrived += traveller->arrived;
-        amp_memory_leave(&visit);
-    }
+    if (amp_memory_enter(&visit, memory, amp_queue_name_slice(&traveller->to)) != AMP_OK)
+        return false;
+    traveller->arrived = put(&visit, party, traveller) == AMP_OK;
+    amp_memory_leave(&visit);
+    return traveller->arrived;
+}
+
+unsigned amp_travel_arrive(struct amp_memory *memory, struct stripe *from, struct party *party)
+{
     if (party->count == 0)
         return 0;
+    unsigned arrived = 0;
+    for (unsigned i = 0; i < party->count; i++)
+        arrived += arrive(memory, party, &party->travellers[i]);
+    struct visit visit;
     amp_memory_enter_stripe(&visit, memory, from);
     for (unsigned i = party->count; i != 0; i--)
         settle(&visit, &party->travellers[i - 1]);

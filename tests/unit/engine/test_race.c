@@ -222,21 +222,49 @@ static void wake_nobody(struct amp_queue_waiter *waiter)
     (void)waiter;
 }
 
+static void take_some(struct arena *arena, const char *queue, uint64_t dice)
+{
+    struct amp_message_out out[AMP_RECEIVE_MAX];
+    struct amp_secret_buf sealed = {0};
+    size_t count;
+    const struct amp_receive receive = {.queue = text(queue), .most = 10, .visibility_ms = (int64_t)(dice >> 8) % 3};
+    (void)DO(arena, receive, &receive, out, &count, &sealed);
+    for (size_t i = 0; i < count && dice % 4 == 0; i++)
+        (void)DO(arena, remove, text(queue), &out[i].receipt);
+    for (size_t i = 0; i < count && dice % 4 == 1; i++)
+        DO(arena, delivered, text(queue), out[i].receipt.id, true);
+    amp_secret_buf_free(&sealed);
+}
+
+static void move_some(struct arena *arena, const char *queue, uint8_t running[16])
+{
+    struct amp_move_task task, tasks[AMP_MOVE_TASKS_KEPT];
+    size_t count;
+    if (DO(arena, move_start, text(queue), text(""), 0, &task) == AMP_OK)
+        memcpy(running, task.id, sizeof task.id);
+    else
+        (void)DO(arena, move_cancel, running, &task);
+    (void)DO(arena, move_list, text(queue), tasks, &count);
+}
+
+static void wait_a_little(struct arena *arena, const char *queue)
+{
+    struct amp_queue_waiter waiter = {.wake = wake_nobody};
+    (void)DO(arena, wait, text(queue), &waiter);
+    DO(arena, nudge, text(queue));
+    DO(arena, unwait, &waiter);
+}
+
 static void act(struct crowd *crowd, unsigned me, uint64_t dice)
 {
     static const char *const all[] = {"q", "dead", "q.fifo", "dead.fifo"};
     struct arena *arena = &crowd->arena;
     const char *queue = all[dice % 4];
-    struct amp_message_out out[AMP_RECEIVE_MAX];
-    struct amp_secret_buf sealed = {0};
     struct amp_engine_swept swept = {0};
-    struct amp_move_task task, tasks[AMP_MOVE_TASKS_KEPT];
-    struct amp_queue_waiter waiter = {.wake = wake_nobody};
     struct amp_queue_name listed[3];
-    size_t count = 0;
+    size_t count;
     uint64_t purged;
     bool more;
-    const struct amp_receive receive = {.queue = text(queue), .most = 10, .visibility_ms = (int64_t)(dice >> 40) % 3};
     switch ((dice >> 8) % 16) {
     case 0:
     case 1:
@@ -247,34 +275,23 @@ static void act(struct crowd *crowd, unsigned me, uint64_t dice)
     case 4:
     case 5:
     case 6:
-        (void)DO(arena, receive, &receive, out, &count, &sealed);
-        for (size_t i = 0; i < count && (dice >> 20) % 4 == 0; i++)
-            (void)DO(arena, remove, text(queue), &out[i].receipt);
-        for (size_t i = 0; i < count && (dice >> 20) % 4 == 1; i++)
-            DO(arena, delivered, text(queue), out[i].receipt.id, true);
+        take_some(arena, queue, dice >> 20);
         break;
     case 7:
         (void)((dice >> 20) % 16 == 0 ? DO(arena, purge, text(queue), &purged) : AMP_OK);
         break;
     case 8:
-        if ((dice >> 20) % 64 == 0)
-            (void)DO(arena, destroy, text(queue));
+        (void)((dice >> 20) % 64 == 0 ? DO(arena, destroy, text(queue)) : AMP_OK);
         break;
     case 9:
         (void)make(arena, queue, dice % 4 == 0 ? "dead" : dice % 4 == 2 ? "dead.fifo" : NULL);
         break;
     case 10:
-        if (DO(arena, move_start, text(queue), text(""), 0, &task) == AMP_OK)
-            memcpy(crowd->tasks[me], task.id, sizeof task.id);
-        break;
     case 11:
-        (void)DO(arena, move_cancel, crowd->tasks[me], &task);
-        (void)DO(arena, move_list, text(queue), tasks, &count);
+        move_some(arena, queue, crowd->tasks[me]);
         break;
     case 12:
-        (void)DO(arena, wait, text(queue), &waiter);
-        DO(arena, nudge, text(queue));
-        DO(arena, unwait, &waiter);
+        wait_a_little(arena, queue);
         break;
     case 13:
         (void)DO(arena, list, text(""), text(""), text(""), listed, 3, &count, &more);
@@ -284,7 +301,6 @@ static void act(struct crowd *crowd, unsigned me, uint64_t dice)
         DO(arena, sweep, me % 2, 2, 100, &swept);
         break;
     }
-    amp_secret_buf_free(&sealed);
 }
 
 static void mill_about(void *ctx, unsigned me)
