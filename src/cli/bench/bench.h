@@ -6,6 +6,7 @@
  *   worker.c   one thread: an epoll loop that keeps its connections busy, closed or open loop
  *   link.c     one TLS connection without blocking
  *   request.c  requests as templates: a few bytes are patched, then signed
+ *   body.c     their bodies
  *   report.c, plot.c   struct bench_result -> text, JSON, SVG
  */
 #ifndef AMP_CLI_BENCH_BENCH_H
@@ -18,8 +19,22 @@
 #include "client/url.h"
 
 /* What is measured. */
-enum bench_op { BENCH_OP_TOKENIZE, BENCH_OP_REDEEM, BENCH_OP_CLAIM, BENCH_OP_INSPECT, BENCH_OP_GET, BENCH_OP_COUNT_ };
+enum bench_op {
+    BENCH_OP_TOKENIZE,
+    BENCH_OP_REDEEM,
+    BENCH_OP_CLAIM,
+    BENCH_OP_INSPECT,
+    BENCH_OP_SEND,  /* messages into a queue */
+    BENCH_OP_QUEUE, /* through it: sent, received, deleted, ten at a time */
+    BENCH_OP_GET,
+    BENCH_OP_COUNT_
+};
 const char *bench_op_name(enum bench_op op);
+/* It speaks the SQS API. */
+static inline bool bench_op_is_queue(enum bench_op op)
+{
+    return op == BENCH_OP_SEND || op == BENCH_OP_QUEUE;
+}
 
 struct bench_plan {
     enum bench_op op;
@@ -37,9 +52,9 @@ struct bench_plan {
     size_t threads;
     size_t connections;
     size_t pipeline;
-    size_t batch;      /* items per tokenize request; 0: the single call */
-    size_t body_size;  /* 0: natural */
-    uint64_t fill;     /* tokens to make before the measured phase */
+    size_t batch;      /* items per tokenize or send request; 0: the single call */
+    size_t body_size;  /* 0: natural; of queues: of each message */
+    uint64_t fill;     /* tokens or messages to make before the measured phase */
     uint64_t requests; /* 0: as many as fit into the duration */
     uint64_t reconnect_every;
     uint64_t ttl_ms;
@@ -65,6 +80,7 @@ struct bench_result {
     uint64_t requests; /* answered with 2xx */
     uint64_t failed;   /* everything else */
     uint64_t tokens;   /* made */
+    uint64_t messages; /* sent; with BENCH_OP_QUEUE: sent, received and deleted */
     uint64_t connects; /* connections opened within the phase */
     uint64_t bytes_in; /* inside TLS */
     uint64_t bytes_out;

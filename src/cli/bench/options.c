@@ -10,6 +10,9 @@
 #define DEFAULT_INSPECT_FILL    1000
 #define LONG_TTL_MS             900000 /* spec section 3: the most there is */
 #define DEFAULT_TTL_MS          10000
+#define SEND_TTL_MS             2000 /* messages that nobody takes: else they would be the measure */
+#define MESSAGE_TTL_MIN_MS      1000
+#define MESSAGE_BYTES           200
 
 /* What is given, before it is judged. */
 struct given {
@@ -26,12 +29,16 @@ static const struct cli_manual manual = {
         "Every request has new test card data and is signed anew. Without --rate each connection sends its next\n"
         "request when the last was answered (closed loop); with --rate requests are due at their own times and\n"
         "latency counts from then, so that a slow server is not asked less (open loop). redeem, claim and inspect\n"
-        "first make the tokens they need. Anything but 2xx counts as failed. --phase-fd writes \"start\" and\n"
-        "\"end\" around the measured phase, for whoever measures the server meanwhile.",
+        "first make the tokens they need. send and queue speak the SQS API (AWS JSON 1.0): send puts messages into\n"
+        "a queue, queue has each connection send ten, receive up to ten and delete those, in turn; the queue is\n"
+        "made where there is none. Anything but 2xx counts as failed. --phase-fd writes \"start\" and \"end\"\n"
+        "around the measured phase, for whoever measures the server meanwhile.",
     .examples = "  ampoule bench --duration 10 --connections 32\n"
                 "  ampoule bench --op redeem --requests 100000 --json\n"
                 "  ampoule bench --rate 5000 --duration 30 --svg latency.svg\n"
                 "  ampoule bench --fill 1000000 --hold --duration 60        memory of a million live tokens\n"
+                "  ampoule bench --op queue --connections 8 --duration 10\n"
+                "  ampoule bench --op send --fill 1000000 --hold --duration 60   and of a million messages\n"
                 "  ampoule bench --op get --path /healthz --unsigned\n",
     .connects = true,
 };
@@ -73,27 +80,40 @@ static uint64_t default_fill(const struct bench_plan *plan)
 static const char *judge(const struct given *given, struct bench_plan *plan, int *tls_version)
 {
     if (!take_op(given->op, &plan->op))
-        return "--op is one of tokenize, redeem, claim, inspect, get";
+        return "--op is one of tokenize, redeem, claim, inspect, send, queue, get";
     if (given->tls != NULL && strcmp(given->tls, "1.2") != 0 && strcmp(given->tls, "1.3") != 0)
         return "--tls is 1.2 or 1.3";
     if (given->path[0] != '/' || !is_plain(given->path, "/-._~?&=%+:,") || !is_plain(given->method, ""))
         return "--path starts with / and, like --method, has no blanks or quotes";
     if (strcmp(given->method, "HEAD") == 0)
         return "--method HEAD is not supported: its answers announce a body that never comes";
-    if (!is_plain(given->queue, "-_."))
+    if (given->queue != NULL && !is_plain(given->queue, "-_."))
         return "--queue is made of letters, digits, - and _";
     if (plan->think_ns > 0 && (plan->pipeline > 1 || plan->rate > 0))
         return "--think-ms goes with neither --pipeline nor --rate";
     if (plan->threads > plan->connections)
         return "every thread needs a connection: raise --connections";
-    if (plan->batch > 0 && plan->op != BENCH_OP_TOKENIZE)
-        return "--batch goes with --op tokenize";
+    if (plan->batch > 0 && plan->op != BENCH_OP_TOKENIZE && plan->op != BENCH_OP_SEND)
+        return "--batch goes with --op tokenize and --op send";
+    if (plan->batch > BENCH_QUEUE_BATCH && plan->op == BENCH_OP_SEND)
+        return "--batch is 10 at most with --op send";
+    if (plan->pipeline > 1 && plan->op == BENCH_OP_QUEUE)
+        return "--op queue takes one step at a time: no --pipeline";
+    if (plan->ttl_ms > 0 && plan->ttl_ms < MESSAGE_TTL_MIN_MS && bench_op_is_queue(plan->op))
+        return "messages live 1000 ms at least (--ttl-ms)";
     if (plan->hold && plan->fill == 0)
         return "--hold keeps what --fill made: give --fill";
     if (plan->is_unsigned && plan->op != BENCH_OP_GET)
         return "--unsigned goes with --op get";
     *tls_version = given->tls == NULL ? 0 : strcmp(given->tls, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
     return NULL;
+}
+
+static uint64_t default_ttl(const struct bench_plan *plan)
+{
+    if (plan->fill > 0)
+        return LONG_TTL_MS;
+    return plan->op == BENCH_OP_SEND ? SEND_TTL_MS : DEFAULT_TTL_MS;
 }
 
 static void plan_from(const struct given *given, const struct cli *cli, struct bench_plan *plan)
@@ -135,10 +155,14 @@ static int start(struct cli *cli, const struct given *given)
     const char *wrong = judge(given, &plan, &tls_version);
     if (wrong != NULL)
         return cli_usage(cli, wrong);
+    if (plan.queue == NULL)
+        plan.queue = bench_op_is_queue(plan.op) ? "bench" : "payments";
     if (plan.fill == 0)
         plan.fill = default_fill(&plan);
     if (plan.ttl_ms == 0)
-        plan.ttl_ms = plan.fill > 0 ? LONG_TTL_MS : DEFAULT_TTL_MS;
+        plan.ttl_ms = default_ttl(&plan);
+    if (plan.body_size == 0 && bench_op_is_queue(plan.op))
+        plan.body_size = MESSAGE_BYTES;
     if (amp_client_runtime_start() != AMP_OK)
         return cli_fail(cli, CLI_REFUSED, "crypto", "the cryptographic library cannot be started");
     if (plan.is_unsigned && cli->connection.url == NULL)
@@ -167,10 +191,10 @@ int cli_bench(struct cli *cli, int argc, char **argv)
         .op = "tokenize",
         .method = "GET",
         .path = "/healthz",
-        .queue = "payments",
     };
     const struct cli_option options[] = {
-        CLI_OPTION_TEXT("op", "NAME", "tokenize, redeem, claim (and commit), inspect, get; default tokenize", &g.op),
+        CLI_OPTION_TEXT("op", "NAME",
+                        "tokenize, redeem, claim (and commit), inspect, send, queue, get; default tokenize", &g.op),
         CLI_OPTION_NUMBER("connections", "N", "connections over all threads; default 32", &g.connections, 1, 50000),
         CLI_OPTION_NUMBER("threads", "N", "threads; default 1", &g.threads, 1, 64),
         CLI_OPTION_REAL("duration", "S", "seconds to measure; default 10", &g.duration, 0, 86400),
@@ -183,14 +207,18 @@ int cli_bench(struct cli *cli, int argc, char **argv)
         CLI_OPTION_NUMBER("pipeline", "N", "requests under way on a connection; default 1", &g.pipeline, 1, 64),
         CLI_OPTION_NUMBER("reconnect-every", "N", "open a connection anew after so many requests", &g.reconnect_every,
                           1, 1000000000),
-        CLI_OPTION_NUMBER("batch", "N", "tokenize so many in a request", &g.batch, 1, BENCH_BATCH_MAX),
-        CLI_OPTION_NUMBER("fill", "N", "tokens to make before measuring", &g.fill, 1, 100000000),
-        CLI_OPTION_FLAG("hold", "then send nothing: only keep the tokens and connections", &g.hold),
-        CLI_OPTION_NUMBER("ttl-ms", "MS", "life of the tokens; default 10000, 900000 where filled", &g.ttl_ms, 1,
-                          86400000),
-        CLI_OPTION_TEXT("queue", "NAME", "queue of the tokens; default payments", &g.queue),
-        CLI_OPTION_NUMBER("body-size", "N", "bytes of each request's body (seals data instead of a card)", &g.body_size,
-                          1, 1048576),
+        CLI_OPTION_NUMBER("batch", "N", "tokenize (or send, up to 10) so many in a request", &g.batch, 1,
+                          BENCH_BATCH_MAX),
+        CLI_OPTION_NUMBER("fill", "N", "tokens or messages to make before measuring", &g.fill, 1, 100000000),
+        CLI_OPTION_FLAG("hold", "then send nothing: only keep what was made, and the connections", &g.hold),
+        CLI_OPTION_NUMBER("ttl-ms", "MS",
+                          "life of tokens and messages; default 10000, 900000 where filled, 2000 of --op send",
+                          &g.ttl_ms, 1, 86400000),
+        CLI_OPTION_TEXT("queue", "NAME",
+                        "queue of the tokens or messages; default payments, bench with --op send or queue", &g.queue),
+        CLI_OPTION_NUMBER("body-size", "N",
+                          "bytes of each request's body (seals data instead of a card); of each message, 200",
+                          &g.body_size, 1, 1048576),
         CLI_OPTION_TEXT("method", "M", "of --op get; default GET", &g.method),
         CLI_OPTION_TEXT("path", "P", "of --op get; default /healthz", &g.path),
         CLI_OPTION_FLAG("unsigned", "do not sign (--op get)", &g.is_unsigned),

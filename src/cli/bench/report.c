@@ -18,6 +18,17 @@ static double per_second(const struct bench_result *result, uint64_t count)
     return result->wall_ns > 0 ? (double)count * 1e9 / (double)result->wall_ns : 0;
 }
 
+/* What the operation makes, by its name. */
+static const char *made_name(const struct bench_report *report)
+{
+    return bench_op_is_queue(report->plan->op) ? "messages" : "tokens";
+}
+
+static uint64_t made_count(const struct bench_result *result)
+{
+    return result->tokens + result->messages;
+}
+
 static double cpu_us_per_request(const struct bench_result *result)
 {
     const uint64_t all = result->requests + result->failed;
@@ -32,13 +43,13 @@ static double busy(const struct bench_result *result)
 
 /* ---- JSON ---- */
 
-static void json_span(const char *name, const struct bench_result *result)
+static void json_span(const char *name, const char *made, const struct bench_result *result)
 {
-    printf("\"%s\":{\"start_unix_ns\":%lld,\"end_unix_ns\":%lld,\"duration_s\":%.6f,\"requests\":%llu,\"tokens\":%llu,"
-           "\"tokens_per_s\":%.1f,\"failed\":%llu}",
+    printf("\"%s\":{\"start_unix_ns\":%lld,\"end_unix_ns\":%lld,\"duration_s\":%.6f,\"requests\":%llu,\"%s\":%llu,"
+           "\"%s_per_s\":%.1f,\"failed\":%llu}",
            name, (long long)result->start_unix_ns, (long long)result->end_unix_ns, (double)result->wall_ns / 1e9,
-           (unsigned long long)result->requests, (unsigned long long)result->tokens, per_second(result, result->tokens),
-           (unsigned long long)result->failed);
+           (unsigned long long)result->requests, made, (unsigned long long)made_count(result), made,
+           per_second(result, made_count(result)), (unsigned long long)result->failed);
 }
 
 static void json_errors(const struct bench_result *result)
@@ -81,8 +92,9 @@ static void print_json(const struct bench_report *report)
            plan->rate > 0 ? "open" : "closed", plan->rate, plan->is_unsigned ? "false" : "true");
     printf("\"requests\":%llu,\"failed\":%llu,", (unsigned long long)m->requests, (unsigned long long)m->failed);
     json_errors(m);
-    printf(",\"tokens\":%llu,\"duration_s\":%.6f,\"rps\":%.1f,", (unsigned long long)m->tokens,
-           (double)m->wall_ns / 1e9, per_second(m, m->requests));
+    printf(",\"%s\":%llu,\"duration_s\":%.6f,\"rps\":%.1f,\"%s_per_s\":%.1f,", made_name(report),
+           (unsigned long long)made_count(m), (double)m->wall_ns / 1e9, per_second(m, m->requests), made_name(report),
+           per_second(m, made_count(m)));
     json_latency(&m->latency);
     printf(",\"client_cpu_us_per_request\":%.3f,\"client_cpu_s\":%.6f,\"client_busy\":%.4f,", cpu_us_per_request(m),
            (double)m->cpu_ns / 1e9, busy(m));
@@ -92,10 +104,10 @@ static void print_json(const struct bench_report *report)
     json_timeline(m);
     printf(",\"phases\":{");
     if (report->fill != NULL) {
-        json_span("fill", report->fill);
+        json_span("fill", made_name(report), report->fill);
         printf(",");
     }
-    json_span("measured", m);
+    json_span("measured", made_name(report), m);
     printf("}}\n");
 }
 
@@ -118,12 +130,13 @@ static void print_text(const struct bench_report *report)
     printf("%s at https://%s: %zu connections, %zu thread%s, %s loop\n", bench_op_name(plan->op), plan->url.authority,
            plan->connections, plan->threads, plan->threads == 1 ? "" : "s", plan->rate > 0 ? "open" : "closed");
     if (report->fill != NULL)
-        printf("  filled     %llu tokens in %.2f s: %.0f/s\n", (unsigned long long)report->fill->tokens,
-               (double)report->fill->wall_ns / 1e9, per_second(report->fill, report->fill->tokens));
+        printf("  filled     %llu %s in %.2f s: %.0f/s\n", (unsigned long long)made_count(report->fill),
+               made_name(report), (double)report->fill->wall_ns / 1e9,
+               per_second(report->fill, made_count(report->fill)));
     printf("  answered   %llu in %.2f s: %.0f/s", (unsigned long long)m->requests, (double)m->wall_ns / 1e9,
            per_second(m, m->requests));
-    if (plan->batch > 0)
-        printf(", %.0f tokens/s", per_second(m, m->tokens));
+    if (plan->batch > 0 || plan->op == BENCH_OP_QUEUE)
+        printf(", %.0f %s/s", per_second(m, made_count(m)), made_name(report));
     printf("\n  failed     %llu\n", (unsigned long long)m->failed);
     for (size_t i = 0; i < m->error_count; i++)
         printf("             %llu  %s\n", (unsigned long long)m->errors[i].count, m->errors[i].name);

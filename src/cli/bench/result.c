@@ -22,6 +22,7 @@ void bench_result_merge(struct bench_result *into, const struct bench_result *fr
     into->requests += from->requests;
     into->failed += from->failed;
     into->tokens += from->tokens;
+    into->messages += from->messages;
     into->connects += from->connects;
     into->bytes_in += from->bytes_in;
     into->bytes_out += from->bytes_out;

@@ -9,11 +9,12 @@
 #include "cli/bench/crew.h"
 #include "client/tls.h"
 
-#define FILL_BATCH 100
+#define FILL_BATCH 100 /* tokens; messages go ten at a time */
 
 static const char *const op_names[BENCH_OP_COUNT_] = {
     [BENCH_OP_TOKENIZE] = "tokenize", [BENCH_OP_REDEEM] = "redeem", [BENCH_OP_CLAIM] = "claim",
-    [BENCH_OP_INSPECT] = "inspect",   [BENCH_OP_GET] = "get",
+    [BENCH_OP_INSPECT] = "inspect",   [BENCH_OP_SEND] = "send",     [BENCH_OP_QUEUE] = "queue",
+    [BENCH_OP_GET] = "get",
 };
 
 const char *bench_op_name(enum bench_op op)
@@ -88,6 +89,10 @@ static enum bench_act plan_act(const struct bench_plan *plan)
         return BENCH_ACT_CLAIM;
     case BENCH_OP_INSPECT:
         return BENCH_ACT_INSPECT;
+    case BENCH_OP_SEND:
+        return plan->batch > 0 ? BENCH_ACT_SEND_BATCH : BENCH_ACT_SEND;
+    case BENCH_OP_QUEUE:
+        return BENCH_ACT_SEND_BATCH;
     case BENCH_OP_GET:
     case BENCH_OP_COUNT_:
         break;
@@ -97,17 +102,32 @@ static enum bench_act plan_act(const struct bench_plan *plan)
 
 static const char *fill(struct bench_crew *crew, const struct bench_plan *plan, struct bench_result *result)
 {
-    const uint64_t items = plan->fill < FILL_BATCH ? plan->fill : FILL_BATCH;
+    const bool queue = bench_op_is_queue(plan->op);
+    const uint64_t most = queue ? BENCH_QUEUE_BATCH : FILL_BATCH;
+    const uint64_t items = plan->fill < most ? plan->fill : most;
     const struct bench_phase phase = {
-        .act = BENCH_ACT_BATCH,
+        .act = queue ? BENCH_ACT_SEND_BATCH : BENCH_ACT_BATCH,
         .items = (size_t)items,
         .quota = (plan->fill + items - 1) / items,
         .keep_tokens = true,
     };
     const char *failure = bench_crew_run(crew, &phase, result);
-    if (failure == NULL && result->tokens == 0)
+    if (failure == NULL && result->tokens + result->messages == 0)
         failure = result->error_count > 0 ? result->errors[0].name : "no token came back";
     return failure;
+}
+
+/* The queue, where there is none yet, and how long its messages live. */
+static const char *make_queue(struct bench_crew *crew, struct bench_result *scrap)
+{
+    static const enum bench_act acts[] = {BENCH_ACT_CREATE_QUEUE, BENCH_ACT_TAG_QUEUE};
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+        const struct bench_phase phase = {.act = acts[i], .quota = 1};
+        const char *failure = bench_crew_run(crew, &phase, scrap);
+        if (failure != NULL || scrap->failed > 0)
+            return failure != NULL ? failure : scrap->errors[0].name;
+    }
+    return NULL;
 }
 
 struct results {
@@ -123,12 +143,15 @@ static const char *run_phases(const struct cli *cli, const struct bench_plan *pl
     const struct bench_phase connect_phase = {.connecting = true};
     struct bench_phase phase = {
         .act = plan_act(plan),
-        .items = plan->batch,
+        .items = plan->op == BENCH_OP_QUEUE ? BENCH_QUEUE_BATCH : plan->batch,
+        .cycle = plan->op == BENCH_OP_QUEUE,
         .quota = UINT64_MAX,
         .duration_ns = plan->warmup_ns,
         .rate = plan->rate,
     };
     const char *failure = bench_crew_run(crew, &connect_phase, &results->scrap);
+    if (failure == NULL && bench_op_is_queue(plan->op))
+        failure = make_queue(crew, &results->scrap);
     if (failure == NULL && plan->fill > 0) {
         announce(cli, "filling");
         failure = fill(crew, plan, &results->fill);

@@ -33,7 +33,10 @@ enum amp_err bench_worker_new(struct bench_worker **out, const struct bench_plan
         bench_link_init(&conn->link, worker->epoll, conn);
         conn->flights = calloc(plan->pipeline, sizeof *conn->flights);
         conn->claims = calloc(plan->pipeline, sizeof *conn->claims);
-        if (conn->flights == NULL || conn->claims == NULL)
+        if (plan->op == BENCH_OP_QUEUE)
+            conn->receipts = malloc(BENCH_QUEUE_BATCH * BENCH_RECEIPT_LEN_MAX);
+        conn->turn = BENCH_ACT_SEND_BATCH;
+        if (conn->flights == NULL || conn->claims == NULL || (conn->receipts == NULL && plan->op == BENCH_OP_QUEUE))
             goto out;
     }
     if ((err = bench_signer_init(&worker->signer, plan->connection)) != AMP_OK)
@@ -53,6 +56,7 @@ void bench_worker_free(struct bench_worker *worker)
         bench_link_fini(&worker->conns[i].link);
         free(worker->conns[i].flights);
         free(worker->conns[i].claims);
+        free(worker->conns[i].receipts);
     }
     for (size_t i = 0; i < BENCH_ACT_COUNT_; i++)
         bench_template_free(worker->templates[i]);

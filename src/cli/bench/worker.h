@@ -7,12 +7,13 @@
 
 struct bench_phase {
     enum bench_act act;
-    size_t items;        /* of BENCH_ACT_BATCH */
+    size_t items;        /* of a batch */
     uint64_t quota;      /* most requests to begin; 0 none at all, UINT64_MAX no limit */
     int64_t duration_ns; /* begin none later; 0: no limit */
     double rate;         /* this worker's share, per second; 0: closed loop */
     bool connecting;     /* ends when every connection is open; a failure is fatal */
     bool keep_tokens;    /* tokens made are for later phases */
+    bool cycle;          /* each connection sends a batch, receives, deletes what came, and again */
     bool until_end;      /* lasts its duration even where nothing is to be sent */
 };
 

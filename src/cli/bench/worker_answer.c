@@ -6,10 +6,13 @@
 
 #include "cli/bench/stopwatch.h"
 
-#define MAX_BODY   (1u << 20)
-#define TOKEN_MARK "\"tok_"
-#define CLAIM_MARK "\"clm_"
-#define CODE_MARK  "\"code\":\""
+#define MAX_BODY     (16u << 20)
+#define TOKEN_MARK   "\"tok_"
+#define CLAIM_MARK   "\"clm_"
+#define CODE_MARK    "\"code\":\""
+#define TYPE_MARK    "\"__type\":\""   /* of AWS JSON 1.0 */
+#define FAILED_MARK  "\"SenderFault\"" /* stands in each entry of a batch that failed */
+#define RECEIPT_MARK "\"ReceiptHandle\":"
 
 static bool keep_token(struct bench_worker *worker, const char *token)
 {
@@ -49,40 +52,144 @@ static void take_claim(struct bench_conn *conn, struct amp_slice body)
         memcpy(conn->claims[conn->claim_count++], at + 1, BENCH_SUBJECT_LEN);
 }
 
+/* ---- queues ---- */
+
+static size_t count_marks(struct amp_slice body, const char *text)
+{
+    const struct amp_slice mark = amp_slice_str(text);
+    const uint8_t *end = body.ptr + body.len;
+    const uint8_t *at = body.ptr;
+    size_t found = 0;
+    while (at < end && (at = memmem(at, (size_t)(end - at), mark.ptr, mark.len)) != NULL) {
+        found++;
+        at += mark.len;
+    }
+    return found;
+}
+
+/* A string as it stands in the JSON: what it was escaped with goes back the same way. */
+static struct amp_slice quoted_behind(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *open = memchr(at, '"', (size_t)(end - at));
+    const uint8_t *close = open != NULL ? memchr(open + 1, '"', (size_t)(end - open - 1)) : NULL;
+    return close != NULL ? amp_slice(open + 1, (size_t)(close - open - 1)) : amp_slice(NULL, 0);
+}
+
+/* Receipts of one length are deleted in one batch; others wait until they can be received again. */
+static void take_receipts(struct bench_conn *conn, struct amp_slice body)
+{
+    const uint8_t *end = body.ptr + body.len;
+    const uint8_t *at = body.ptr;
+    conn->received = (struct bench_shape){.items = 0};
+    while (at < end && (at = memmem(at, (size_t)(end - at), RECEIPT_MARK, sizeof RECEIPT_MARK - 1)) != NULL) {
+        at += sizeof RECEIPT_MARK - 1;
+        const struct amp_slice receipt = quoted_behind(at, end);
+        if (conn->received.items == 0 && receipt.len <= BENCH_RECEIPT_LEN_MAX)
+            conn->received.subject_len = receipt.len;
+        if (receipt.len == 0 || receipt.len != conn->received.subject_len || conn->received.items == BENCH_QUEUE_BATCH)
+            continue;
+        memcpy(conn->receipts + conn->received.items++ * receipt.len, receipt.ptr, receipt.len);
+    }
+}
+
+static enum bench_act next_turn(const struct bench_conn *conn, enum bench_act done, bool refused)
+{
+    if (done == BENCH_ACT_SEND_BATCH)
+        return BENCH_ACT_RECEIVE;
+    if (done == BENCH_ACT_RECEIVE && !refused && conn->received.items > 0)
+        return BENCH_ACT_DELETE_BATCH;
+    return BENCH_ACT_SEND_BATCH;
+}
+
+static void count_messages(struct bench_worker *worker, const struct bench_flight *flight, struct amp_slice body)
+{
+    const size_t failed = count_marks(body, FAILED_MARK);
+    const bool last = !worker->phase->cycle || flight->act == BENCH_ACT_DELETE_BATCH;
+    if (failed > 0)
+        bench_result_count_error(worker->result, "entry refused", failed);
+    if (last && failed <= flight->items)
+        worker->result->messages += flight->items - failed;
+}
+
+/* ---- every answer ---- */
+
+static bool is_word(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/* The word that a refusal has for programs, in either API's form; empty where there is none. */
+static struct amp_slice refusal_word(struct amp_slice body)
+{
+    const uint8_t *end = body.ptr + body.len;
+    const uint8_t *at = body.len > 0 ? memmem(body.ptr, body.len, CODE_MARK, sizeof CODE_MARK - 1) : NULL;
+    size_t len = 0;
+    if (at != NULL) {
+        at += sizeof CODE_MARK - 1;
+    } else if (body.len > 0 && (at = memmem(body.ptr, body.len, TYPE_MARK, sizeof TYPE_MARK - 1)) != NULL) {
+        const uint8_t *hash = memchr(at, '#', (size_t)(end - at));
+        at = hash != NULL ? hash + 1 : at + sizeof TYPE_MARK - 1;
+    }
+    while (at != NULL && len < 40 && at + len < end && is_word(at[len]))
+        len++;
+    return amp_slice(at, len);
+}
+
 static void count_refusal(struct bench_worker *worker, int status, struct amp_slice body)
 {
     char name[sizeof worker->result->errors[0].name];
-    const uint8_t *code = body.len > 0 ? memmem(body.ptr, body.len, CODE_MARK, sizeof CODE_MARK - 1) : NULL;
-    int len = 0;
-    if (code != NULL) {
-        code += sizeof CODE_MARK - 1;
-        while (len < 40 && code + len < body.ptr + body.len &&
-               ((code[len] >= 'a' && code[len] <= 'z') || code[len] == '_'))
-            len++;
-    }
-    snprintf(name, sizeof name, "%d%s%.*s", status, len > 0 ? " " : "", len, code != NULL ? (const char *)code : "");
+    const struct amp_slice word = refusal_word(body);
+    snprintf(name, sizeof name, "%d%s%.*s", status, word.len > 0 ? " " : "", (int)word.len,
+             word.len > 0 ? (const char *)word.ptr : "");
     worker->result->failed++;
     bench_result_count_error(worker->result, name, 1);
+}
+
+static void count_success(struct bench_worker *worker, struct bench_conn *conn, const struct bench_flight *flight,
+                          struct amp_slice body)
+{
+    uint64_t made;
+    worker->result->requests++;
+    switch (flight->act) {
+    case BENCH_ACT_TOKENIZE:
+    case BENCH_ACT_BATCH:
+        made = take_tokens(worker, body);
+        if (made < flight->items)
+            bench_result_count_error(worker->result, "item refused", flight->items - made);
+        return;
+    case BENCH_ACT_CLAIM:
+        take_claim(conn, body);
+        return;
+    case BENCH_ACT_RECEIVE:
+        take_receipts(conn, body);
+        return;
+    case BENCH_ACT_SEND:
+    case BENCH_ACT_SEND_BATCH:
+    case BENCH_ACT_DELETE_BATCH:
+        count_messages(worker, flight, body);
+        return;
+    case BENCH_ACT_REDEEM:
+    case BENCH_ACT_COMMIT:
+    case BENCH_ACT_INSPECT:
+    case BENCH_ACT_CUSTOM:
+    case BENCH_ACT_CREATE_QUEUE:
+    case BENCH_ACT_TAG_QUEUE:
+    case BENCH_ACT_COUNT_:
+        return;
+    }
 }
 
 static void count_answer(struct bench_worker *worker, struct bench_conn *conn, const struct bench_flight *flight,
                          struct amp_slice body)
 {
     const int status = conn->reader.status;
-    struct bench_result *result = worker->result;
-    if (status < 200 || status > 299) {
+    const bool refused = status < 200 || status > 299;
+    if (refused)
         count_refusal(worker, status, body);
-        return;
-    }
-    result->requests++;
-    if (flight->act == BENCH_ACT_TOKENIZE || flight->act == BENCH_ACT_BATCH) {
-        const uint64_t made = take_tokens(worker, body);
-        const uint64_t asked = flight->act == BENCH_ACT_BATCH ? worker->phase->items : 1;
-        if (made < asked)
-            bench_result_count_error(result, "item refused", asked - made);
-    } else if (flight->act == BENCH_ACT_CLAIM) {
-        take_claim(conn, body);
-    }
+    else
+        count_success(worker, conn, flight, body);
+    if (worker->phase->cycle)
+        conn->turn = next_turn(conn, flight->act, refused);
 }
 
 static void time_answer(struct bench_worker *worker, const struct bench_flight *flight, int64_t now)

@@ -56,6 +56,7 @@ static void drop_flights(struct bench_worker *worker, struct bench_conn *conn)
     conn->flight_first = 0;
     conn->flight_count = 0;
     conn->claim_count = 0;
+    conn->turn = BENCH_ACT_SEND_BATCH;
     conn->issued = 0;
     conn->reader = (struct amp_client_reader){0};
 }

@@ -3,20 +3,46 @@
 #include <math.h>
 #include <stdlib.h>
 
-static enum amp_err get_template(struct bench_worker *worker, enum bench_act act, struct bench_template **out)
+static struct bench_shape shape_of(const struct bench_worker *worker, const struct bench_conn *conn, enum bench_act act)
 {
-    const size_t items = act == BENCH_ACT_BATCH ? worker->phase->items : 1;
+    switch (act) {
+    case BENCH_ACT_BATCH:
+    case BENCH_ACT_SEND_BATCH:
+        return (struct bench_shape){.items = worker->phase->items};
+    case BENCH_ACT_REDEEM:
+    case BENCH_ACT_CLAIM:
+    case BENCH_ACT_COMMIT:
+    case BENCH_ACT_INSPECT:
+        return (struct bench_shape){.items = 1, .subject_len = BENCH_SUBJECT_LEN};
+    case BENCH_ACT_DELETE_BATCH:
+        return conn->received;
+    case BENCH_ACT_TOKENIZE:
+    case BENCH_ACT_CUSTOM:
+    case BENCH_ACT_CREATE_QUEUE:
+    case BENCH_ACT_TAG_QUEUE:
+    case BENCH_ACT_SEND:
+    case BENCH_ACT_RECEIVE:
+    case BENCH_ACT_COUNT_:
+        break;
+    }
+    return (struct bench_shape){.items = 1};
+}
+
+/* The one that is there serves as long as the form stays the same, which it nearly always does. */
+static enum amp_err get_template(struct bench_worker *worker, const struct bench_conn *conn, enum bench_act act,
+                                 struct bench_template **out)
+{
+    const struct bench_shape shape = shape_of(worker, conn, act);
+    struct bench_shape *there = &worker->shapes[act];
     struct bench_template **place = &worker->templates[act];
     enum amp_err err = AMP_OK;
-    if (act == BENCH_ACT_BATCH && *place != NULL && worker->batch_items != items) {
+    if (*place != NULL && (there->items != shape.items || there->subject_len != shape.subject_len)) {
         bench_template_free(*place);
         *place = NULL;
     }
-    if (*place == NULL) {
-        err = bench_template_new(place, worker->plan, act, items);
-        if (act == BENCH_ACT_BATCH)
-            worker->batch_items = items;
-    }
+    if (*place == NULL)
+        err = bench_template_new(place, worker->plan, act, &shape);
+    *there = shape;
     *out = *place;
     return err;
 }
@@ -76,7 +102,7 @@ static bool choose(struct bench_worker *worker, struct bench_conn *conn, int64_t
 {
     const struct bench_phase *phase = worker->phase;
     *subject = NULL;
-    *flight = (struct bench_flight){now, phase->act};
+    *flight = (struct bench_flight){now, phase->cycle ? conn->turn : phase->act, 1};
     if (conn->claim_count > 0) {
         flight->act = BENCH_ACT_COMMIT;
         *subject = conn->claims[--conn->claim_count];
@@ -91,6 +117,8 @@ static bool choose(struct bench_worker *worker, struct bench_conn *conn, int64_t
     } else if (conn->wants_since_ns != 0) {
         flight->intended_ns = conn->wants_since_ns;
     }
+    if (flight->act == BENCH_ACT_DELETE_BATCH)
+        *subject = conn->receipts;
     if (needs_token(phase->act) && (*subject = next_token(worker, phase->act)) == NULL)
         return false;
     if (phase->rate > 0)
@@ -110,12 +138,13 @@ bool bench_conn_issue(struct bench_worker *worker, struct bench_conn *conn, int6
            choose(worker, conn, now, &flight, &subject)) {
         struct bench_template *template;
         struct amp_slice bytes;
-        if (get_template(worker, flight.act, &template) != AMP_OK ||
+        if (get_template(worker, conn, flight.act, &template) != AMP_OK ||
             bench_template_make(template, &worker->signer, now, subject, &bytes) != AMP_OK ||
             append(worker, bytes) != AMP_OK) {
             bench_worker_give_up(worker, "a request could not be made");
             return false;
         }
+        flight.items = worker->shapes[flight.act].items;
         if (conn->flight_count == 0)
             conn->moved_ns = now;
         conn->wants_since_ns = 0;

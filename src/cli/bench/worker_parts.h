@@ -9,6 +9,7 @@
 struct bench_flight {
     int64_t intended_ns; /* when it was to be sent: what it waited since counts as latency */
     enum bench_act act;
+    size_t items; /* how many tokens or messages it is about */
 };
 
 struct bench_conn {
@@ -19,6 +20,9 @@ struct bench_conn {
     size_t flight_count;
     char (*claims)[BENCH_SUBJECT_LEN]; /* to be committed next; as many as flights */
     size_t claim_count;
+    enum bench_act turn; /* of a cycle: what comes next */
+    char *receipts;      /* of a cycle: what was received, one behind the other; NULL without cycles */
+    struct bench_shape received;
     uint64_t issued;        /* since it was opened */
     int64_t wants_since_ns; /* it could not send before, for being reopened; 0: it could */
     int64_t moved_ns;       /* last sign of life */
@@ -44,7 +48,7 @@ struct bench_worker {
     const struct bench_address *address;
     struct bench_signer signer;
     struct bench_template *templates[BENCH_ACT_COUNT_];
-    size_t batch_items; /* of the template that is there */
+    struct bench_shape shapes[BENCH_ACT_COUNT_]; /* of the templates that are there */
     struct bench_conn *conns;
     size_t conn_count;
     size_t open_count;

@@ -5,12 +5,17 @@
 #include <string.h>
 
 #include "cli/bench/request.h"
+#include "client/path.h"
 #include "client/runtime.h"
 #include "wire/card.h"
 #include "wire/sigv4.h"
 
-#define SECRET "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-#define TOKEN  "tok_0123456789012345678901234567890123456789012"
+#define SECRET      "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+#define TOKEN       "tok_0123456789012345678901234567890123456789012"
+#define RECEIPT_LEN 5
+#define RECEIPTS    "aaaaabbbbbccccc"
+
+static const struct bench_shape one = {.items = 1};
 
 static const struct cli_connection connection = {
     .key_id = "AMPKABCDEFGHIJKLMNOP", .secret = SECRET, .region = "test-1"};
@@ -57,12 +62,16 @@ static void every_request_verifies_and_differs(void **state)
         struct bench_template *template = NULL;
         struct amp_slice first, second;
         uint8_t copy[65536];
-        assert_int_equal(bench_template_new(&template, &plan, (enum bench_act)act, 7), AMP_OK);
-        assert_int_equal(bench_template_make(template, &signer, 0, TOKEN, &first), AMP_OK);
+        const bool deletes = act == BENCH_ACT_DELETE_BATCH;
+        const struct bench_shape shape = {.items = deletes ? 3 : 7,
+                                          .subject_len = deletes ? RECEIPT_LEN : BENCH_SUBJECT_LEN};
+        const char *subjects = deletes ? RECEIPTS : TOKEN;
+        assert_int_equal(bench_template_new(&template, &plan, (enum bench_act)act, &shape), AMP_OK);
+        assert_int_equal(bench_template_make(template, &signer, 0, subjects, &first), AMP_OK);
         verify(first);
         memcpy(copy, first.ptr, first.len);
         first.ptr = copy;
-        assert_int_equal(bench_template_make(template, &signer, 0, TOKEN, &second), AMP_OK);
+        assert_int_equal(bench_template_make(template, &signer, 0, subjects, &second), AMP_OK);
         verify(second);
         assert_false(amp_slice_equal(first, second));
         bench_template_free(template);
@@ -77,7 +86,7 @@ static void cards_pass_the_servers_checks(void **state)
     struct bench_template *template = NULL;
     struct amp_slice request;
     assert_int_equal(bench_signer_init(&signer, &connection), AMP_OK);
-    assert_int_equal(bench_template_new(&template, &plan, BENCH_ACT_TOKENIZE, 1), AMP_OK);
+    assert_int_equal(bench_template_new(&template, &plan, BENCH_ACT_TOKENIZE, &one), AMP_OK);
     for (int i = 0; i < 1000; i++) {
         struct amp_json json;
         struct amp_card card;
@@ -102,9 +111,48 @@ static void a_body_has_the_size_asked_for(void **state)
     for (plan.body_size = 100; plan.body_size < 70000; plan.body_size = plan.body_size * 3 + 1) {
         struct bench_template *template = NULL;
         struct amp_slice request;
-        assert_int_equal(bench_template_new(&template, &plan, BENCH_ACT_TOKENIZE, 1), AMP_OK);
+        assert_int_equal(bench_template_new(&template, &plan, BENCH_ACT_TOKENIZE, &one), AMP_OK);
         assert_int_equal(bench_template_make(template, &signer, 0, NULL, &request), AMP_OK);
         assert_int_equal(verify(request).len, plan.body_size);
+        bench_template_free(template);
+    }
+    bench_signer_fini(&signer);
+}
+
+static bool contains(struct amp_slice bytes, const char *text)
+{
+    return memmem(bytes.ptr, bytes.len, text, strlen(text)) != NULL;
+}
+
+static void check_message(const struct bench_plan *plan, struct amp_slice body)
+{
+    const uint8_t *at = memmem(body.ptr, body.len, "\"MessageBody\":\"", 15);
+    assert_non_null(at);
+    const uint8_t *end = memchr(at + 15, '"', (size_t)(body.ptr + body.len - at - 15));
+    assert_non_null(end);
+    assert_int_equal(end - at - 15, plan->body_size);
+}
+
+static void actions_of_queues_are_what_the_api_expects(void **state)
+{
+    struct bench_plan plan = plan_of();
+    struct bench_signer signer;
+    struct bench_template *template = NULL;
+    struct amp_slice request;
+    const struct bench_shape shape = {.items = 3, .subject_len = RECEIPT_LEN};
+    plan.body_size = 200;
+    assert_int_equal(bench_signer_init(&signer, &connection), AMP_OK);
+    for (int act = BENCH_ACT_CREATE_QUEUE; act < BENCH_ACT_COUNT_; act++) {
+        assert_int_equal(bench_template_new(&template, &plan, (enum bench_act)act, &shape), AMP_OK);
+        assert_int_equal(bench_template_make(template, &signer, 0, RECEIPTS, &request), AMP_OK);
+        const struct amp_slice body = verify(request);
+        assert_true(amp_client_path_valid(body));
+        assert_true(contains(request, "\r\nx-amz-target: AmazonSQS."));
+        assert_true(contains(request, "\r\ncontent-type: application/x-amz-json-1.0\r\n"));
+        if (act == BENCH_ACT_SEND || act == BENCH_ACT_SEND_BATCH)
+            check_message(&plan, body);
+        if (act == BENCH_ACT_DELETE_BATCH)
+            assert_true(contains(body, "{\"Id\":\"2\",\"ReceiptHandle\":\"ccccc\"}]}"));
         bench_template_free(template);
     }
     bench_signer_fini(&signer);
@@ -162,6 +210,7 @@ int main(void)
         cmocka_unit_test(every_request_verifies_and_differs),
         cmocka_unit_test(cards_pass_the_servers_checks),
         cmocka_unit_test(a_body_has_the_size_asked_for),
+        cmocka_unit_test(actions_of_queues_are_what_the_api_expects),
         cmocka_unit_test(quantiles_are_within_one_percent),
         cmocka_unit_test(a_histogram_takes_every_value),
         cmocka_unit_test(errors_beyond_the_last_kind_are_still_counted),
