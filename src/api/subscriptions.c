@@ -260,7 +260,12 @@ static enum amp_err decode_created(struct amp_api_call *call, struct created *it
     if (err != AMP_OK)
         return err;
     call->event.queue = it->queue;
-    return may_manage(call, it->queue) ? AMP_OK : AMP_ERR_NOT_PERMITTED;
+    if (!may_manage(call, it->queue))
+        return AMP_ERR_NOT_PERMITTED;
+    /* Who holds the key reads each card: that is a gateway's right, and managing queues does not bring it along. */
+    bool reads_cards = it->jwk.len != 0;
+    return !reads_cards || amp_principal_may(call->request->who, AMP_MAY_CLAIM, it->queue) ? AMP_OK
+                                                                                           : AMP_ERR_NOT_PERMITTED;
 }
 
 enum amp_err amp_handle_subscriptions_create(struct amp_api_call *call)

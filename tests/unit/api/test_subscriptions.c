@@ -190,6 +190,18 @@ static void the_queue_must_be_ones_own_to_manage(void **state)
     assert_int_equal(post(PATH, "{\"queue\":\"refunds\",\"url\":\"" URL "\"}"), 403);
 }
 
+static void who_has_copies_made_for_a_key_must_be_one_who_may_claim(void **state)
+{
+    static const char order[] = "{\"queue\":\"payments\",\"url\":\"" URL "\",\"jwk\":" JWK "}";
+    fx.who = &fx.gateway;
+    fx.gateway.grants[0].permissions = AMP_MAY_MANAGE;
+    assert_int_equal(post(PATH, PLAIN), 0);
+    assert_int_equal(post(PATH, order), 403);
+    assert_string_equal(code(), "not_permitted");
+    fx.gateway.grants[0].permissions = AMP_MAY_MANAGE | AMP_MAY_CLAIM;
+    assert_int_equal(post(PATH, order), 0);
+}
+
 static void the_keepers_refusal_is_told(void **state)
 {
     assert_int_equal(post(PATH, PLAIN), 0);
@@ -409,6 +421,9 @@ static void bodies_that_say_nothing_may_be_empty(void **state)
     assert_int_equal(post(PATH "/" SUB_A "/rotate", "{"), 400);
     fx.content_type = "text/plain";
     assert_int_equal(post(PATH "/" SUB_A "/rotate", ""), 415);
+    fx.content_type = NULL; /* what is not there has no type */
+    assert_int_equal(post(PATH "/" SUB_A "/rotate", ""), 0);
+    assert_int_equal(post(PATH "/" SUB_A "/rotate", "{}"), 415);
 }
 
 static void a_test_is_pushed_by_the_courier(void **state)
@@ -504,6 +519,7 @@ int main(void)
         T(texts_may_be_as_long_as_they_may_be),
         T(plain_http_goes_to_loopback_in_development_alone),
         T(the_queue_must_be_ones_own_to_manage),
+        T(who_has_copies_made_for_a_key_must_be_one_who_may_claim),
         T(the_keepers_refusal_is_told),
         T(a_keeper_that_does_not_answer_is_unavailable),
         T(what_cannot_be_recorded_is_not_told),
