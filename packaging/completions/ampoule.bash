@@ -13,6 +13,10 @@ _ampoule_options() {
     fi
 }
 
+_ampoule_queues() {
+    ampoule queue list --timeout-ms 1000 2>/dev/null
+}
+
 _ampoule() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]-}
     COMPREPLY=()
@@ -21,7 +25,7 @@ _ampoule() {
         return
     fi
     case $prev in
-    --ca | --secret-file | --svg | --socket)
+    --ca | --secret-file | --svg | --socket | --jwk | --webhook-secret)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
@@ -30,7 +34,11 @@ _ampoule() {
         return
         ;;
     --op)
-        mapfile -t COMPREPLY < <(compgen -W "tokenize redeem claim inspect get" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "tokenize redeem claim inspect send queue get" -- "$cur")
+        return
+        ;;
+    --queue | --dead-letter)
+        mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_queues)" -- "$cur")
         return
         ;;
     --tls)
@@ -38,7 +46,7 @@ _ampoule() {
         return
         ;;
     --may)
-        mapfile -t COMPREPLY < <(compgen -W "tokenize claim inspect revoke all" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "tokenize claim inspect revoke send receive manage all" -- "$cur")
         return
         ;;
     --*)
@@ -49,6 +57,12 @@ _ampoule() {
         mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_commands)" -- "$cur")
     elif [ "$command" = key ] && [ "$COMP_CWORD" -eq 2 ]; then
         mapfile -t COMPREPLY < <(compgen -W "create list rotate disable" -- "$cur")
+    elif [ "$command" = queue ] && [ "$COMP_CWORD" -eq 2 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "create list show set tag untag purge delete move tasks cancel" -- "$cur")
+    elif [ "$command" = subscribe ] && [ "$COMP_CWORD" -eq 2 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "list delete rotate test $(_ampoule_queues)" -- "$cur")
+    elif [[ $command =~ ^(send|receive)$ && $COMP_CWORD -eq 2 || $command = queue && $COMP_CWORD -eq 3 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_queues)" -- "$cur")
     else
         mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_options "$command")" -- "$cur")
     fi

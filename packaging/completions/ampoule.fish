@@ -15,15 +15,29 @@ function __ampoule_after
     contains -- $words[-1] $argv
 end
 
-set -l files --ca --secret-file --svg --socket --state
-set -l values $files --op --tls --may
+function __ampoule_queues
+    ampoule queue list --timeout-ms 1000 2>/dev/null
+end
+
+function __ampoule_at
+    set -l words (commandline -opc)
+    test (count $words) -eq $argv[1]; and contains -- $words[2] $argv[2..]
+end
+
+set -l files --ca --secret-file --svg --socket --state --jwk --webhook-secret
+set -l queues --queue --dead-letter
+set -l values $files $queues --op --tls --may
 
 complete -c ampoule -f
 complete -c ampoule -n __fish_use_subcommand -a '(__ampoule_commands)'
 complete -c ampoule -n '__fish_seen_subcommand_from help' -a '(__ampoule_commands)'
 complete -c ampoule -n '__fish_seen_subcommand_from key' -a 'create list rotate disable'
+complete -c ampoule -n '__ampoule_at 2 queue' -a 'create list show set tag untag purge delete move tasks cancel'
+complete -c ampoule -n '__ampoule_at 2 subscribe' -a 'list delete rotate test'
+complete -c ampoule -n '__ampoule_at 2 send receive subscribe; or __ampoule_at 3 queue' -a '(__ampoule_queues)'
+complete -c ampoule -n "__ampoule_after $queues" -a '(__ampoule_queues)'
 complete -c ampoule -n "not __fish_use_subcommand; and not __ampoule_after $values" -a '(__ampoule_options)'
 complete -c ampoule -n "__ampoule_after $files" -F
-complete -c ampoule -n '__ampoule_after --op' -a 'tokenize redeem claim inspect get'
+complete -c ampoule -n '__ampoule_after --op' -a 'tokenize redeem claim inspect send queue get'
 complete -c ampoule -n '__ampoule_after --tls' -a '1.2 1.3'
-complete -c ampoule -n '__ampoule_after --may' -a 'tokenize claim inspect revoke all'
+complete -c ampoule -n '__ampoule_after --may' -a 'tokenize claim inspect revoke send receive manage all'

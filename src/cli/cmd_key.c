@@ -231,8 +231,8 @@ static int create(struct cli *cli, const struct wish *wish, struct amp_admin *ad
         if (i == AMP_PRINCIPAL_GRANTS_MAX ||
             amp_grant_parse(&grants[i], amp_slice_str(wish->may.entries[i])) != AMP_OK) {
             code = cli_usage(cli,
-                             "--may takes WORD[,WORD...][:QUEUE] of tokenize, claim, inspect, revoke, all; at most 32 "
-                             "times");
+                             "--may takes WORD[,WORD...][:QUEUE] of tokenize, claim, inspect, revoke, send, receive, "
+                             "manage, all; at most 32 times");
             goto out;
         }
     }
