@@ -107,6 +107,7 @@ static void prepare(struct side *side, struct connection *connection, const char
     const struct amp_client_message message = {.method = "POST",
                                                .target = target,
                                                .authority = side->race->url.authority,
+                                               .service = "ampoule",
                                                .content_type = "application/json",
                                                .body = body};
     char nonce[AMP_CLIENT_NONCE_LEN + 1];
