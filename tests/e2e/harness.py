@@ -79,11 +79,11 @@ def parse_time(text):
     return moment.timestamp()
 
 
-def make_certificate(folder, name, *options, subject="/CN=localhost"):
-    """A fresh P-256 key and certificate for loopback, self-signed unless options say otherwise: (crt, key) paths."""
+def make_certificate(folder, name, *options, subject="/CN=localhost", names="IP:127.0.0.1,DNS:localhost"):
+    """A fresh P-256 key and certificate for `names`, self-signed unless options say otherwise: (crt, key) paths."""
     crt, key = os.path.join(folder, name + ".crt"), os.path.join(folder, name + ".key")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-days", "2", "-subj", subject, "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                    "-days", "2", "-subj", subject, "-addext", "subjectAltName=" + names,
                     "-keyout", key, "-out", crt, *options], check=True, capture_output=True)
     os.chmod(key, 0o600)
     return crt, key

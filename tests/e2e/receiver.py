@@ -197,9 +197,9 @@ class _Connection(asyncio.Protocol):
 
 class Receiver:
     """Listens until closed. `decide(hook)` gives the Reply of each request, in the receiver's thread; `tls` is a pair
-    (certificate, key) of files."""
+    (certificate, key) of files, or an ssl.SSLContext; `share_port`: others may listen on the port's other addresses."""
 
-    def __init__(self, decide=None, tls=None, host="127.0.0.1", port=0):
+    def __init__(self, decide=None, tls=None, host="127.0.0.1", port=0, share_port=False):
         self.decide = decide or (lambda hook: TAKE)
         self.secrets = {}  # {path: [secret]}
         self.hooks = []
@@ -209,11 +209,11 @@ class Receiver:
         self.most = {}
         self.lag = 0.0  # the longest that this thread kept what had come waiting
         self._scheme = "https" if tls else "http"
-        self._tls = None
-        if tls:
+        self._tls = tls
+        if isinstance(tls, tuple):
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls.load_cert_chain(*tls)
-        self._listener = socket.create_server((host, port), backlog=1024)
+        self._listener = socket.create_server((host, port), backlog=1024, reuse_port=share_port)
         self.host, self.port = self._listener.getsockname()[:2]
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
