@@ -351,3 +351,30 @@ const char *receive_one(const char *queue)
     must("ReceiveMessage", "{\"QueueUrl\":\"https://h/000000000000/%s\"}", queue);
     return said("ReceiptHandle");
 }
+
+void add(char *storage, size_t cap, const char *format, ...)
+{
+    va_list args;
+    size_t len = strlen(storage);
+    va_start(args, format);
+    int added = vsnprintf(storage + len, cap - len, format, args);
+    va_end(args);
+    assert_true(added >= 0 && (size_t)added < cap - len);
+}
+
+char *repeated(const char *what, size_t count)
+{
+    size_t len = strlen(what);
+    char *text = malloc(count * len + 1);
+    assert_non_null(text);
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + i * len, what, len);
+    text[count * len] = '\0';
+    return text;
+}
+
+char *copy(const char *text)
+{
+    assert_non_null(text);
+    return keep(text);
+}

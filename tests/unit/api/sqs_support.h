@@ -44,6 +44,13 @@ void refused(enum amp_err err);
 /* The act, its outcome and what it was of, of the last event. */
 void recorded(enum amp_act act, enum amp_err err, const char *queue, uint64_t count);
 
+/* Text that grows within its storage; fails the test where it does not fit. */
+void add(char *storage, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* `count` times this, for free(). */
+char *repeated(const char *what, size_t count);
+/* Keeps a text that was said; fails the test where there is none. */
+char *copy(const char *text);
+
 void make_queue(const char *name);
 /* Sends one and returns its id. */
 const char *send_one(const char *queue, const char *text);

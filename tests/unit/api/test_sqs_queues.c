@@ -287,11 +287,9 @@ static void eleven_sources_are_too_many(void **state)
     char policy[2048] = "{\\\"redrivePermission\\\":\\\"byQueue\\\",\\\"sourceQueueArns\\\":[";
     make_queue("dead");
     for (int i = 0; i < 11; i++) {
-        char one[128];
-        (void)snprintf(one, sizeof one, "%s\\\"" ARN("q") "%d\\\"", i == 0 ? "" : ",", i);
-        strcat(policy, one);
+        add(policy, sizeof policy, "%s\\\"" ARN("q") "%d\\\"", i == 0 ? "" : ",", i);
     }
-    strcat(policy, "]}");
+    add(policy, sizeof policy, "]}");
     callf("SetQueueAttributes", "{" Q("dead") ",\"Attributes\":{\"RedriveAllowPolicy\":\"%s\"}}", policy);
     refused(AMP_ERR_SQS_PARAMETER_INVALID);
 }
@@ -325,7 +323,7 @@ static void lists_come_in_pages(void **state)
         else
             must("ListQueues", "{\"QueueNamePrefix\":\"a\",\"MaxResults\":3,\"NextToken\":\"%s\"}", token);
         assert_int_equal(items("QueueUrls", "QueueUrl"), page < 2 ? 3 : 1);
-        strcat(seen, answer.text);
+        add(seen, sizeof seen, "%s", answer.text);
         free(token);
         token = said("NextToken") != NULL ? strdup(said("NextToken")) : NULL;
         assert_int_equal(token != NULL, page < 2);
