@@ -192,8 +192,9 @@ struct amp_engine_config {
     void (*dropped)(void *ctx, uint32_t epoch);
     /*
      * A message that is not silent can be received for the first time in this queue: sent, or its delay over, or moved
-     * here. Under no lock. Returns for how many deliveries it is taken, or -1: not now (a send is refused with
-     * AMP_ERR_VAULT_FULL; others are asked again by a later sweep). Each delivery is ended by `delivered`.
+     * here. Under no lock; peek finds it. Returns for how many deliveries it is taken (at most 100), or -1: not now (a
+     * send is refused with AMP_ERR_VAULT_FULL; others are asked again by a later sweep, and can be received meanwhile).
+     * Each delivery is ended by `delivered`.
      */
     int (*available)(void *ctx, struct amp_slice queue, const uint8_t id[AMP_MESSAGE_ID_LEN], int64_t expires_mono_ms);
 };
@@ -205,7 +206,8 @@ struct amp_queue_engine_ops {
     /*
      * Makes a queue. Where one of this name and these very settings and tags is there already: AMP_OK and *existed;
      * with others AMP_ERR_QUEUE_NAME_EXISTS. AMP_ERR_QUEUE_DELETED_RECENTLY, AMP_ERR_OVER_LIMIT (max_queues),
-     * AMP_ERR_VAULT_FULL. `tags` is copied; may be NULL.
+     * AMP_ERR_VAULT_FULL; AMP_ERR_QUEUE_INVALID where the name is none, or tells another kind than settings->fifo.
+     * `tags` is copied; may be NULL.
      */
     enum amp_err (*create)(void *self, struct amp_slice name, const struct amp_queue_settings *settings,
                            const struct amp_queue_tags *tags, bool *existed);
@@ -216,8 +218,8 @@ struct amp_queue_engine_ops {
     enum amp_err (*tags)(void *self, struct amp_slice name, struct amp_queue_tags *out);
     /*
      * Changes settings and tags at once: `edit` is given copies under the queue's lock, and where it returns AMP_OK
-     * they become the queue's. Whether it is FIFO may not change. A shorter life ends no message early: each keeps the
-     * expiry it was sealed with.
+     * they become the queue's. Whether it is FIFO may not change (AMP_ERR_INVALID). A shorter life ends no message
+     * early: each keeps the expiry it was sealed with.
      */
     enum amp_err (*change)(void *self, struct amp_slice name,
                            enum amp_err (*edit)(void *ctx, struct amp_queue_settings *settings,
@@ -231,12 +233,14 @@ struct amp_queue_engine_ops {
     enum amp_err (*list)(void *self, struct amp_slice prefix, struct amp_slice sources_of, struct amp_slice after,
                          struct amp_queue_name *names, size_t most, size_t *count, bool *more);
 
-    /* AMP_ERR_VAULT_FULL at the cap: nothing is half put, and the caller keeps the epoch. */
+    /* AMP_ERR_VAULT_FULL at the cap: nothing is half put, and the caller keeps the epoch, as with every error.
+     * AMP_ERR_INVALID: its life is not 1 ms to 2^32 - 1 ms. */
     enum amp_err (*send)(void *self, const struct amp_message_in *message, struct amp_message_sent *sent);
     /*
      * Takes up to `most` messages that are available, oldest first (FIFO: in order within each group, and none of a
      * group that has one in flight). Sealed bytes are appended to `sealed` (ciphertext; the caller's). One received
-     * more than max_receives times goes to the dead-letter queue instead. *count 0: there is none now.
+     * more than max_receives times goes to the dead-letter queue instead, where that is there and of the same kind; it
+     * takes its count of receives along, and is counted anew there. *count 0: there is none now.
      * AMP_ERR_OVER_LIMIT: AMP_IN_FLIGHT_MAX are in flight.
      */
     enum amp_err (*receive)(void *self, const struct amp_receive *receive, struct amp_message_out *out, size_t *count,
@@ -267,7 +271,8 @@ struct amp_queue_engine_ops {
     void (*nudge)(void *self, struct amp_slice queue);
 
     /* AMP_ERR_MOVE_SOURCE_INVALID: no queue names `source` as its dead-letter queue, or one task runs already, or the
-     * destination cannot take its kind. `task` is filled. */
+     * destination cannot take its kind. `task` is filled. It fails at a message that cannot go where it should, which
+     * stays. What was moved counts as never received. */
     enum amp_err (*move_start)(void *self, struct amp_slice source, struct amp_slice destination, uint32_t per_second,
                                struct amp_move_task *task);
     /* *source and *moved. AMP_ERR_RESOURCE_NOT_FOUND: no such task, or it runs no more. */

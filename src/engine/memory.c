@@ -3,8 +3,7 @@
 
 #include "crypto/crypto.h"
 
-_Static_assert(AMP_INDEX_ID_LEN == AMP_MESSAGE_ID_LEN && AMP_INDEX_ID_LEN == AMP_MESSAGE_HASH_LEN,
-               "ids and hashes are found in indexes");
+_Static_assert(AMP_INDEX_ID_LEN == AMP_MESSAGE_ID_LEN, "indexes find messages by their ids");
 
 /* Keyed by a random seed. Names are made by who may manage queues, and there are few, so it need not be stronger. */
 static uint64_t hash_of(const struct amp_memory *memory, struct amp_slice name)

@@ -49,16 +49,16 @@ struct message {
     uint32_t first_received_ms; /* after it was sent; where receives is not 0 */
     uint32_t received_ms;       /* the last time, likewise */
     uint32_t receives;
-    uint32_t receives_before; /* of these, in the queues it was dead-lettered from */
     uint32_t epoch;
     uint32_t sealed_len;
-    int16_t deliveries; /* taken less ended; below 0 while `available` is being asked and its delivery has ended */
+    uint16_t receives_before; /* of these, in the queues it was dead-lettered from */
+    int8_t deliveries; /* taken less ended; below 0 while `available` is being asked and its delivery has ended */
     uint8_t state;
-    bool fifo : 1;
-    bool silent : 1;
-    bool untold : 1;  /* `available` is to be asked once it is */
-    bool refused : 1; /* some delivery ended without acknowledgement */
-    uint8_t bytes[];  /* struct in_order where FIFO, then sealed */
+    bool fifo;
+    bool silent;
+    bool untold;     /* `available` is to be asked once it is */
+    bool refused;    /* some delivery ended without acknowledgement */
+    uint8_t bytes[]; /* struct in_order where FIFO, then sealed */
 };
 
 /* The part that messages of FIFO queues have. */

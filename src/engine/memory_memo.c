@@ -1,6 +1,8 @@
 /* What is remembered five minutes: deduplication ids of what was sent, attempts of who received. */
 #include "engine/memory.h"
 
+_Static_assert(AMP_INDEX_ID_LEN == AMP_MESSAGE_HASH_LEN, "indexes find memos by their hashes");
+
 void amp_memo_name(const struct queue *queue, enum memo_kind kind, const uint8_t hash[AMP_MESSAGE_HASH_LEN],
                    const uint8_t *group, uint8_t name[AMP_INDEX_ID_LEN])
 {

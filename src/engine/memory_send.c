@@ -97,7 +97,7 @@ void amp_memory_message_told(struct visit *visit, struct message *message, int t
 
 void amp_memory_message_deliver(struct visit *visit, struct message *message, int change)
 {
-    message->deliveries = (int16_t)(message->deliveries + change);
+    message->deliveries = (int8_t)(message->deliveries + change);
     if (message->deliveries == 0 && !message->refused)
         amp_memory_message_destroy(visit, message);
 }

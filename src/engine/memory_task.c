@@ -248,17 +248,16 @@ static bool step(struct amp_memory *memory, struct stripe *stripe, const uint8_t
 {
     struct visit visit;
     struct party party = {.count = 0};
+    bool works = false;
     amp_memory_enter_stripe(&visit, memory, stripe);
     const struct task *task = find(stripe, id);
-    bool runs_on = task != NULL && task->told.state == AMP_MOVE_RUNNING;
-    uint64_t most = runs_on ? allowed(task, visit.now_ms) : 0;
-    bool over = runs_on && task->told.moved >= task->told.to_move;
-    if (most > *work)
-        most = *work;
-    if (most != 0)
-        depart(&visit, task, most, &party);
+    if (task != NULL && task->told.state == AMP_MOVE_RUNNING) {
+        uint64_t most = allowed(task, visit.now_ms);
+        works = most != 0 || task->told.moved >= task->told.to_move;
+        depart(&visit, task, most < *work ? most : *work, &party);
+    }
     amp_memory_leave(&visit);
-    if (most == 0 && !over)
+    if (!works)
         return false;
     *work -= party.count;
     note(memory, stripe, id, &party, amp_travel_arrive(memory, stripe, &party));

@@ -35,7 +35,9 @@ static void begin_anew(struct message *message, enum travel travel)
 {
     if (travel == TRAVEL_TASK)
         message->receives = 0;
-    message->receives_before = message->receives;
+    if (message->receives > UINT16_MAX)
+        message->receives = UINT16_MAX;
+    message->receives_before = (uint16_t)message->receives;
     message->stamp = 0;
     message->deliveries = 0;
     message->refused = false;

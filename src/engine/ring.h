@@ -10,7 +10,7 @@
 
 struct amp_ring {
     struct amp_ring *next;
-    struct amp_ring **link; /* what points here; NULL: in no ring */
+    struct amp_ring **link; /* what points here */
 };
 
 _Static_assert(offsetof(struct amp_ring, next) == 0, "what points to a node begins the one before it");
@@ -62,8 +62,6 @@ static inline void amp_ring_remove(struct amp_ring *node)
 {
     *node->link = node->next;
     node->next->link = node->link;
-    node->next = NULL;
-    node->link = NULL;
 }
 
 #endif

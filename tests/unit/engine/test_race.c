@@ -13,6 +13,7 @@
 #define THREADS 8
 #define QUEUES  5
 #define GROUPS  3
+#define HOUR_MS 3600000
 
 /* A clock that threads move while others read it. */
 static _Atomic int64_t hand_ms;
@@ -25,6 +26,7 @@ static int64_t hand(void *ctx)
 struct arena {
     struct amp_budget budget;
     struct amp_queue_engine engine;
+    int64_t life_ms; /* of each message */
     _Atomic uint64_t dropped;
     _Atomic uint64_t told;
     _Atomic uint64_t sent;
@@ -41,10 +43,11 @@ static int tell_some(void *ctx, struct amp_slice queue, const uint8_t id[AMP_MES
     return (int)(atomic_fetch_add(&((struct arena *)ctx)->told, 1) % 7) - 1;
 }
 
-static void arena_open(struct arena *arena)
+static void arena_open(struct arena *arena, int64_t life_ms)
 {
     static const struct amp_clock_ops ops = {.unix_ms = hand, .mono_ms = hand};
     memset(arena, 0, sizeof *arena);
+    arena->life_ms = life_ms;
     atomic_store(&hand_ms, 1000);
     amp_budget_init(&arena->budget, (size_t)1 << 30);
     const struct amp_engine_config config = {.clock = {&ops, NULL},
@@ -81,7 +84,7 @@ static enum amp_err put(struct arena *arena, const char *queue, uint64_t number,
     struct amp_message_in in = {.queue = text(queue),
                                 .sealed = amp_slice(&number, sizeof number),
                                 .sent_unix_ms = 1,
-                                .expires_unix_ms = 1 + LIFE_MS,
+                                .expires_unix_ms = 1 + arena->life_ms,
                                 .delay_ms = delay_ms};
     id_from(in.id, number);
     memcpy(in.deduplication, in.id, sizeof in.id);
@@ -156,7 +159,7 @@ static void shop(struct market *market, uint64_t dice)
     size_t count;
     unsigned queue = (unsigned)(dice % QUEUES);
     const struct amp_receive receive = {
-        .queue = text(names[queue]), .most = 1 + (uint32_t)(dice >> 8) % 10, .visibility_ms = -1};
+        .queue = text(names[queue]), .most = 1 + (uint32_t)(dice >> 8) % 10, .visibility_ms = 12 * HOUR_MS};
     market->faults += DO(&market->arena, receive, &receive, out, &count, &sealed) != AMP_OK;
     bool finishes = (dice >> 16) % 3 != 0;
     for (size_t i = 0; i < count; i++) {
@@ -191,7 +194,7 @@ static void trade(void *ctx, unsigned me)
     }
     while (market->deleted < THREADS * ROUNDS && market->faults == 0) {
         shop(market, next_random(&seed));
-        atomic_fetch_add(&hand_ms, 1 - (int64_t)(hand_ms > 20000));
+        atomic_fetch_add(&hand_ms, 1);
         DO(&market->arena, sweep, 0, 1, 50, &swept);
     }
 }
@@ -199,7 +202,7 @@ static void trade(void *ctx, unsigned me)
 static void nothing_is_lost_or_in_two_hands_and_groups_keep_their_order(void **state)
 {
     static struct market market;
-    arena_open(&market.arena);
+    arena_open(&market.arena, AMP_QUEUE_RETENTION_MAX_S * INT64_C(1000));
     for (size_t i = 0; i < QUEUES; i++)
         assert_int_equal(make(&market.arena, names[i], NULL), AMP_OK);
     run_threads(trade, &market);
@@ -313,7 +316,7 @@ static void mill_about(void *ctx, unsigned me)
 static void whatever_was_sent_ends_exactly_once(void **state)
 {
     static struct crowd crowd;
-    arena_open(&crowd.arena);
+    arena_open(&crowd.arena, 1000);
     run_threads(mill_about, &crowd);
     assert_true(crowd.arena.sent > ROUNDS);
     arena_close(&crowd.arena);
@@ -380,7 +383,7 @@ static void come_and_go(void *ctx, unsigned me)
 static void no_message_lies_there_while_all_sleep(void **state)
 {
     static struct station station;
-    arena_open(&station.arena);
+    arena_open(&station.arena, LIFE_MS);
     assert_int_equal(make(&station.arena, "q", NULL), AMP_OK);
     run_threads(come_and_go, &station);
     assert_int_equal(station.got, THREADS / 2 * ROUNDS);
