@@ -16,6 +16,7 @@
 #include "client/draft.h"
 #include "client/runtime.h"
 #include "crypto/pkey.h"
+#include "wire/webhook.h"
 
 #define SECRET_MAX     128
 #define COORDINATE     32
@@ -141,9 +142,10 @@ static int unsubscribe(struct cli *cli, struct house *house, int code)
     return code != CLI_DONE ? code : failed;
 }
 
-/* The secret of a subscription that somebody else made: the file's first line. */
+/* The secret of a subscription that there is: the file's first line. */
 static bool read_secret(const char *path, char secret[SECRET_MAX])
 {
+    struct amp_webhook_secret parsed;
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t got = fd >= 0 ? read(fd, secret, SECRET_MAX - 1) : -1;
     if (fd >= 0)
@@ -152,7 +154,9 @@ static bool read_secret(const char *path, char secret[SECRET_MAX])
         return false;
     secret[got] = '\0';
     secret[strcspn(secret, "\r\n")] = '\0';
-    return strncmp(secret, "whsec_", 6) == 0;
+    const enum amp_err err = amp_webhook_secret_parse(&parsed, amp_slice_str(secret));
+    amp_wipe(&parsed, sizeof parsed);
+    return err == AMP_OK;
 }
 
 /* ---- listening ---- */
@@ -255,7 +259,7 @@ static int run(struct cli *cli, const struct wish *wish, struct house *house)
         if ((code = subscribe(cli, wish, house)) != CLI_DONE)
             return code;
     } else if (!read_secret(wish->webhook_secret_file, house->given_secret)) {
-        return cli_usage(cli, "--webhook-secret names a file whose first line begins with whsec_");
+        return cli_usage(cli, "--webhook-secret names a file whose first line is whsec_ and base64");
     }
     if ((code = announce(cli, house)) == CLI_DONE)
         code = listen_and_tell(cli, wish, house);

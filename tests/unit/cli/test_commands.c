@@ -24,6 +24,24 @@ static void serve(const char *status, const char *body)
     unsetenv("AWS_REGION");
 }
 
+/* The same with several answers, one after the other; the last repeats. */
+static void serve_all(const char *const *bodies, size_t count)
+{
+    static char answers[4][4096];
+    static struct tls_step steps[4];
+    assert_true(count <= 4);
+    serve("200 OK", "");
+    tls_server_stop(server);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(answers[i], sizeof answers[i], "HTTP/1.1 200 OK\r\ncontent-length: %zu\r\n\r\n%s", strlen(bodies[i]),
+                 bodies[i]);
+        steps[i] = (struct tls_step){.answer = answers[i]};
+    }
+    server = tls_server_start(steps, count, "127.0.0.1");
+    setenv("AMPOULE_URL", tls_server_url(server), 1);
+    setenv("AMPOULE_CA", tls_server_ca(server), 1);
+}
+
 static int stop(void **state)
 {
     tls_server_stop(server);
@@ -188,6 +206,108 @@ static void bench_counts_answers_and_refusals(void **state)
     assert_non_null(strstr(got->out, "\"requests\":0,\"failed\":20,\"errors\":{\"429 rate_limited\":20}"));
 }
 
+#define RECEIVED                                                                                                       \
+    "{\"Messages\":[{\"MessageId\":\"1\",\"ReceiptHandle\":\"first\",\"Body\":\"a\\\"b\"},"                            \
+    "{\"MessageId\":\"2\",\"ReceiptHandle\":\"second\",\"Body\":\"\"}]}"
+
+static void send_puts_everything_into_one_message(void **state)
+{
+    serve("200 OK", "{\"MessageId\":\"m-1\",\"SequenceNumber\":\"7\"}");
+    const struct capture *got = RUN("say \"hi\"\n", "send", "q.fifo", "--group", "g", "--dedup", "d", "--delay", "0",
+                                    "--attribute", "kind=a=b");
+    assert_int_equal(got->exit_code, CLI_DONE);
+    assert_string_equal(got->out, "m-1\n");
+    assert_non_null(strstr(sent(), "\r\nx-amz-target: AmazonSQS.SendMessage\r\n"));
+    assert_non_null(strstr(sent(),
+                           "/000000000000/q.fifo\",\"MessageBody\":\"say \\\"hi\\\"\",\"MessageGroupId\":\"g\","
+                           "\"MessageDeduplicationId\":\"d\",\"DelaySeconds\":0,\"MessageAttributes\":{\"kind\":"
+                           "{\"DataType\":\"String\",\"StringValue\":\"a=b\"}}}"));
+}
+
+static void a_whole_queue_url_is_taken_as_it_is(void **state)
+{
+    serve("200 OK", "{\"MessageId\":\"m-1\"}");
+    assert_int_equal(RUN("x", "send", "https://other/000000000000/q")->exit_code, CLI_DONE);
+    assert_non_null(strstr(sent(), "{\"QueueUrl\":\"https://other/000000000000/q\","));
+}
+
+static void receive_deletes_only_what_it_printed(void **state)
+{
+    static const char *const bodies[] = {RECEIVED, "{}"};
+    serve_all(bodies, 2);
+    const struct capture *got = RUN("", "receive", "q", "--max", "10", "--delete");
+    assert_int_equal(got->exit_code, CLI_DONE);
+    assert_string_equal(got->out, "a\"b\n\n");
+    assert_int_equal(tls_server_requests(server), 3);
+    assert_non_null(strstr(tls_server_request(server, 1), "\"ReceiptHandle\":\"first\"}"));
+    assert_non_null(strstr(tls_server_request(server, 2), "\"ReceiptHandle\":\"second\"}"));
+    stop(NULL);
+    serve_all(bodies, 2);
+    got = RUN("", "receive", "q", "--json");
+    assert_string_equal(got->out, "{\"MessageId\":\"1\",\"ReceiptHandle\":\"first\",\"Body\":\"a\\\"b\"}\n"
+                                  "{\"MessageId\":\"2\",\"ReceiptHandle\":\"second\",\"Body\":\"\"}\n");
+    assert_int_equal(tls_server_requests(server), 1);
+}
+
+static void queue_list_follows_its_pages(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"QueueUrls\":[\"https://h/000000000000/a\",\"https://h/000000000000/b\"],\"NextToken\":\"n-1\"}",
+        "{\"QueueUrls\":[\"https://h/000000000000/c\"]}",
+    };
+    serve_all(bodies, 2);
+    assert_string_equal(RUN("", "queue", "list", "pre")->out, "a\nb\nc\n");
+    assert_null(strstr(tls_server_request(server, 0), "NextToken"));
+    assert_non_null(strstr(tls_server_request(server, 1), "\"QueueNamePrefix\":\"pre\",\"NextToken\":\"n-1\"}"));
+    stop(NULL);
+    serve_all(bodies, 2);
+    assert_string_equal(RUN("", "queue", "list", "--json")->out, "{\"queues\":[\"a\",\"b\",\"c\"]}\n");
+}
+
+static void queue_create_writes_attributes_and_tags(void **state)
+{
+    serve("200 OK", "{\"QueueUrl\":\"https://h/000000000000/q.fifo\"}");
+    const struct capture *got = RUN("", "queue", "create", "q.fifo", "DelaySeconds=5", "--dead-letter", "d.fifo",
+                                    "--max-receives", "3", "--ttl-ms", "2000", "--tag", "a=b");
+    assert_string_equal(got->out, "https://h/000000000000/q.fifo\n");
+    assert_non_null(strstr(
+        sent(),
+        "{\"QueueName\":\"q.fifo\",\"Attributes\":{\"FifoQueue\":\"true\",\"RedrivePolicy\":"
+        "\"{\\\"deadLetterTargetArn\\\":\\\"arn:aws:sqs:us-east-1:000000000000:d.fifo\\\",\\\"maxReceiveCount\\\":"
+        "3}\",\"DelaySeconds\":\"5\"},\"tags\":{\"ampoule:ttl-ms\":\"2000\",\"a\":\"b\"}}"));
+}
+
+static void subscribe_shows_the_secret_once(void **state)
+{
+    serve("201 Created", "{\"id\":\"sub_a\",\"secret\":\"whsec_x\",\"queue\":\"list\"}");
+    const struct capture *got = RUN("", "subscribe", "list", "https://g.example/", "--ordered");
+    assert_int_equal(got->exit_code, CLI_DONE);
+    assert_string_equal(got->out, "id          sub_a\nsecret      whsec_x\n\nThe secret is not shown again.\n");
+    assert_non_null(strstr(sent(), "{\"queue\":\"list\",\"url\":\"https://g.example/\",\"ordered\":true}"));
+    assert_non_null(strstr(sent(), "\r\nidempotency-key: "));
+}
+
+static void bench_cycles_messages_through_a_queue(void **state)
+{
+    /* one answer for all: of a receive; each connection creates, tags, then goes round */
+    serve("200 OK", RECEIVED);
+    const struct capture *got = RUN("", "bench", "--op", "queue", "--requests", "6", "--connections", "1", "--json");
+    assert_int_equal(got->exit_code, CLI_DONE);
+    assert_int_equal(tls_server_requests(server), 8);
+    assert_non_null(strstr(tls_server_request(server, 0), "AmazonSQS.CreateQueue"));
+    assert_non_null(strstr(tls_server_request(server, 1), "\"Tags\":{\"ampoule:ttl-ms\":\"10000\"}"));
+    assert_non_null(strstr(tls_server_request(server, 2), "AmazonSQS.SendMessageBatch"));
+    assert_non_null(strstr(tls_server_request(server, 3), "AmazonSQS.ReceiveMessage"));
+    assert_non_null(strstr(tls_server_request(server, 4), "{\"Id\":\"0\",\"ReceiptHandle\":\"first\"}]}"));
+    assert_non_null(strstr(tls_server_request(server, 5), "AmazonSQS.SendMessageBatch"));
+    assert_non_null(strstr(got->out, "\"requests\":6,\"failed\":0,\"errors\":{},\"messages\":2,"));
+    stop(NULL);
+    serve("400 Bad Request", "{\"__type\":\"com.amazonaws.sqs#AccessDenied\",\"message\":\"no\"}");
+    got = RUN("", "bench", "--op", "send", "--requests", "5", "--connections", "1", "--json");
+    assert_int_equal(got->exit_code, CLI_UNREACHABLE);
+    assert_non_null(strstr(got->err, "400 AccessDenied"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +323,13 @@ int main(void)
         cmocka_unit_test_teardown(an_untrusted_certificate_ends_with_three, stop),
         cmocka_unit_test_teardown(the_secret_may_come_from_a_file, stop),
         cmocka_unit_test_teardown(bench_counts_answers_and_refusals, stop),
+        cmocka_unit_test_teardown(send_puts_everything_into_one_message, stop),
+        cmocka_unit_test_teardown(a_whole_queue_url_is_taken_as_it_is, stop),
+        cmocka_unit_test_teardown(receive_deletes_only_what_it_printed, stop),
+        cmocka_unit_test_teardown(queue_list_follows_its_pages, stop),
+        cmocka_unit_test_teardown(queue_create_writes_attributes_and_tags, stop),
+        cmocka_unit_test_teardown(subscribe_shows_the_secret_once, stop),
+        cmocka_unit_test_teardown(bench_cycles_messages_through_a_queue, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
