@@ -84,10 +84,11 @@ static void leave_state(struct visit *visit, struct message *message)
 /* The wheel gives out the latest first of those that return in the same tick: sorted a little, they are in order. */
 static void join_returned(struct stock *stock, struct message *message)
 {
-    struct amp_ring *at = &stock->returned, *before;
-    for (int i = 0; i < SORT_MOST && (before = amp_ring_before(&stock->returned, at)) != NULL; i++) {
-        const struct message *other = AMP_CONTAINER(before, struct message, place);
-        if (amp_memory_message_put_ms(other) < amp_memory_message_put_ms(message))
+    struct amp_ring *at = &stock->returned;
+    for (int i = 0; i < SORT_MOST; i++) {
+        struct amp_ring *before = amp_ring_before(at);
+        if (before == &stock->returned || amp_memory_message_put_ms(AMP_CONTAINER(before, struct message, place)) <
+                                              amp_memory_message_put_ms(message))
             break;
         at = before;
     }

@@ -32,11 +32,10 @@ static inline struct amp_ring *amp_ring_first(const struct amp_ring *head)
     return amp_ring_after(head, head);
 }
 
-/* The member before `at`, which is the head or a member; NULL where there is none. */
-static inline struct amp_ring *amp_ring_before(const struct amp_ring *head, const struct amp_ring *at)
+/* What stands before `at`, which is the head or a member: a member or the head. */
+static inline struct amp_ring *amp_ring_before(const struct amp_ring *at)
 {
-    struct amp_ring *before = (struct amp_ring *)(void *)at->link;
-    return before == head ? NULL : before;
+    return (struct amp_ring *)(void *)at->link;
 }
 
 /* Puts `node` before `at`: at the end, where that is the head. */
