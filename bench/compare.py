@@ -1,4 +1,4 @@
-"""What bench/compare runs: rounds in turn, CPU time of the whole server per request, ratios of the same round."""
+"""What bench/compare runs: rounds in turn, CPU time of the whole server per request or message, ratios of the same round."""
 import argparse
 import json
 import os
@@ -11,14 +11,14 @@ import tempfile
 import time
 
 from chart import bar_chart
-from load import CONNECTIONS, ampoule_bench, redis_benchmark
-from servers import CIPHER_SUITE, ROOT, Ampouled, Nginx, Redis, make_certificate
+from load import CONNECTIONS, ampoule_bench, queue_load, redis_benchmark, redis_forget
+from servers import CIPHER_SUITE, ROOT, Ampouled, Beanstalkd, Fauxqs, Nginx, RabbitMq, Redis, make_certificate
 
 REQUEST_BYTES = 250  # the body of a tokenization request
 VALUE_BYTES = 200  # a sealed card as Redis would hold it
 
 # name: (label, detail, server, is it ours)
-SUBJECTS = {
+TOKENS = {
     "nginx": ("nginx", "POST, a fixed 201 answer", "nginx", False),
     "redis": ("Redis", f"SET {VALUE_BYTES} bytes, EX 60", "redis", False),
     "tokenize": ("Ampoule tokenize", "verify, seal, store, log", "ampoule", True),
@@ -26,8 +26,20 @@ SUBJECTS = {
     "redeem": ("Ampoule redeem, no disk", "verify, open, record, destroy", "ampoule in memory", True),
     "redeem-disk": ("Ampoule redeem", "the same, record synced to disk", "ampoule", True),
 }
-# subject: {baseline: most it may cost, as a multiple of the baseline's CPU per request}
-TARGETS = {"tokenize": {"nginx": 1.8, "redis": 1.25}, "redeem": {"tokenize": 1.3}}
+# What is counted here is messages.
+MESSAGES = {
+    "lpush": ("Redis LPUSH", f"{VALUE_BYTES} bytes", "redis", False),
+    "send": ("Ampoule SendMessage", "verify, seal, queue, log", "ampoule", True),
+    "fauxqs": ("fauxqs SendMessage", "no TLS, nothing verified", "fauxqs", False),
+    "queue": ("Ampoule send, receive, delete", "in tens, signed, sealed, logged", "ampoule", True),
+    "rabbitmq": ("RabbitMQ publish, consume", "in tens, confirm and ack, no TLS", "rabbitmq", False),
+    "beanstalkd": ("beanstalkd put, reserve, delete", "in tens, no TLS", "beanstalkd", False),
+}
+SUBJECTS = {**TOKENS, **MESSAGES}
+FAMILIES = (("compare", "request", TOKENS, ("nginx", "redis")), ("messages", "message", MESSAGES, ("lpush", "rabbitmq")))
+# subject: {baseline: most it may cost, as a multiple of the baseline's CPU per request or message}
+TARGETS = {"tokenize": {"nginx": 1.8, "redis": 1.25}, "redeem": {"tokenize": 1.3},
+           "send": {"lpush": 1.4, "fauxqs": 0.1}, "queue": {"rabbitmq": 0.5}}
 
 
 class Bench:
@@ -35,7 +47,8 @@ class Bench:
         self.build = build
         certificate = make_certificate(folder)
         makers = {"nginx": lambda: Nginx(folder, certificate), "redis": lambda: Redis(folder, certificate),
-                  "ampoule": lambda: Ampouled(folder, build),
+                  "rabbitmq": lambda: RabbitMq(folder), "beanstalkd": lambda: Beanstalkd(folder),
+                  "fauxqs": lambda: Fauxqs(folder), "ampoule": lambda: Ampouled(folder, build),
                   # its log in memory: what a redemption costs apart from the log's fsync, whose price is the disk's
                   "ampoule in memory": lambda: Ampouled(memory_folder, build)}
         self.servers = {}
@@ -54,8 +67,10 @@ class Bench:
 
     def load(self, name, seconds):
         server = self.servers[SUBJECTS[name][2]]
-        if name == "redis":  # it counts requests, not seconds: as many as the last run's rate promises
-            done = redis_benchmark(server, max(1000, int(self.rates.get(name, 5000) * seconds)), VALUE_BYTES)
+        if server.name == "redis":  # it counts requests, not seconds: as many as the last run's rate promises
+            done = redis_benchmark(server, max(1000, int(self.rates.get(name, 5000) * seconds)), VALUE_BYTES, name == "lpush")
+        elif name in ("rabbitmq", "beanstalkd", "fauxqs"):
+            done = queue_load(server, name, seconds, VALUE_BYTES)
         elif name == "nginx":
             done = ampoule_bench(self.build, {"AMPOULE_URL": f"https://127.0.0.1:{server.port}", "AMPOULE_CA": server.cert},
                                  "--duration", str(seconds), "--op", "get", "--unsigned", "--method", "POST",
@@ -69,6 +84,8 @@ class Bench:
     def measure(self, name, seconds):
         """One run of one subject."""
         server = self.servers[SUBJECTS[name][2]]
+        if name == "lpush":
+            redis_forget(server)
         cpu_before, busy_before, started = server.cpu_ns(), busy_seconds(), time.monotonic()
         done = self.load(name, seconds)
         elapsed = time.monotonic() - started
@@ -79,8 +96,8 @@ class Bench:
         if done["errors"] or not done["requests"]:
             raise SystemExit(f"{name}: {done['errors']} of {done['requests']} requests failed:\n{server.log_tail()}")
         others = busy_seconds() - busy_before - whole_cpu_ns / 1e9 - done["client_cpu_s"]
-        return {"cpu_us": cpu_ns / 1000 / done["requests"], "rps": done["requests"] / done["seconds"],
-                "requests": done["requests"], "latency_us": done["latency_us"],
+        count = done.get("messages") or done["requests"]
+        return {"cpu_us": cpu_ns / 1000 / count, "rps": count / done["seconds"], "requests": count, "latency_us": done["latency_us"],
                 "client_cpu_us": done["client_cpu_s"] * 1e6 / done["requests"],
                 "others_busy": max(0.0, others / elapsed)}
 
@@ -104,7 +121,7 @@ def summarize(rounds, names):
         latencies = [run["latency_us"] for run in runs if run["latency_us"]]
         entry["latency_us"] = {key: statistics.median(one[key] for one in latencies)
                                for key in ("p50", "p99") if latencies and key in latencies[0]}
-        for base in ("nginx", "redis", "tokenize"):
+        for base in ("nginx", "redis", "tokenize") if name in TOKENS else MESSAGES:
             if base in names and base != name:
                 entry["ratios"][base] = statistics.median(one[name]["cpu_us"] / one[base]["cpu_us"] for one in rounds)
         summary[name] = entry
@@ -134,28 +151,28 @@ def machine():
             "redis": first_line("redis-server", "--version")}
 
 
-def table(summary, names):
-    head = f"{'':27}{'CPU us/request':>16}{'(spread)':>16}{'requests/s':>12}{'p99 us':>9}{'vs nginx':>10}{'vs redis':>10}"
+def table(summary, names, unit, bases):
+    head = (f"{'':33}{'CPU us/' + unit:>16}{'(spread)':>16}{unit + 's/s':>12}{'p99 us':>9}" +
+            "".join(f"{'vs ' + base:>13}" for base in bases))
     lines = [head, "-" * len(head)]
     for name in names:
         one = summary[name]
         spread = f"{one['cpu_us_min']:.1f}-{one['cpu_us_max']:.1f}"
-        ratios = "".join(f"{one['ratios'][base]:>10.2f}" if base in one["ratios"] else f"{'':>10}"
-                         for base in ("nginx", "redis"))
+        ratios = "".join(f"{one['ratios'][base]:>13.2f}" if base in one["ratios"] else f"{'':>13}" for base in bases)
         p99 = f"{one['latency_us']['p99']:.0f}" if one["latency_us"] else ""
-        lines.append(f"{SUBJECTS[name][0]:27}{one['cpu_us']:>16.2f}{spread:>16}{one['rps']:>12.0f}{p99:>9}{ratios}")
+        lines.append(f"{SUBJECTS[name][0]:33}{one['cpu_us']:>16.2f}{spread:>16}{one['rps']:>12.0f}{p99:>9}{ratios}")
     return "\n".join(lines)
 
 
-def chart(summary, names, settings):
+def chart(summary, names, unit, settings):
     bars = []
     for name in names:
         label, detail, _, ours = SUBJECTS[name]
         one = summary[name]
         bars.append((label, detail, one["cpu_us"], one["cpu_us_min"], one["cpu_us_max"], ours))
     info = settings["machine"]
-    return bar_chart("CPU time of the server per request", "less is better; the line is the spread over the rounds", "µs", bars,
-                     f"TLS 1.3, {CIPHER_SUITE}, {CONNECTIONS} kept connections, one core; "
+    return bar_chart(f"CPU time of the server per {unit}", "less is better; the line is the spread over the rounds", "µs", bars,
+                     f"TLS 1.3, {CIPHER_SUITE} but where it says no TLS, {CONNECTIONS} kept connections, one core; "
                      f"median of {settings['rounds']} rounds; {info['cpu']}")
 
 
@@ -205,16 +222,20 @@ def main():
     with open(os.path.join(args.out, "compare.json"), "w", encoding="utf-8") as out:
         json.dump({"settings": settings, "summary": summary, "rounds": rounds,
                    "verdicts": [dict(zip(("subject", "against", "ratio", "target", "met"), one)) for one in judged]}, out, indent=1)
-    with open(os.path.join(args.out, "compare.svg"), "w", encoding="utf-8") as out:
-        out.write(chart(summary, args.names, settings))
-    print(table(summary, args.names))
+    for file, unit, family, bases in FAMILIES:
+        names = [name for name in args.names if name in family]
+        if not names:
+            continue
+        with open(os.path.join(args.out, f"{file}.svg"), "w", encoding="utf-8") as out:
+            out.write(chart(summary, names, unit, settings))
+        print(table(summary, names, unit, bases) + "\n")
     for name, base, ratio, target, met in judged:
         print(f"{name} costs {ratio:.2f} times {base}; target at most {target:.2f}: "
               f"{'not judged' if args.smoke else 'met' if met else 'missed'}")
     busy = statistics.median(run["others_busy"] for one in rounds for run in one.values())
     if busy > 0.1:
         print(f"note: other programs kept {busy:.1f} of {os.cpu_count()} cores busy meanwhile; the figures are rough")
-    print(f"wrote {args.out}/compare.json and compare.svg")
+    print(f"wrote {args.out}/compare.json and the plots beside it")
     return 0
 
 

@@ -44,17 +44,32 @@ def ampoule_bench(build, server_env, *options, connections=CONNECTIONS, sample=N
                "--threads", "1", "--spin", *options]
     output, cpu, _, samples = run(command, server_env, sample)
     result = json.loads(output)
-    return {"requests": result["requests"], "errors": result["failed"], "seconds": result["duration_s"],
-            "latency_us": result.get("latency_us"), "client_cpu_s": cpu, "samples": samples}
+    return {"requests": result["requests"], "messages": result.get("messages"), "errors": result["failed"],
+            "seconds": result["duration_s"], "latency_us": result.get("latency_us"), "client_cpu_s": cpu, "samples": samples}
 
 
-def redis_benchmark(server, requests, value_size):
-    """SET of `value_size` bytes with an expiry, as a token store on Redis would do for each card."""
+def redis_benchmark(server, requests, value_size, push=False):
+    """SET of `value_size` bytes with an expiry, as a token store on Redis would do for each card; or LPUSH to a list."""
     command = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "--tls", "--cacert", server.cert,
-               "-c", str(CONNECTIONS), "-n", str(requests), "-r", "1000000", "--csv",
-               "SET", "key:__rand_int__", "x" * value_size, "EX", "60"]
+               "-c", str(CONNECTIONS), "-n", str(requests), "-r", "1000000", "--csv"]
+    command += ["LPUSH", "list", "x" * value_size] if push else ["SET", "key:__rand_int__", "x" * value_size, "EX", "60"]
     output, cpu, seconds, _ = run(command)
     row = list(csv.DictReader(io.StringIO(output)))[-1]
     milli = {"p50": "p50_latency_ms", "p99": "p99_latency_ms", "max": "max_latency_ms"}
     return {"requests": requests, "errors": 0, "seconds": requests / float(row["rps"]) if float(row["rps"]) else seconds,
             "latency_us": {name: float(row[column]) * 1000 for name, column in milli.items()}, "client_cpu_s": cpu}
+
+
+def redis_forget(server):
+    """Frees what was pushed, before and not within what is measured."""
+    subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(server.port), "--tls", "--cacert", server.cert, "DEL", "list"],
+                   check=True, capture_output=True)
+
+
+def queue_load(server, kind, seconds, body_bytes):
+    """What bench/queue_load.py does to the server of others."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "queue_load.py")
+    output, cpu, _, _ = run(["/usr/bin/python3", script, kind, str(server.port), str(seconds), str(body_bytes)])
+    result = json.loads(output)
+    return {"requests": result["messages"], "errors": result["errors"], "seconds": result["seconds"], "latency_us": None,
+            "client_cpu_s": cpu}
