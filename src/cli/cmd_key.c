@@ -230,9 +230,9 @@ static int create(struct cli *cli, const struct wish *wish, struct amp_admin *ad
     for (size_t i = 0; i < wish->may.count; i++) {
         if (i == AMP_PRINCIPAL_GRANTS_MAX ||
             amp_grant_parse(&grants[i], amp_slice_str(wish->may.entries[i])) != AMP_OK) {
-            code = cli_usage(cli,
-                             "--may takes WORD[,WORD...][:QUEUE] of tokenize, claim, inspect, revoke, send, receive, "
-                             "manage, all; at most 32 times");
+            code =
+                cli_usage(cli, "--may takes WORD[,WORD...][:QUEUE] of tokenize, claim, inspect, revoke, send, receive, "
+                               "manage, all; at most 32 times");
             goto out;
         }
     }
