@@ -3,6 +3,8 @@
   memory    resident bytes that each of N live tokens adds
   cost      CPU per tokenization with N tokens live, beside the same with about a thousand
   expiry    p99 of an honest client during the second in which all N expire, beside the same in a quiet second
+
+and the first two for N messages of 200 bytes in a queue.
 """
 import argparse
 import json
@@ -13,7 +15,7 @@ import tempfile
 import time
 
 from load import ampoule_bench
-from servers import ROOT, Ampouled
+from servers import ROOT, Ampouled, ConfiguredAmpouled
 
 LONG_TTL_MS = 900_000  # the longest that is allowed: none of these expires while we measure
 SHORT_TTL_MS = 20  # at some 50,000 a second about a thousand are live
@@ -21,6 +23,7 @@ BATCH_SECONDS = 0.8  # tokens that share an expiry are made in batches this long
 HONEST_CONNECTIONS = 4
 # What a token of `ampoule bench` seals (src/wire/content.c): version and kind, five lengths, number, cvc, name, expiry and
 # metadata; then the seal's own 33 bytes (src/seal/seal.h).
+MESSAGE_BYTES = 200
 SEALED_BYTES = 2 + 5 * 4 + 16 + 3 + len("BENCH CLIENT") + 3 + len('{"order":"0123456789abcdef"}') + 33
 
 
@@ -93,12 +96,43 @@ def measure_expiry(scale, args, result):
     result["p99_expiring_us"], result["max_expiring_us"] = scale.honest_p99_us()
 
 
+class Queue(Scale):
+    def fill(self, messages):
+        self.bench("--op", "send", "--fill", str(messages), "--hold", "--duration", "0.1", "--body-size", str(MESSAGE_BYTES))
+
+    def cost_us(self):
+        """CPU per message sent into the same queue."""
+        before = self.daemon.cpu_ns()
+        done = self.bench("--op", "send", "--duration", str(self.seconds), "--body-size", str(MESSAGE_BYTES))
+        return (self.daemon.cpu_ns() - before) / 1000 / done["requests"]
+
+
+def measure_messages(few, many, args, result):
+    few.cost_us()
+    many.cost_us()
+    before = many.daemon.memory_bytes()
+    many.fill(args.tokens)
+    result["bytes_per_message"] = (many.daemon.memory_bytes() - before) / args.tokens
+    result["bytes_beyond_body"] = result["bytes_per_message"] - MESSAGE_BYTES
+    rounds = [(few.cost_us(), many.cost_us()) for _ in range(args.rounds)]
+    result["send_few_us"] = statistics.median(one[0] for one in rounds)
+    result["send_many_us"] = statistics.median(one[1] for one in rounds)
+    result["send_ratio"] = statistics.median(one[1] / one[0] for one in rounds)
+
+
 def measure(args, folder):
     result = {"tokens": args.tokens}
     build = os.path.abspath(args.build)
     few, many = (Ampouled(os.path.join(folder, name), build).start() for name in ("few", "many"))
     try:
         measure_live(Scale(few, build, args.seconds), Scale(many, build, args.seconds), args, result)
+    finally:
+        few.stop()
+        many.stop()
+    room = {"queue": {"memory_max": "2GiB"}}
+    few, many = (ConfiguredAmpouled(os.path.join(folder, name), build, room).start() for name in ("short", "long"))
+    try:
+        measure_messages(Queue(few, build, args.seconds), Queue(many, build, args.seconds), args, result)
     finally:
         few.stop()
         many.stop()
@@ -132,6 +166,10 @@ def main():
           f"{result['cost_ratio']:.2f} times")
     print(f"  honest p99       {result['p99_expiring_us']:>10.0f} us while all expire in one second "
           f"(max {result['max_expiring_us']:.0f}); in a quiet one {result['p99_quiet_us']:.0f} us (max {result['max_quiet_us']:.0f})")
+    print(f"{args.tokens} messages of {MESSAGE_BYTES} bytes in a queue")
+    print(f"  memory           {result['bytes_per_message']:>10.0f} bytes for each, {result['bytes_beyond_body']:.0f} beyond its body")
+    print(f"  one more costs   {result['send_many_us']:>10.2f} us of CPU; in a short queue {result['send_few_us']:.2f} us: "
+          f"{result['send_ratio']:.2f} times")
     print(f"wrote {args.out}/scale.json")
     return 0
 

@@ -1,5 +1,6 @@
 """The servers under measurement: each in a directory of its own, on loopback, pinned to one core, over TLS 1.3 with
 one and the same cipher suite and key type; and what CPU time all of their threads have used."""
+import json
 import os
 import shutil
 import signal
@@ -206,6 +207,34 @@ class Ampouled(Server):
         with open(path, encoding="utf-8") as lines:
             pairs = (line.strip().partition("=") for line in lines if "=" in line)
             self.env = {name: value.strip("'\"") for name, _, value in pairs}
+        return True
+
+
+class ConfiguredAmpouled(Ampouled):
+    """One worker with a configuration file of these sections: {"queue": {"memory_max": "2GiB"}}."""
+
+    def __init__(self, folder, build, settings):
+        super().__init__(folder, build)
+        self.cert, self.key = make_certificate(self.folder)
+        self.config = os.path.join(self.folder, "ampoule.yaml")
+        with open(self.config, "w", encoding="utf-8") as out:  # JSON is YAML as well
+            json.dump({"state": self.state, "workers": "1", **settings, "listen": {
+                "addresses": [f"127.0.0.1:{self.port}"], "cert": self.cert, "key": self.key}}, out)
+        os.chmod(self.key, 0o600)
+
+    def command(self):
+        return [os.path.join(self.build, "src", "daemon", "ampouled"), "--config", self.config]
+
+    def is_ready(self):
+        if not os.path.exists(os.path.join(self.state, "admin.sock")) or not Server.is_ready(self):
+            return False
+        made = subprocess.run([os.path.join(self.build, "src", "cli", "ampoule"), "key", "create", "--name", "bench", "--may",
+                               "all", "--json", "--state", self.state], capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            return False
+        key = json.loads(made.stdout)
+        self.env = {"AMPOULE_URL": f"https://127.0.0.1:{self.port}", "AMPOULE_CA": self.cert,
+                    "AWS_ACCESS_KEY_ID": key["key_id"], "AWS_SECRET_ACCESS_KEY": key["secret"]}
         return True
 
 
