@@ -12,6 +12,9 @@ struct suite {
 
 extern const struct suite suite_queue, suite_standard, suite_fifo, suite_wait, suite_push, suite_move, suite_limits;
 
+/* How the engine that is being tested is opened. */
+engine_open tested_engine(void);
+
 /* Around each test: an empty engine, and afterwards no byte of it left. */
 int enter_house(void **state);
 int leave_house(void **state);

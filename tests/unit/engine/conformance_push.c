@@ -170,7 +170,7 @@ static void a_delivery_may_end_before_it_was_counted(void **state)
                                        .ctx = house,
                                        .dropped = count_dropped,
                                        .available = hasty};
-    assert_int_equal(amp_engine_memory_open(&house->engine, &config), AMP_OK);
+    assert_int_equal(tested_engine()(&house->engine, &config), AMP_OK);
     create(house, "q");
     house->ear.answer = 2;
     send_message(house, "q", 1);
