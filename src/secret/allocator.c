@@ -19,11 +19,12 @@
  * abort_conf      a jemalloc that cannot do what is asked here must not start
  * narenas         few arenas for few threads, else memory of a burst is spread and held
  * *_decay_ms      memory of a burst goes back to the kernel after seconds
+ * retain          locked pages that stay mapped cannot be given back (madvise(2), EINVAL): they are unmapped
  * background_thread  no thread that nobody sandboxed
  */
 extern const char *malloc_conf;
 __attribute__((visibility("default"))) const char *malloc_conf =
-    "junk:free,abort_conf:true,narenas:4,dirty_decay_ms:2000,muzzy_decay_ms:0,background_thread:false";
+    "junk:free,abort_conf:true,narenas:4,dirty_decay_ms:2000,muzzy_decay_ms:0,retain:false,background_thread:false";
 
 /* MALLOC_CONF and /etc/malloc.conf are read after ours and could switch the wipe off without a word. */
 static __attribute__((constructor)) void refuse_without_wipe(void)
