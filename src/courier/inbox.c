@@ -17,6 +17,13 @@ static bool append(struct amp_inbox *inbox, struct amp_slice bytes)
     return true;
 }
 
+static bool is_within_bounds(const struct amp_delivery_order *order, size_t held)
+{
+    if (order->test)
+        return order->body_len <= AMP_COURIER_TEST_BYTES;
+    return order->body_len <= AMP_COURIER_WINDOW_BYTES && held <= AMP_COURIER_TOTAL_BYTES - order->body_len;
+}
+
 bool amp_inbox_deliver(struct amp_inbox *inbox, struct amp_slice payload, size_t held)
 {
     struct amp_ipc_in in = {payload, false};
@@ -27,11 +34,12 @@ bool amp_inbox_deliver(struct amp_inbox *inbox, struct amp_slice payload, size_t
     uint8_t test = amp_ipc_get_u8(&in);
     order.body_len = amp_ipc_get_u32(&in);
     struct amp_slice beginning = amp_ipc_get_bytes(&in, AMP_IPC_MAX_PAYLOAD);
-    if (!amp_ipc_end(&in) || inbox->open || inbox->whole || test > 1 || expires_mono_ms > INT64_MAX ||
-        order.body_len > AMP_COURIER_WINDOW_BYTES || held > AMP_COURIER_TOTAL_BYTES - order.body_len)
+    if (!amp_ipc_end(&in) || inbox->open || inbox->whole || test > 1 || expires_mono_ms > INT64_MAX)
         return false;
     order.expires_mono_ms = (int64_t)expires_mono_ms;
     order.test = test == 1;
+    if (!is_within_bounds(&order, held))
+        return false;
     order.body = order.body_len != 0 ? amp_secret_alloc(order.body_len) : NULL;
     *inbox = (struct amp_inbox){.order = order};
     return append(inbox, beginning);

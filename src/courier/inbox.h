@@ -23,8 +23,8 @@ struct amp_inbox {
 };
 
 /*
- * Each takes one packet; `held`: bytes of bodies that the courier has. False: it is malformed, out of turn, or goes
- * beyond AMP_COURIER_WINDOW_BYTES or AMP_COURIER_TOTAL_BYTES.
+ * Each takes one packet; `held`: bytes of the bodies that the courier has, but for tests. False: it is malformed, out
+ * of turn, or goes beyond AMP_COURIER_WINDOW_BYTES or AMP_COURIER_TOTAL_BYTES, or as a test AMP_COURIER_TEST_BYTES.
  */
 bool amp_inbox_deliver(struct amp_inbox *inbox, struct amp_slice payload, size_t held);
 bool amp_inbox_deliver_more(struct amp_inbox *inbox, struct amp_slice payload);

@@ -45,7 +45,10 @@ struct amp_schedule {
     size_t trying;
     size_t testing;
     size_t count;
-    size_t bytes; /* but for those nobody waits for */
+    /* What front counts as under way: as `count`, but for those nobody waits for. */
+    size_t window;
+    size_t bytes;
+    size_t tests; /* in neither of the two */
 };
 
 /* A row of failures is broken where nothing was tried for a quarter of disable_after, and a minute at least: two
@@ -123,15 +126,47 @@ static void promote_first(struct amp_endpoint *endpoint)
     }
 }
 
+static bool fits_window(const struct amp_endpoint *endpoint, size_t body_len)
+{
+    return endpoint->window < AMP_COURIER_WINDOW && body_len <= AMP_COURIER_WINDOW_BYTES - endpoint->window_bytes;
+}
+
+/* The bounds of what front may have under way; those of its bytes in all are the inbox's. */
+static bool fits(const struct amp_schedule *schedule, const struct amp_endpoint *endpoint,
+                 const struct amp_delivery_order *order)
+{
+    if (order->test)
+        return schedule->tests < AMP_COURIER_TESTS;
+    return schedule->window < AMP_COURIER_TOTAL && (endpoint == NULL || fits_window(endpoint, order->body_len));
+}
+
+static void enter_window(struct amp_delivery *delivery)
+{
+    struct amp_schedule *schedule = delivery->schedule;
+    schedule->count++;
+    if (delivery->order.test) {
+        schedule->tests++;
+    } else {
+        schedule->window++;
+        schedule->bytes += delivery->order.body_len;
+    }
+}
+
 /* Front counts it no more. */
 static void leave_window(struct amp_delivery *delivery)
 {
+    struct amp_schedule *schedule = delivery->schedule;
     struct amp_endpoint *endpoint = delivery->endpoint;
     if (delivery->last)
         return;
     delivery->last = true;
-    delivery->schedule->bytes -= delivery->order.body_len;
-    if (endpoint != NULL && !delivery->order.test) {
+    if (delivery->order.test) {
+        schedule->tests--;
+        return;
+    }
+    schedule->window--;
+    schedule->bytes -= delivery->order.body_len;
+    if (endpoint != NULL) {
         endpoint->window--;
         endpoint->window_bytes -= delivery->order.body_len;
     }
@@ -370,6 +405,10 @@ static void claim_strangers(struct amp_schedule *schedule, struct amp_endpoint *
         next = TAILQ_NEXT(delivery, next);
         if (memcmp(delivery->order.subscription, endpoint->id, sizeof(endpoint->id)) != 0)
             continue;
+        if (!delivery->order.test && !fits_window(endpoint, delivery->order.body_len)) {
+            end(delivery, AMP_ERR_OVERLOADED); /* front's fault */
+            continue;
+        }
         leave_state(delivery);
         leave_endpoint(delivery);
         admit(delivery, endpoint);
@@ -380,12 +419,10 @@ bool amp_schedule_add(struct amp_schedule *schedule, struct amp_delivery_order *
 {
     struct amp_endpoint *endpoint = amp_endpoints_find(&schedule->endpoints, order->subscription);
     struct amp_delivery *delivery = NULL;
-    bool fits =
-        endpoint == NULL || order->test ||
-        (endpoint->window < AMP_COURIER_WINDOW && order->body_len <= AMP_COURIER_WINDOW_BYTES - endpoint->window_bytes);
-    if (fits && order->body != NULL)
+    bool good = fits(schedule, endpoint, order);
+    if (good && order->body != NULL)
         delivery = calloc(1, sizeof(*delivery));
-    if (fits && delivery == NULL)
+    if (good && delivery == NULL)
         schedule->config.ended(schedule->config.ctx,
                                &(struct amp_delivery_end){.order = order, .err = AMP_ERR_OUT_OF_MEMORY});
     if (delivery == NULL) {
@@ -393,8 +430,7 @@ bool amp_schedule_add(struct amp_schedule *schedule, struct amp_delivery_order *
     } else {
         delivery->schedule = schedule;
         delivery->order = *order;
-        schedule->count++;
-        schedule->bytes += order->body_len;
+        enter_window(delivery);
         if (endpoint != NULL)
             admit(delivery, endpoint);
         else
@@ -402,7 +438,7 @@ bool amp_schedule_add(struct amp_schedule *schedule, struct amp_delivery_order *
         pump(schedule);
     }
     order->body = NULL;
-    return fits;
+    return good;
 }
 
 static void on_due(struct amp_delivery *delivery)

@@ -10,7 +10,7 @@
 #include "courier/inbox.h"
 
 #define AMP_SCHEDULE_ATTEMPTS_MAX 256 /* under way at once, to all endpoints */
-#define AMP_SCHEDULE_TESTS_MAX    64  /* the same, of tests, which wait for nobody */
+#define AMP_SCHEDULE_TESTS_MAX    64 /* the same, of tests, which wait for nobody: also those of fronts that are gone */
 /* So long a delivery waits for its subscription to be told: the keeper's word may come behind front's. */
 #define AMP_SCHEDULE_STRANGER_MS   500
 #define AMP_SCHEDULE_STRANGERS_MAX 1024
@@ -55,7 +55,8 @@ void amp_schedule_told(struct amp_schedule *schedule);
  * Takes the order and its body. It ends, now or later, by one call of `ended`: AMP_OK; AMP_ERR_PUSH_EXPIRED;
  * AMP_ERR_SUBSCRIPTION_UNKNOWN; AMP_ERR_SUBSCRIPTION_DISABLED; AMP_ERR_OUT_OF_MEMORY; what amp_schedule_give_up was
  * told; of a test, whatever its one attempt brought, AMP_ERR_OVERLOADED where too many are under way, or
- * AMP_ERR_AUDIT_UNAVAILABLE while held. False: it went beyond the window of its subscription.
+ * AMP_ERR_AUDIT_UNAVAILABLE while held. False: it went beyond the window of its
+ * subscription, AMP_COURIER_TOTAL, or AMP_COURIER_TESTS.
  */
 bool amp_schedule_add(struct amp_schedule *schedule, struct amp_delivery_order *order) AMP_MUST_USE;
 /* Does what is due: call it every AMP_SCHEDULE_TICK_MS while something waits. */
@@ -68,6 +69,6 @@ void amp_schedule_hold(struct amp_schedule *schedule, bool held);
  * over, however that went, or `at_once` too. */
 void amp_schedule_give_up(struct amp_schedule *schedule, enum amp_err err, bool at_once);
 size_t amp_schedule_count(const struct amp_schedule *schedule); /* deliveries that have not ended */
-size_t amp_schedule_bytes(const struct amp_schedule *schedule); /* of their bodies */
+size_t amp_schedule_bytes(const struct amp_schedule *schedule); /* of the bodies that front counts, but for tests */
 
 #endif

@@ -14,6 +14,7 @@
 #include "store/wheel.h"
 
 #define BUCKETS    1024u
+#define SHARE      2u /* of what is free: see fits_share */
 #define NO_SLOT    UINT32_MAX
 #define SLOTS_MAX  (1u << 20)
 #define GENERATION 0x7fffffffu /* numbers stay below 2^63 */
@@ -304,17 +305,29 @@ static void describe(const struct amp_outbox *outbox, const struct entry *entry,
     memcpy(delivery->message, entry->message, sizeof delivery->message);
 }
 
-/* Of the lanes that are ready the first that the window of all has room for. */
+/*
+ * The dynamic threshold of shared-memory switches (Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2),
+ * 1998): who takes `more` has in the end no more than half of what then is free. A fixed total alone is one tenant's to
+ * fill, with endpoints that never answer; so N of them together hold N / (N + 2) of it however hard they try, each as
+ * much as is left to the next one who comes. What is over the threshold waits for others to end, as for its own window.
+ */
+static bool fits_share(size_t own, size_t all, size_t more, size_t total)
+{
+    return all <= total && more <= total - all && own + more <= (total - all - more) / SHARE;
+}
+
+/* Of the lanes that are ready the first whose first delivery may be under way, as far as others leave room. */
 static struct lane *choose_lane(const struct amp_outbox *outbox)
 {
-    size_t total_bytes = outbox->config.total_bytes;
+    const struct amp_outbox_config *config = &outbox->config;
     struct lane *lane;
 
-    if (outbox->under_way_bytes >= total_bytes)
-        return NULL;
     TAILQ_FOREACH(lane, &outbox->ready, next)
     {
-        if (TAILQ_FIRST(&lane->pending)->bytes <= total_bytes - outbox->under_way_bytes)
+        const struct entry *first = TAILQ_FIRST(&lane->pending);
+
+        if (fits_share(lane->under_way_count, outbox->counts.under_way, 1, config->total) &&
+            fits_share(lane->under_way_bytes, outbox->under_way_bytes, first->bytes, config->total_bytes))
             return lane;
     }
     return NULL;
@@ -388,7 +401,8 @@ bool amp_outbox_fits(struct amp_outbox *outbox, uint64_t ask, size_t bytes)
         lane->under_way_bytes += bytes - entry->bytes;
         outbox->under_way_bytes += bytes - entry->bytes;
         entry->bytes = (uint32_t)bytes;
-        fits = lane->under_way_bytes <= config->window_bytes && outbox->under_way_bytes <= config->total_bytes;
+        fits = lane->under_way_bytes <= config->window_bytes &&
+               fits_share(lane->under_way_bytes, outbox->under_way_bytes, 0, config->total_bytes);
         if (fits)
             line_up(outbox, lane);
         else

@@ -12,10 +12,12 @@
 struct amp_outbox_config {
     struct amp_clock clock;
     struct amp_budget *budget; /* what pending deliveries take counts here; borrowed */
-    /* What may be under way at once: deliveries and bytes for one subscription, bytes in all. No message's body is
-     * longer than either. */
+    /* What may be under way at once: deliveries and bytes for one subscription, and in all. No message's body is longer
+     * than window_bytes or a third of total_bytes. One subscription never has more than half as much as is left free
+     * then: however many fill their windows, some room is always left for one that has nothing under way. */
     uint32_t window;
     size_t window_bytes;
+    uint32_t total;
     size_t total_bytes;
 };
 

@@ -25,6 +25,7 @@ struct amp_push {
     struct amp_link *link; /* NULL: the courier is away */
     struct amp_discards *unrecorded;
     struct amp_push_test *tests; /* with the courier */
+    uint32_t test_count;         /* of them: the windows of deliveries leave them out */
     uint64_t last_test;
     uint8_t *packet;            /* AMP_IPC_MAX_PAYLOAD bytes of secret memory */
     struct amp_secret_buf body; /* of the one that is being sent; empty where none is */
@@ -86,6 +87,7 @@ static void end_tests(struct amp_push *push, enum amp_err err)
 {
     struct amp_push_test *test;
 
+    push->test_count = 0;
     while ((test = push->tests) != NULL) {
         push->tests = test->next;
         end_test(push, test, err, 0);
@@ -186,6 +188,7 @@ static bool take_test_answer(struct amp_push *push, uint64_t ask, enum amp_err e
     if (test == NULL)
         return false;
     *at = test->next;
+    push->test_count--;
     end_test(push, test, err, http_status);
     return true;
 }
@@ -405,7 +408,8 @@ void amp_push_take_test(struct amp_push *push, struct amp_push_test *test)
         .ask = TEST_BIT | ++push->last_test,
         .expires_mono_ms = amp_clock_mono_ms(&push->config.clock) + TEST_MS,
     };
-    enum amp_err err = is_clear(push) ? AMP_OK : AMP_ERR_OVERLOADED;
+    bool fits = push->test_count < AMP_COURIER_TESTS && test->body.len <= AMP_COURIER_TEST_BYTES;
+    enum amp_err err = fits && is_clear(push) ? AMP_OK : AMP_ERR_OVERLOADED;
 
     if (err == AMP_OK)
         err = amp_random(delivery.message, sizeof delivery.message);
@@ -423,16 +427,16 @@ void amp_push_take_test(struct amp_push *push, struct amp_push_test *test)
     test->ask = delivery.ask;
     test->next = push->tests;
     push->tests = test;
+    push->test_count++;
 }
 
 void amp_push_give_up(struct amp_push *push)
 {
-    struct amp_outbox_counts counts;
-    uint64_t i;
+    /* The courier discards one that is torn without a record. */
+    uint64_t lost = amp_outbox_counts(push->config.outbox).pending + (is_sending(push) ? 1 : 0);
 
     if (push->link != NULL)
         detach(push);
-    counts = amp_outbox_counts(push->config.outbox);
-    for (i = 0; i < counts.pending; i++)
+    for (uint64_t i = 0; i < lost; i++)
         amp_discards_count(push->unrecorded, AMP_ERR_PUSH_UNREACHABLE);
 }

@@ -59,9 +59,10 @@ bool amp_push_reap(struct amp_push *push);
 void amp_push_fold(struct amp_push *push);
 /* Nothing is counted that no record tells. */
 bool amp_push_all_told(const struct amp_push *push);
-/* Takes the test, and tells its end in any case. */
+/* Takes the test, and tells its end in any case: AMP_ERR_OVERLOADED where the courier is away or has as many tests as
+ * it may, AMP_COURIER_TESTS, or this one is longer than AMP_COURIER_TEST_BYTES. */
 void amp_push_take_test(struct amp_push *push, struct amp_push_test *test);
-/* Nothing more will be sent: what is pending or under way is lost, and counted. */
+/* Nothing more will be sent: what is pending is lost, and counted. What is under way the courier ends, and records. */
 void amp_push_give_up(struct amp_push *push);
 
 #endif

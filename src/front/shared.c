@@ -95,6 +95,7 @@ static enum amp_err open_queues(struct amp_front_shared *shared, const struct am
         .budget = &shared->queue_budget,
         .window = AMP_COURIER_WINDOW,
         .window_bytes = AMP_COURIER_WINDOW_BYTES,
+        .total = AMP_COURIER_TOTAL,
         .total_bytes = AMP_COURIER_TOTAL_BYTES,
     };
     struct amp_engine_config engine = {

@@ -81,10 +81,14 @@ enum amp_ipc_type {
 };
 #define AMP_IPC_MAX_PAYLOAD 61440
 
-/* Deliveries that front may have under way with the courier, for one subscription and in all. */
+/* What front may have under way with the courier, who cuts a front that goes beyond: deliveries for one subscription and
+ * in all, and tests, which count apart from them, in all. */
 #define AMP_COURIER_WINDOW       256
 #define AMP_COURIER_WINDOW_BYTES ((size_t)4 << 20)
+#define AMP_COURIER_TOTAL        16384
 #define AMP_COURIER_TOTAL_BYTES  ((size_t)64 << 20)
+#define AMP_COURIER_TESTS        16
+#define AMP_COURIER_TEST_BYTES   4096 /* the body of one */
 
 /* Writing a payload into caller's storage. */
 void amp_ipc_put_u8(struct amp_out *out, uint8_t value);

@@ -130,6 +130,7 @@ static void inbox_refuses_malformed_values(void **state)
         {1, 0, AMP_COURIER_WINDOW_BYTES + 1, 4, 0}, /* longer than any may be */
         {1, 0, UINT32_MAX, 4, 0},                   /* the same */
         {1, 0, 4, 4, AMP_COURIER_TOTAL_BYTES - 3},  /* more than the courier holds */
+        {1, 1, AMP_COURIER_TEST_BYTES + 1, 4, 0},   /* longer than a test may be */
         {1, 0, 4, 4, SIZE_MAX},                     /* the same */
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -143,12 +144,23 @@ static void inbox_refuses_malformed_values(void **state)
     amp_inbox_reset(&inbox);
 }
 
+static void inbox_takes_a_test_where_the_window_is_full(void **state)
+{
+    struct amp_inbox inbox = {0};
+    assert_false(amp_inbox_deliver(&inbox, deliver(1, 1, 0, 1, 1), AMP_COURIER_TOTAL_BYTES));
+    assert_true(amp_inbox_deliver(&inbox, deliver(1, 1, 1, AMP_COURIER_TEST_BYTES, 4), AMP_COURIER_TOTAL_BYTES));
+    amp_inbox_reset(&inbox);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(inbox_takes_a_delivery_of_one_packet), cmocka_unit_test(inbox_puts_a_body_together),
-        cmocka_unit_test(inbox_refuses_every_other_length),     cmocka_unit_test(inbox_refuses_what_is_out_of_turn),
+        cmocka_unit_test(inbox_takes_a_delivery_of_one_packet),
+        cmocka_unit_test(inbox_puts_a_body_together),
+        cmocka_unit_test(inbox_refuses_every_other_length),
+        cmocka_unit_test(inbox_refuses_what_is_out_of_turn),
         cmocka_unit_test(inbox_refuses_malformed_values),
+        cmocka_unit_test(inbox_takes_a_test_where_the_window_is_full),
     };
     if (amp_secret_init((size_t)16 << 20, false) != AMP_OK)
         return 1;

@@ -153,15 +153,55 @@ static void schedule_attempts_a_test_once(void **state)
         assert_ended(i, i, results[i].err, results[i].status, 1);
     }
     assert_int_equal(scene.disabled_count, 0);
-    scene.end_count = 0;
-    for (uint64_t i = 0; i <= AMP_SCHEDULE_TESTS_MAX; i++)
-        assert_true(offer(1, i, 60000, true, 10));
-    assert_ended(0, AMP_SCHEDULE_TESTS_MAX, AMP_ERR_OVERLOADED, 0, 0);
     amp_schedule_hold(scene.schedule, true);
     assert_true(offer(1, 200, 60000, true, 10));
-    assert_ended(1, 200, AMP_ERR_AUDIT_UNAVAILABLE, 0, 0);
+    assert_ended(5, 200, AMP_ERR_AUDIT_UNAVAILABLE, 0, 0);
     succeed(&scene.attempts[0]);
-    assert_ended(2, 100, AMP_OK, 204, 1);
+    assert_ended(6, 100, AMP_OK, 204, 1);
+}
+
+static void schedule_counts_tests_apart(void **state)
+{
+    subscribe(1);
+    assert_true(offer(1, 1000, 60000, false, AMP_COURIER_WINDOW_BYTES)); /* its window is full */
+    for (uint64_t i = 0; i < AMP_COURIER_TESTS; i++)
+        assert_true(offer(i == 0 ? 9 : 1, i, 60000, true, AMP_COURIER_TEST_BYTES));
+    assert_int_equal(amp_schedule_bytes(scene.schedule), AMP_COURIER_WINDOW_BYTES);
+    assert_false(offer(1, 100, 60000, true, 10)); /* front knows better */
+    assert_int_equal(scene.end_count, 0);
+    succeed(newest());
+    assert_true(offer(1, 100, 60000, true, 10));
+    assert_false(offer(1, 101, 60000, true, 10));
+    pass(AMP_SCHEDULE_STRANGER_MS + LATE_MS);
+    assert_ended(1, 0, AMP_ERR_SUBSCRIPTION_UNKNOWN, 0, 0);
+    assert_true(offer(1, 101, 60000, true, 10));
+}
+
+static void schedule_counts_the_tests_of_each_front_and_of_all(void **state)
+{
+    subscribe(1);
+    for (uint64_t i = 0; i < AMP_SCHEDULE_TESTS_MAX; i++) {
+        if (i % AMP_COURIER_TESTS == 0) /* a new front: what is attempted for the one before goes on */
+            amp_schedule_give_up(scene.schedule, AMP_ERR_PUSH_UNREACHABLE, false);
+        assert_true(offer(1, i, 60000, true, 10));
+    }
+    amp_schedule_give_up(scene.schedule, AMP_ERR_PUSH_UNREACHABLE, false);
+    assert_int_equal(scene.end_count, 0);
+    assert_true(offer(1, 999, 60000, true, 10));
+    assert_ended(0, 999, AMP_ERR_OVERLOADED, 0, 0);
+}
+
+static void schedule_holds_strangers_against_the_window(void **state)
+{
+    for (uint64_t ask = 0; ask < 3; ask++)
+        assert_true(offer(9, ask, 60000, false, AMP_COURIER_WINDOW_BYTES / 2));
+    subscribe(9);
+    assert_ended(0, 2, AMP_ERR_OVERLOADED, 0, 0);
+    assert_int_equal(scene.attempt_count, 2);
+    assert_false(offer(9, 3, 60000, false, 1));
+    succeed(newest());
+    assert_true(offer(9, 3, 60000, false, AMP_COURIER_WINDOW_BYTES / 2));
+    assert_false(offer(9, 4, 60000, false, 1));
 }
 
 int main(void)
@@ -175,6 +215,9 @@ int main(void)
         SCENE_TEST(schedule_waits_for_a_subscription_that_is_told_late),
         SCENE_TEST(schedule_forgets_deleted_subscriptions),
         SCENE_TEST(schedule_attempts_a_test_once),
+        SCENE_TEST(schedule_counts_tests_apart),
+        SCENE_TEST(schedule_counts_the_tests_of_each_front_and_of_all),
+        SCENE_TEST(schedule_holds_strangers_against_the_window),
     };
     return scene_prepare() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }

@@ -2,10 +2,13 @@
 #include "../support.h"
 
 #include "front/outbox.h"
+#include "ipc/ipc.h"
 
 #define WINDOW       4u
 #define WINDOW_BYTES 1000u
-#define TOTAL_BYTES  1500u
+#define TOTAL        100u
+#define TOTAL_BYTES  3000u
+#define HOSTILE_MAX  1000u
 
 static struct amp_clock_fake hands;
 static struct amp_budget budget;
@@ -21,11 +24,28 @@ static int setup(void **state)
                                        .budget = &budget,
                                        .window = WINDOW,
                                        .window_bytes = WINDOW_BYTES,
+                                       .total = TOTAL,
                                        .total_bytes = TOTAL_BYTES};
 
     (void)state;
     hands = (struct amp_clock_fake){.mono_ms = 5000};
     amp_budget_init(&budget, 1 << 20);
+    return amp_outbox_new(&outbox, &config) == AMP_OK ? 0 : -1;
+}
+
+/* As front has it. */
+static int setup_large(void **state)
+{
+    struct amp_outbox_config config = {.clock = amp_clock_fake(&hands),
+                                       .budget = &budget,
+                                       .window = AMP_COURIER_WINDOW,
+                                       .window_bytes = AMP_COURIER_WINDOW_BYTES,
+                                       .total = AMP_COURIER_TOTAL,
+                                       .total_bytes = AMP_COURIER_TOTAL_BYTES};
+
+    (void)state;
+    hands = (struct amp_clock_fake){.mono_ms = 5000};
+    amp_budget_init(&budget, 256 << 20);
     return amp_outbox_new(&outbox, &config) == AMP_OK ? 0 : -1;
 }
 
@@ -186,7 +206,7 @@ static void no_more_bytes_than_a_window_are_under_way(void **state)
     assert_true(amp_outbox_fits(outbox, next(1, 3), 599));
 }
 
-static void no_more_bytes_than_the_total_are_under_way(void **state)
+static void no_subscription_takes_more_than_half_of_what_it_leaves(void **state)
 {
     uint64_t first, third;
 
@@ -195,14 +215,97 @@ static void no_more_bytes_than_the_total_are_under_way(void **state)
         add(i, 1);
     first = next(1, 1);
     assert_true(amp_outbox_fits(outbox, first, 1000));
-    assert_true(amp_outbox_fits(outbox, next(2, 1), 400));
+    assert_true(amp_outbox_fits(outbox, next(2, 1), 600));
     third = next(3, 1);
-    assert_false(amp_outbox_fits(outbox, third, 101));
-    assert_true(amp_outbox_fits(outbox, next(4, 1), 100)); /* another may fit where this one does not */
+    assert_false(amp_outbox_fits(outbox, third, 467));     /* 466 are the half of what it would leave */
+    assert_true(amp_outbox_fits(outbox, next(4, 1), 466)); /* another may fit where this one does not */
     none();
     end(first, 1, 1);
     third = next(3, 1);
-    assert_true(amp_outbox_fits(outbox, third, 101));
+    assert_true(amp_outbox_fits(outbox, third, 467));
+}
+
+/* Sends whatever may be sent, bodies of `bytes`; how many. */
+static size_t fill(size_t bytes)
+{
+    size_t sent = 0;
+
+    while (amp_outbox_next(outbox, &delivery))
+        sent += amp_outbox_fits(outbox, delivery.ask, bytes);
+    return sent;
+}
+
+static void check_room_beside(uint32_t hostile, uint32_t each, size_t bytes)
+{
+    uint32_t victim = hostile + 1;
+    size_t sent;
+
+    for (uint32_t i = 1; i <= hostile; i++) {
+        for (uint32_t j = 1; j <= each; j++)
+            add(i, j);
+    }
+    sent = fill(bytes);
+    assert_true(sent * bytes > AMP_COURIER_TOTAL_BYTES / 2 || sent > AMP_COURIER_TOTAL / 2);
+    assert_true(sent * bytes <= AMP_COURIER_TOTAL_BYTES && sent <= AMP_COURIER_TOTAL);
+    add(victim, 1);
+    assert_true(amp_outbox_fits(outbox, next(victim, 1), 1024));
+    add(victim, 2);
+    assert_true(amp_outbox_fits(outbox, next(victim, 2), 1024));
+}
+
+static void sixteen_with_large_bodies_leave_room(void **state)
+{
+    (void)state;
+    check_room_beside(16, 4, 1 << 20);
+}
+
+static void a_thousand_with_large_bodies_leave_room(void **state)
+{
+    (void)state;
+    check_room_beside(HOSTILE_MAX, 4, 1 << 20);
+}
+
+static void a_thousand_with_bodies_of_any_length_leave_room(void **state)
+{
+    (void)state;
+    for (size_t bytes = 1 << 20; bytes > 8192; bytes /= 2) {
+        for (uint32_t i = 1; i <= HOSTILE_MAX; i++)
+            add(i, 1);
+        (void)fill(bytes);
+    }
+    add(HOSTILE_MAX + 1, 1);
+    assert_true(amp_outbox_fits(outbox, next(HOSTILE_MAX + 1, 1), 1024));
+}
+
+static void a_thousand_with_many_messages_leave_room(void **state)
+{
+    (void)state;
+    check_room_beside(HOSTILE_MAX, 40, 16);
+}
+
+static void what_others_kept_waiting_goes_when_they_end(void **state)
+{
+    uint64_t asks[64];
+    size_t count = 0;
+
+    (void)state;
+    for (uint32_t i = 1; i <= 16; i++) {
+        for (uint32_t j = 1; j <= 4; j++)
+            add(i, j);
+    }
+    while (count < 64 && amp_outbox_next(outbox, &delivery)) {
+        asks[count] = delivery.ask;
+        count += amp_outbox_fits(outbox, delivery.ask, 1 << 20);
+    }
+    add(20, 1);
+    assert_false(amp_outbox_fits(outbox, next(20, 1), AMP_COURIER_WINDOW_BYTES));
+    none();
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(amp_outbox_end(outbox, asks[i], &delivery), AMP_OK);
+    for (bool sent = false; !sent;) {
+        assert_true(amp_outbox_next(outbox, &delivery));
+        sent = delivery.subscription[0] == 20 && amp_outbox_fits(outbox, delivery.ask, AMP_COURIER_WINDOW_BYTES);
+    }
 }
 
 static void what_is_put_back_is_first_again(void **state)
@@ -409,14 +512,20 @@ static void a_full_budget_refuses_whole_messages(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define LARGE_TEST(name) cmocka_unit_test_setup_teardown(name, setup_large, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_subscription_is_served_in_order),
         TEST(subscriptions_take_turns),
         TEST(one_message_goes_to_all_its_subscriptions),
         TEST(no_more_than_a_window_is_under_way),
         TEST(no_more_bytes_than_a_window_are_under_way),
-        TEST(no_more_bytes_than_the_total_are_under_way),
+        TEST(no_subscription_takes_more_than_half_of_what_it_leaves),
+        LARGE_TEST(sixteen_with_large_bodies_leave_room),
+        LARGE_TEST(a_thousand_with_large_bodies_leave_room),
+        LARGE_TEST(a_thousand_with_bodies_of_any_length_leave_room),
+        LARGE_TEST(a_thousand_with_many_messages_leave_room),
+        LARGE_TEST(what_others_kept_waiting_goes_when_they_end),
         TEST(what_is_put_back_is_first_again),
         TEST(a_recall_restores_the_order),
         TEST(numbers_are_not_used_twice),

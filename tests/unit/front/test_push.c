@@ -169,9 +169,10 @@ static int setup(void **state)
 {
     struct amp_outbox_config boxed = {.clock = amp_clock_fake(&hands),
                                       .budget = &budget,
-                                      .window = 256,
+                                      .window = AMP_COURIER_WINDOW,
                                       .window_bytes = 64 << 20,
-                                      .total_bytes = 64 << 20};
+                                      .total = AMP_COURIER_TOTAL,
+                                      .total_bytes = 192 << 20};
     struct amp_push_config config = {.clock = amp_clock_fake(&hands),
                                      .queues = {&engine, &budget},
                                      .ctx = &budget,
@@ -535,6 +536,38 @@ static void a_test_without_a_courier_is_told_so(void **state)
     assert_int_equal(tested->err, AMP_ERR_OVERLOADED);
 }
 
+static void tests_have_a_window_of_their_own(void **state)
+{
+    static char body[AMP_COURIER_TEST_BYTES + 2];
+
+    (void)state;
+    attach();
+    memset(body, 'x', AMP_COURIER_TEST_BYTES);
+    for (unsigned i = 0; i < AMP_COURIER_TESTS; i++)
+        amp_push_take_test(push, test_of(body));
+    turn();
+    assert_int_equal(got_count, AMP_COURIER_TESTS);
+    assert_null(tested);
+    amp_push_take_test(push, test_of("{}")); /* one too many */
+    assert_non_null(tested);
+    assert_int_equal(tested->err, AMP_ERR_OVERLOADED);
+    amp_push_test_free(tested);
+    tested = NULL;
+    say(got[0].ask, AMP_OK);
+    amp_push_test_free(tested);
+    tested = NULL;
+    body[AMP_COURIER_TEST_BYTES] = 'x'; /* too long */
+    amp_push_take_test(push, test_of(body));
+    assert_non_null(tested);
+    assert_int_equal(tested->err, AMP_ERR_OVERLOADED);
+    amp_push_test_free(tested);
+    tested = NULL;
+    amp_push_take_test(push, test_of("{}"));
+    turn();
+    assert_int_equal(got_count, AMP_COURIER_TESTS + 1);
+    assert_null(tested);
+}
+
 static void a_test_ends_with_its_courier(void **state)
 {
     (void)state;
@@ -559,7 +592,7 @@ static void what_is_given_up_is_counted(void **state)
         add(1, i);
     amp_push_give_up(push);
     amp_push_fold(push);
-    assert_int_equal(counted[AMP_ERR_PUSH_UNREACHABLE], 8);
+    assert_int_equal(counted[AMP_ERR_PUSH_UNREACHABLE], 3); /* the courier records the five that it has */
     assert_true(amp_push_all_told(push));
 }
 
@@ -585,6 +618,7 @@ int main(void)
         TEST(an_unknown_error_is_a_violation),
         TEST(a_test_goes_at_once_and_is_answered),
         TEST(a_test_without_a_courier_is_told_so),
+        TEST(tests_have_a_window_of_their_own),
         TEST(a_test_ends_with_its_courier),
         TEST(what_is_given_up_is_counted),
     };
