@@ -1,16 +1,22 @@
 """Debian's boto3 (query protocol, XML answers), unmodified: every action of SQS, and its errors by their names."""
 import hashlib
 import json
+import secrets
+import string
 import threading
 import time
 import unittest
-import uuid
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from harness import CARD, DaemonCase
+
+
+def fresh_name(prefix, suffix=""):
+    """Of letters alone: digits could happen to look like a card number, and no queue may be called that."""
+    return prefix + "".join(secrets.choice(string.ascii_lowercase) for _ in range(20)) + suffix
 
 
 def sqs_client(daemon, key_id=None, secret=None, **config):
@@ -28,7 +34,7 @@ class SqsCase(DaemonCase):
 
     def queue(self, suffix="", **attributes):
         """A queue of a name never used before."""
-        name = f"q-{uuid.uuid4().hex}{suffix}"
+        name = fresh_name("q-", suffix)
         return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
     def receive_all(self, url, expect, **options):
@@ -213,7 +219,7 @@ class FifoTest(SqsCase):
 
 class QueuesTest(SqsCase):
     def test_create_find_list_delete(self):
-        prefix = f"list-{uuid.uuid4().hex[:8]}-"
+        prefix = fresh_name("list-", "-")
         urls = [self.sqs.create_queue(QueueName=f"{prefix}{i}")["QueueUrl"] for i in range(5)]
         self.assertEqual(urls[0], f"{self.daemon.url}/000000000000/{prefix}0")
         self.assertEqual(self.sqs.get_queue_url(QueueName=f"{prefix}3")["QueueUrl"], urls[3])
@@ -226,7 +232,7 @@ class QueuesTest(SqsCase):
         self.refused("AWS.SimpleQueueService.NonExistentQueue", self.sqs.send_message, QueueUrl=urls[0], MessageBody="x")
 
     def test_create_again(self):
-        name = f"again-{uuid.uuid4().hex}"
+        name = fresh_name("again-")
         url = self.sqs.create_queue(QueueName=name, Attributes={"DelaySeconds": "3"})["QueueUrl"]
         self.assertEqual(self.sqs.create_queue(QueueName=name, Attributes={"DelaySeconds": "3"})["QueueUrl"], url)
         self.refused("QueueAlreadyExists", self.sqs.create_queue, QueueName=name, Attributes={"DelaySeconds": "4"})
@@ -245,7 +251,7 @@ class QueuesTest(SqsCase):
         self.refused("InvalidAttributeName", self.sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["Nonsense"])
 
     def test_tags(self):
-        url = self.sqs.create_queue(QueueName=f"t-{uuid.uuid4().hex}", tags={"team": "payments", "a": ""})["QueueUrl"]
+        url = self.sqs.create_queue(QueueName=fresh_name("t-"), tags={"team": "payments", "a": ""})["QueueUrl"]
         self.sqs.tag_queue(QueueUrl=url, Tags={"a": "b", "\u20ac": "<&>"})
         self.assertEqual(self.sqs.list_queue_tags(QueueUrl=url)["Tags"], {"team": "payments", "a": "b", "\u20ac": "<&>"})
         self.sqs.untag_queue(QueueUrl=url, TagKeys=["team", "\u20ac"])

@@ -16,7 +16,8 @@ const sqs = new sdk.SQSClient({
 
 const call = (name, input) => sqs.send(new sdk[`${name}Command`](input));
 const say = (step, more = {}) => console.log(JSON.stringify({ step, ...more }));
-const name = (suffix = "") => `js-${randomUUID()}${suffix}`;
+// Of letters alone: digits could happen to look like a card number, and no queue may be called that.
+const name = (suffix = "") => `js-${randomUUID().replace(/[^a-f]/g, "x")}${randomUUID().replace(/[^a-f]/g, "y")}${suffix}`;
 
 async function make(suffix = "", Attributes = undefined) {
   return (await call("CreateQueue", { QueueName: name(suffix), Attributes })).QueueUrl;
