@@ -164,12 +164,12 @@ class _Connection(asyncio.Protocol):
 
     def drop(self, hook, at):
         if self.under_way is not hook:
-            return
-        if at == len(hook.reply.body):
-            self.end(hook)
-            return
+            return  # the peer has gone
         self.transport.write(hook.reply.body[at:at + 1])
-        self.receiver.loop.call_later(DRIP_SECONDS, self.drop, hook, at + 1)
+        if at + 1 < len(hook.reply.body):
+            self.receiver.loop.call_later(DRIP_SECONDS, self.drop, hook, at + 1)
+        else:
+            self.end(hook)
 
     def stall(self, _):
         pass
