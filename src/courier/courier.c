@@ -24,6 +24,7 @@ struct courier {
     const struct amp_role_env *env;
     struct event_base *base;
     struct event *tick;
+    struct event *keeper_missed;
     struct amp_clock clock;
     struct amp_policy policy;
     struct amp_deliverer *deliverer;
@@ -34,7 +35,7 @@ struct courier {
     struct amp_link *front;
     uint64_t origin; /* counts the fronts: an answer to an earlier one is for nobody */
     struct amp_inbox inbox;
-    bool told; /* the keeper has told all subscriptions once */
+    bool told; /* the keeper, over the link there is, has told all subscriptions */
     bool draining;
     bool said_unrecorded;
     bool stopped;
@@ -208,6 +209,10 @@ static bool on_keeper_message(void *ctx, struct amp_link *link, enum amp_ipc_typ
         amp_schedule_unsubscribe(courier->schedule, payload.ptr); /* so long, by the table */
         return true;
     }
+    if (type == AMP_IPC_SUBSCRIPTIONS_TELLING) {
+        amp_schedule_telling(courier->schedule);
+        return true;
+    }
     if (type != AMP_IPC_SUBSCRIPTIONS_TOLD)
         return false;
     amp_schedule_told(courier->schedule);
@@ -217,18 +222,33 @@ static bool on_keeper_message(void *ctx, struct amp_link *link, enum amp_ipc_typ
     return true;
 }
 
+/* What it told is stale from now on: nothing is signed or sent by it. */
 static void lose_keeper(struct courier *courier)
 {
     amp_link_free(courier->keeper);
     courier->keeper = NULL;
+    courier->told = false;
+    amp_schedule_hold(courier->schedule, true);
+}
+
+static void on_keeper_missed(evutil_socket_t fd, short what, void *ctx)
+{
+    struct courier *courier = ctx;
+    if (courier->draining)
+        return;
+    amp_log(AMP_LOG_ERROR, "the keeper's link ended and no new one came: the courier must be started again");
+    stop(courier, 1);
 }
 
 static void on_keeper_closed(void *ctx, struct amp_link *link, bool violation)
 {
+    static const struct timeval patience = {AMP_KEEPER_PATIENCE_S, 0};
     struct courier *courier = ctx;
     if (violation)
         report_violation(courier, AMP_ROLE_KEEPER);
     lose_keeper(courier);
+    if (event_add(courier->keeper_missed, &patience) != 0)
+        stop(courier, 1);
 }
 
 static void attach_keeper(struct courier *courier, int fd)
@@ -242,7 +262,7 @@ static void attach_keeper(struct courier *courier, int fd)
     lose_keeper(courier);
     if (amp_link_new(&courier->keeper, &config, fd) != AMP_OK)
         amp_fatal("no memory for a link");
-    amp_schedule_telling(courier->schedule);
+    event_del(courier->keeper_missed);
 }
 
 /* ---- supervisor and scribe ---- */
@@ -332,7 +352,8 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 static void take_turn(struct courier *courier)
 {
     static const struct timeval tick = {0, AMP_SCHEDULE_TICK_MS * 1000};
-    amp_schedule_hold(courier->schedule, courier->draining || !amp_recorder_ready(courier->recorder));
+    amp_schedule_hold(courier->schedule,
+                      courier->draining || !courier->told || !amp_recorder_ready(courier->recorder));
     amp_recorder_flush(courier->recorder);
     if (amp_schedule_waits(courier->schedule) && !event_pending(courier->tick, EV_TIMEOUT, NULL))
         event_add(courier->tick, &tick);
@@ -372,7 +393,8 @@ static enum amp_err set_up(struct courier *courier)
     const struct amp_config *config = courier->env->config;
     enum amp_err err = amp_link_new(&courier->control, &control, courier->env->control_fd);
     courier->tick = evtimer_new(courier->base, on_tick, courier);
-    if (err == AMP_OK && courier->tick == NULL)
+    courier->keeper_missed = evtimer_new(courier->base, on_keeper_missed, courier);
+    if (err == AMP_OK && (courier->tick == NULL || courier->keeper_missed == NULL))
         err = AMP_ERR_OUT_OF_MEMORY;
     if (err == AMP_OK)
         err = amp_recorder_new(&courier->recorder, courier->base, on_durable, courier);
@@ -406,6 +428,8 @@ static void tear_down(struct courier *courier)
     amp_link_free(courier->control);
     if (courier->tick != NULL)
         event_free(courier->tick);
+    if (courier->keeper_missed != NULL)
+        event_free(courier->keeper_missed);
     event_base_free(courier->base);
 }
 

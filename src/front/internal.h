@@ -80,6 +80,7 @@ struct amp_worker {
     struct amp_api_response refusal; /* what the last refused callback answered */
 
     int64_t next_second_mono_ms;
+    int64_t keeper_missed_mono_ms; /* without a link until then the keeper is missed; 0: there was none yet */
     uint64_t expired; /* swept since the last event of it */
     uint64_t lapsed;
     struct amp_engine_swept swept;
@@ -146,6 +147,7 @@ void amp_front_ring(struct amp_worker *worker);
 /* keeper.c: the link to the keeper. */
 void amp_front_attach_keeper(struct amp_worker *worker, int fd);
 void amp_front_detach_keeper(struct amp_worker *worker);
+void amp_front_miss_keeper(struct amp_worker *worker, int64_t now_mono_ms); /* its link ended, and none came since */
 enum amp_err amp_front_ask_keeper(void *worker, uint64_t ask, const struct amp_sigv4 *scope);
 void amp_front_want_epoch(struct amp_worker *worker);
 

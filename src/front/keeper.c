@@ -3,7 +3,8 @@
 #include "front/internal.h"
 
 /* Before a keeper that had no epoch key is asked again. */
-#define EPOCH_AGAIN_MS 1000
+#define EPOCH_AGAIN_MS     1000
+#define KEEPER_PATIENCE_MS (AMP_KEEPER_PATIENCE_S * 1000)
 
 /* Whoever asks does so for all workers: each key that is made has its record, and more than wanted would be spent. */
 static bool become_asker(struct amp_worker *worker)
@@ -82,6 +83,10 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
         return amp_front_take_subscription(worker, &in);
     if (type == AMP_IPC_SUBSCRIPTION_GONE)
         return amp_front_take_subscription_gone(worker, &in);
+    if (type == AMP_IPC_SUBSCRIPTIONS_TELLING && worker->push != NULL) {
+        amp_subscribers_retell(worker->shared->subscribers);
+        return true;
+    }
     if (type == AMP_IPC_SUBSCRIPTIONS_TOLD)
         return amp_front_take_subscriptions_told(worker);
     return false;
@@ -92,10 +97,22 @@ void amp_front_detach_keeper(struct amp_worker *worker)
 {
     amp_link_free(worker->keeper);
     worker->keeper = NULL;
+    worker->keeper_missed_mono_ms = amp_clock_mono_ms(&worker->shared->clock) + KEEPER_PATIENCE_MS;
     let_others_ask(worker);
     amp_auth_forget_all(worker->auth);
     amp_front_end_polls(worker, NULL);
     amp_front_lose_keeper(worker);
+}
+
+/* The vault must not go with a link: it is the keeper that is started again. */
+void amp_front_miss_keeper(struct amp_worker *worker, int64_t now_mono_ms)
+{
+    if (worker->keeper != NULL || worker->keeper_missed_mono_ms == 0 || worker->draining ||
+        now_mono_ms < worker->keeper_missed_mono_ms)
+        return;
+    amp_log(AMP_LOG_ERROR, "the keeper's link ended and no new one came: the keeper must be started again");
+    worker->keeper_missed_mono_ms = now_mono_ms + KEEPER_PATIENCE_MS;
+    amp_front_report(worker, AMP_ROLE_KEEPER);
 }
 
 static void on_closed(void *ctx, struct amp_link *link, bool violation)
@@ -125,8 +142,6 @@ void amp_front_attach_keeper(struct amp_worker *worker, int fd)
         amp_log(AMP_LOG_ERROR, "the link to the keeper could not be taken over");
         return;
     }
-    if (worker->push != NULL)
-        amp_subscribers_retell(worker->shared->subscribers);
     /* What waited for the keeper before asks the new one. */
     STAILQ_FOREACH(waiting, &worker->waiting, next)
     waiting->ask = 0;

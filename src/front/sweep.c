@@ -140,6 +140,7 @@ void amp_front_tick(struct amp_worker *worker)
     amp_front_end_late(worker, now_mono_ms);
     amp_front_tell_held(worker);
     amp_front_want_epoch(worker);
+    amp_front_miss_keeper(worker, now_mono_ms);
     tell_connections(worker);
     if (now_mono_ms >= worker->next_second_mono_ms) {
         worker->next_second_mono_ms = now_mono_ms + 1000;

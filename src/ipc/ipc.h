@@ -51,8 +51,10 @@ const char *amp_role_name(enum amp_role role);
     X(SUBSCRIPTION_DONE, "K", "F", 30, 160, 0)    /* u64 ask, u32 error, 16 bytes id, bytes new secret as text */      \
     X(SUBSCRIPTION, "K", "FC", 2, 8192, 0)        /* bytes packed subscription; to C bytes packed secrets as well */   \
     X(SUBSCRIPTION_GONE, "K", "FC", 16, 16, 0)    /* 16 bytes id: it was deleted */                                    \
-    X(SUBSCRIPTIONS_TOLD, "K", "FC", 0, 0, 0)     /* all there are were told; others that were known are gone */       \
-    X(SUBSCRIPTION_FAILED, "C", "K", 20, 20, 0)   /* 16 bytes id, u32 enum amp_subscription_state: disable it */       \
+    X(SUBSCRIPTIONS_TELLING, "K", "FC", 0, 0, 0) /* all there are will be told: on a new link, and on one that fell */ \
+                                                 /* behind in place of each change */                                  \
+    X(SUBSCRIPTIONS_TOLD, "K", "FC", 0, 0, 0)    /* all were told; what was not since TELLING, is gone */              \
+    X(SUBSCRIPTION_FAILED, "C", "K", 20, 20, 0)  /* 16 bytes id, u32 enum amp_subscription_state: disable it */        \
     /* push: front hands messages to courier; front's link index 0 alone */                                            \
     X(DELIVER, "F", "C", 56, 61440, 0) /* u64 ask, 16 bytes subscription, 16 bytes message id, u64 expires_mono_ms, */ \
                                        /* u8 test, u32 length of the body, bytes its beginning */                      \
@@ -81,8 +83,8 @@ enum amp_ipc_type {
 };
 #define AMP_IPC_MAX_PAYLOAD 61440
 
-/* What front may have under way with the courier, who cuts a front that goes beyond: deliveries for one subscription and
- * in all, and tests, which count apart from them, in all. */
+/* What front may have under way with the courier, who cuts a front that goes beyond: deliveries for one subscription
+ * and in all, and tests, which count apart from them, in all. */
 #define AMP_COURIER_WINDOW       256
 #define AMP_COURIER_WINDOW_BYTES ((size_t)4 << 20)
 #define AMP_COURIER_TOTAL        16384
@@ -119,6 +121,8 @@ struct amp_link_config {
     /* A message that the table allows; the payload lives until return. Descriptors belong to the callee (-1: none).
      * Return false where it does not decode exactly: the link is then cut as for any violation. */
     bool (*message)(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd);
+    /* What was queued has been sent; NULL: nobody wants to know. */
+    void (*drained)(void *ctx, struct amp_link *link);
     /* The peer is gone, or broke the table (violation). The link is closed already; free it here or later. */
     void (*closed)(void *ctx, struct amp_link *link, bool violation);
 };

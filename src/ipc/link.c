@@ -215,6 +215,11 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
         packet_free(packet);
     }
     event_del(link->writable);
+    if (link->first != NULL || link->config.drained == NULL)
+        return;
+    link->busy++;
+    link->config.drained(link->config.ctx, link);
+    release(link);
 }
 
 static enum amp_err enqueue(struct amp_link *link, uint8_t type, struct amp_slice payload, int fd)

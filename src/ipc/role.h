@@ -9,6 +9,8 @@
 #include "base/config.h"
 #include "ipc/ipc.h"
 
+#define AMP_KEEPER_PATIENCE_S 10
+
 /* What AMP_IPC_TLS_FILE hands over, one descriptor each, before an AMP_IPC_RELOAD. */
 enum amp_tls_file { AMP_TLS_FILE_CERT, AMP_TLS_FILE_KEY, AMP_TLS_FILE_CLIENT_CA, AMP_TLS_FILE_COUNT_ };
 
@@ -22,6 +24,11 @@ enum amp_tls_file { AMP_TLS_FILE_CERT, AMP_TLS_FILE_KEY, AMP_TLS_FILE_CLIENT_CA,
  * link per worker and `index` is the worker's number, but one alone (0) to the courier; elsewhere it is 0. A LINK for a
  * role and index that has one already replaces it: the peer was started again. The end of the control link is the end
  * of the supervisor: exit.
+ *
+ * The keeper's link, where it ends: what was learned over it is stale, so front forgets its day keys and the courier
+ * attempts nothing. The supervisor, which starts a dead keeper again within 5 s, gives a new one. Where none comes for
+ * AMP_KEEPER_PATIENCE_S, the keeper lives but has cut the link: the courier ends itself with failure, and front, with
+ * which the vault would go, has the keeper started again (AMP_IPC_VIOLATION). While draining nobody waits for it.
  *
  * Reloading: AMP_IPC_TLS_FILE for each file in use, then AMP_IPC_RELOAD with the configuration (config_read). Of the
  * configuration `log_level`, `auth`, `vault`, `mask` and `limits` may differ; what else differs waits for a restart

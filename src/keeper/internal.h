@@ -19,6 +19,7 @@ struct amp_asker {
     struct event *idle; /* an admin client that asks nothing gives its place up; NULL: others */
     enum amp_role role;
     uint8_t index;
+    bool behind;                     /* news was put off: it is told the whole list once its link is idle */
     bool lost;                       /* could not be told what it must know: dismissed at the end of this turn */
     char who[AMP_EVENT_WHO_MAX + 1]; /* for the record: "uid:0" */
 };
@@ -61,6 +62,8 @@ bool amp_keeper_subscription(struct amp_asker *asker, enum amp_ipc_type type, st
 enum amp_err amp_keeper_open_subscriptions(struct amp_keeper *keeper) AMP_MUST_USE;
 /* Who just got its link is told of all there are, where it is one that is told. */
 void amp_keeper_tell_subscriptions(struct amp_asker *asker);
+/* Its link is idle again: it is told what was put off. */
+void amp_keeper_catch_up(struct amp_asker *asker);
 /* Forgets older secrets whose time is over; wakes again for the next. */
 void amp_keeper_retire_secrets(struct amp_keeper *keeper);
 

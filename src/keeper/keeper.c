@@ -113,6 +113,14 @@ static bool on_asked(void *ctx, struct amp_link *link, enum amp_ipc_type type, s
     return good;
 }
 
+static void on_asker_drained(void *ctx, struct amp_link *link)
+{
+    struct amp_asker *asker = ctx;
+    struct amp_keeper *keeper = asker->keeper;
+    amp_keeper_catch_up(asker);
+    dismiss_lost(keeper);
+}
+
 static void on_asker_closed(void *ctx, struct amp_link *link, bool violation)
 {
     struct amp_asker *asker = ctx;
@@ -169,6 +177,7 @@ static void add_asker(struct amp_keeper *keeper, enum amp_role role, uint8_t ind
                                            .peer = role,
                                            .ctx = asker,
                                            .message = on_asked,
+                                           .drained = on_asker_drained,
                                            .closed = on_asker_closed};
     if (amp_link_new(&asker->link, &config, fd) != AMP_OK)
         amp_fatal("no memory for a link");

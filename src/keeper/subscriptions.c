@@ -19,14 +19,29 @@ static bool is_told(const struct amp_asker *asker)
     return asker->role == AMP_ROLE_COURIER || (asker->role == AMP_ROLE_FRONT && asker->index == 0);
 }
 
-/* Who cannot be told is cut off: it would push to those it must not, or not to those it must. */
+/*
+ * Who asks on and on and hears nothing is cut off: it would push to those it must not, or not to those it must. Who is
+ * merely slow is not: see falls_behind.
+ */
 static void say(struct amp_asker *asker, enum amp_ipc_type type, struct amp_slice payload)
 {
-    if (asker->lost || amp_link_send(asker->link, type, payload, -1) == AMP_OK)
+    if (asker->lost)
+        return;
+    enum amp_err err = amp_link_send(asker->link, type, payload, -1);
+    if (err == AMP_ERR_OUT_OF_MEMORY)
+        amp_fatal("no secret memory for news of subscriptions");
+    if (err == AMP_OK)
         return;
     amp_log_text(AMP_LOG_ERROR, "a role could not be told of subscriptions: its link is cut", "role",
                  amp_role_name(asker->role));
     asker->lost = true;
+}
+
+/* Who is slow is told in the end what is, not all that happened: only so does it fit into the queue of a link. */
+static bool falls_behind(struct amp_asker *asker)
+{
+    asker->behind = asker->behind || !amp_link_idle(asker->link);
+    return asker->behind;
 }
 
 /* Secrets are for the courier alone. */
@@ -56,9 +71,18 @@ void amp_keeper_tell_subscriptions(struct amp_asker *asker)
 {
     if (!is_told(asker))
         return;
+    say(asker, AMP_IPC_SUBSCRIPTIONS_TELLING, amp_slice(NULL, 0));
     for (size_t i = 0; i < amp_subscriptions_count(asker->keeper->subscriptions); i++)
         tell_one(asker, i);
     say(asker, AMP_IPC_SUBSCRIPTIONS_TOLD, amp_slice(NULL, 0));
+}
+
+void amp_keeper_catch_up(struct amp_asker *asker)
+{
+    if (!asker->behind)
+        return;
+    asker->behind = false;
+    amp_keeper_tell_subscriptions(asker);
 }
 
 static void tell_all(struct amp_keeper *keeper, size_t index)
@@ -66,7 +90,7 @@ static void tell_all(struct amp_keeper *keeper, size_t index)
     struct amp_asker *asker;
     TAILQ_FOREACH(asker, &keeper->askers, next)
     {
-        if (is_told(asker))
+        if (is_told(asker) && !falls_behind(asker))
             tell_one(asker, index);
     }
 }
@@ -76,7 +100,7 @@ static void tell_all_gone(struct amp_keeper *keeper, const uint8_t id[AMP_SUBSCR
     struct amp_asker *asker;
     TAILQ_FOREACH(asker, &keeper->askers, next)
     {
-        if (is_told(asker))
+        if (is_told(asker) && !falls_behind(asker))
             say(asker, AMP_IPC_SUBSCRIPTION_GONE, amp_slice(id, AMP_SUBSCRIPTION_ID_LEN));
     }
 }

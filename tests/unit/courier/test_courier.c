@@ -45,6 +45,18 @@ static enum amp_err no_config(struct amp_config *out, int fd)
     return AMP_ERR_INVALID;
 }
 
+struct event;
+
+/* Put in the place of libevent's by the linker: the wait for a new keeper, and no other, is over in two seconds. */
+int __wrap_event_add(struct event *event, const struct timeval *timeout);
+int __real_event_add(struct event *event, const struct timeval *timeout);
+int __wrap_event_add(struct event *event, const struct timeval *timeout)
+{
+    static const struct timeval moment = {.tv_sec = 2};
+    bool patient = timeout != NULL && timeout->tv_sec == AMP_KEEPER_PATIENCE_S && timeout->tv_usec == 0;
+    return __real_event_add(event, patient ? &moment : timeout);
+}
+
 static void *run(void *ctx)
 {
     int status = amp_courier_main(ctx);
@@ -165,6 +177,7 @@ static void tell_subscription(uint8_t n, enum amp_subscription_state as)
 static void attach_keeper(void)
 {
     give_link(AMP_ROLE_KEEPER, &scene.keeper);
+    say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TELLING, amp_slice(NULL, 0), -1);
     tell_subscription(1, AMP_SUBSCRIPTION_ACTIVE);
     say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TOLD, amp_slice(NULL, 0), -1);
 }
@@ -339,6 +352,57 @@ static void courier_tells_the_keeper_what_is_gone(void **state)
     hear_delivered(2, AMP_ERR_SUBSCRIPTION_UNKNOWN, 0, 0);
 }
 
+static void courier_is_told_the_list_again_on_the_same_link(void **state)
+{
+    const struct web_step steps[] = {accepts, accepts};
+    start_with_links(steps, 2);
+    tell_subscription(2, AMP_SUBSCRIPTION_ACTIVE);
+    deliver(2, 1, 10, 10);
+    hear_delivered(1, AMP_OK, 200, 1);
+    hear_event();
+    say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TELLING, amp_slice(NULL, 0), -1);
+    tell_subscription(1, AMP_SUBSCRIPTION_ACTIVE);
+    say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TOLD, amp_slice(NULL, 0), -1);
+    deliver(2, 2, 10, 10);
+    hear_delivered(2, AMP_ERR_SUBSCRIPTION_UNKNOWN, 0, 0);
+    hear_event();
+    deliver(1, 3, 10, 10);
+    hear_delivered(3, AMP_OK, 200, 1);
+}
+
+/* Returns when the courier knows. */
+static void end_keeper(void)
+{
+    uint8_t byte;
+    shutdown(scene.keeper, SHUT_WR);
+    assert_int_equal(recv(scene.keeper, &byte, 1, 0), 0);
+}
+
+static void courier_attempts_nothing_without_a_keeper(void **state)
+{
+    const struct web_step steps[] = {accepts, accepts};
+    start_with_links(steps, 2);
+    deliver(1, 1, 10, 10);
+    hear_delivered(1, AMP_OK, 200, 1);
+    hear_event();
+    end_keeper();
+    deliver(1, 2, 10, 10);
+    deliver(2, 3, 10, 10);
+    hear_delivered(3, AMP_ERR_SUBSCRIPTION_UNKNOWN, 0, 0); /* so the other would have been attempted by now */
+    hear_event();
+    assert_int_equal(web_server_requests(scene.server), 1);
+    attach_keeper();
+    hear_delivered(2, AMP_OK, 200, 1);
+}
+
+/* The keeper cut the link and lives: its patience is a moment here. */
+static void courier_ends_where_no_new_keeper_comes(void **state)
+{
+    start_with_links(&accepts, 1);
+    end_keeper();
+    assert_int_equal(join(), 1);
+}
+
 static void courier_cuts_a_front_that_breaks_the_table(void **state)
 {
     start_with_links(&stalls, 1);
@@ -435,6 +499,9 @@ int main(void)
         TEST(courier_lets_front_wait_until_it_was_told),
         TEST(courier_attempts_nothing_while_the_log_cannot_be_written),
         TEST(courier_tells_the_keeper_what_is_gone),
+        TEST(courier_is_told_the_list_again_on_the_same_link),
+        TEST(courier_attempts_nothing_without_a_keeper),
+        TEST(courier_ends_where_no_new_keeper_comes),
         TEST(courier_cuts_a_front_that_breaks_the_table),
         TEST(courier_cuts_a_keeper_that_breaks_the_table),
         TEST(courier_drains),

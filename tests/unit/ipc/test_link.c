@@ -20,6 +20,7 @@ struct end {
     uint8_t payload[AMP_IPC_MAX_PAYLOAD];
     size_t payload_len;
     int fd;
+    unsigned drained;
     bool closed;
     bool violation;
     bool refuse;       /* say that it does not decode */
@@ -46,6 +47,17 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
     return !end->refuse;
 }
 
+static void on_drained(void *ctx, struct amp_link *link)
+{
+    struct end *end = ctx;
+    end->drained++;
+    assert_true(amp_link_idle(link));
+    if (end->free_at_once) {
+        amp_link_free(link);
+        end->link = NULL;
+    }
+}
+
 static void on_closed(void *ctx, struct amp_link *link, bool violation)
 {
     struct end *end = ctx;
@@ -63,8 +75,13 @@ static void end_open(struct end *end, enum amp_role self, enum amp_role peer)
     end->base = event_base_new();
     assert_non_null(end->base);
     assert_int_equal(amp_link_pair(fds), AMP_OK);
-    const struct amp_link_config config = {
-        .base = end->base, .self = self, .peer = peer, .ctx = end, .message = on_message, .closed = on_closed};
+    const struct amp_link_config config = {.base = end->base,
+                                           .self = self,
+                                           .peer = peer,
+                                           .ctx = end,
+                                           .message = on_message,
+                                           .drained = on_drained,
+                                           .closed = on_closed};
     assert_int_equal(amp_link_new(&end->link, &config, fds[0]), AMP_OK);
     end->other = fds[1];
 }
@@ -267,11 +284,13 @@ static void paused_link_leaves_messages_with_the_peer(void **state)
 
 static void link_queues_what_the_socket_does_not_take_and_keeps_the_order(void **state)
 {
+    const bool frees = *state != NULL; /* within the callback that tells of an empty queue */
     struct end end;
     uint8_t payload[36] = {0};
     uint8_t got[64];
     uint32_t sent = 0;
     end_open(&end, AMP_ROLE_KEEPER, AMP_ROLE_FRONT);
+    end.free_at_once = frees;
     while (amp_link_idle(end.link) || sent % 1000 != 0) {
         struct amp_out out = amp_out(payload, sizeof(payload));
         amp_ipc_put_u32(&out, sent++);
@@ -286,7 +305,8 @@ static void link_queues_what_the_socket_does_not_take_and_keeps_the_order(void *
         assert_int_equal(amp_ipc_get_u32(&in), i);
     }
     turn(&end);
-    assert_true(amp_link_idle(end.link));
+    assert_int_equal(end.drained, 1);
+    assert_true(frees ? end.link == NULL : amp_link_idle(end.link));
     end_close(&end);
 }
 
@@ -357,6 +377,7 @@ static int teardown(void **state)
 
 int main(void)
 {
+    static bool frees = true;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(link_lets_each_message_through_between_its_peers_alone),
         cmocka_unit_test(table_gives_secrets_to_those_who_need_them_alone),
@@ -367,6 +388,7 @@ int main(void)
         cmocka_unit_test(link_may_be_freed_within_its_callback),
         cmocka_unit_test(paused_link_leaves_messages_with_the_peer),
         cmocka_unit_test(link_queues_what_the_socket_does_not_take_and_keeps_the_order),
+        cmocka_unit_test_prestate(link_queues_what_the_socket_does_not_take_and_keeps_the_order, &frees),
         cmocka_unit_test(queue_is_bounded_and_lies_in_secret_memory),
         cmocka_unit_test(descriptors_wait_in_the_queue_with_their_message),
         cmocka_unit_test(sender_that_breaks_the_table_aborts),

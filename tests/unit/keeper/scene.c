@@ -117,6 +117,7 @@ void scene_hear_event(struct scene *scene, struct amp_event *event)
 static void attach_all(struct scene *scene)
 {
     scene_give_link(scene, AMP_ROLE_FRONT, 0, &scene->front);
+    scene_hear(scene, scene->front, AMP_IPC_SUBSCRIPTIONS_TELLING);
     scene_hear(scene, scene->front, AMP_IPC_SUBSCRIPTIONS_TOLD);
     scene_give_link(scene, AMP_ROLE_SCRIBE, 0, &scene->log);
     scene_hear(scene, scene->log, AMP_IPC_RECORDS); /* the hello */

@@ -1,4 +1,6 @@
 /* Subscriptions: asked for by front, told to front and courier, recorded. */
+#include <sys/socket.h>
+
 #include "keys/subscription.h"
 #include "scene.h"
 
@@ -19,6 +21,7 @@ static void begin_pushing(struct scene *scene)
     scene_begin(scene);
     scene_give_link(scene, AMP_ROLE_FRONT, 1, &scene->worker);
     scene_give_link(scene, AMP_ROLE_COURIER, 0, &scene->courier);
+    scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TELLING);
     scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TOLD);
 }
 
@@ -195,6 +198,8 @@ static void who_comes_later_is_told_all_there_are(void **state)
         }
         scene_give_link(scene, AMP_ROLE_COURIER, 0, &scene->courier);
         scene_give_link(scene, AMP_ROLE_FRONT, 0, &scene->front);
+        scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TELLING);
+        scene_hear(scene, scene->front, AMP_IPC_SUBSCRIPTIONS_TELLING);
         for (size_t i = 0; i < 2; i++) {
             hear_at_courier(scene, &told, &secrets);
             assert_memory_equal(told.id, made[i].id, sizeof(told.id));
@@ -205,6 +210,66 @@ static void who_comes_later_is_told_all_there_are(void **state)
         scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TOLD);
         scene_hear(scene, scene->front, AMP_IPC_SUBSCRIPTIONS_TOLD);
     }
+}
+
+/* What the courier is told once TELLING comes again: how many, the last of them, and how much was told before. */
+struct retold {
+    size_t before;
+    size_t count;
+    struct amp_subscription last;
+    struct amp_subscription_secrets secrets;
+};
+
+static struct retold hear_retelling(struct scene *scene)
+{
+    struct retold retold = {0};
+    for (bool telling = false;;) {
+        ssize_t n = recv(scene->courier, scene->packet, sizeof(scene->packet), 0);
+        assert_true(n >= 1); /* never hung up */
+        struct amp_ipc_in in = {amp_slice(scene->packet + 1, (size_t)n - 1), false};
+        if (telling && scene->packet[0] == AMP_IPC_SUBSCRIPTIONS_TOLD)
+            return retold;
+        telling = telling || scene->packet[0] == AMP_IPC_SUBSCRIPTIONS_TELLING;
+        if (scene->packet[0] != AMP_IPC_SUBSCRIPTION)
+            continue;
+        assert_int_equal(amp_subscription_unpack(&retold.last, amp_ipc_get_bytes(&in, UINT16_MAX)), AMP_OK);
+        assert_int_equal(amp_subscription_secrets_unpack(&retold.secrets, amp_ipc_get_bytes(&in, UINT16_MAX)), AMP_OK);
+        *(telling ? &retold.count : &retold.before) += 1;
+    }
+}
+
+/* It reads nothing for more than its socket holds, and front all: then it hears no history, and of no secret that was
+ * replaced before it could be told. */
+static void a_slow_courier_is_told_in_the_end_what_is(void **state)
+{
+    enum { ROTATIONS = 500, JWK_LEN = AMP_JWK_MAX };
+    struct scene *scene = *state;
+    struct amp_subscription told;
+    struct amp_event event;
+    struct answered last = {0};
+    struct amp_subscription asked = wanted("payments", "https://example.com/");
+    memset(asked.jwk, ' ', JWK_LEN);
+    asked.jwk[0] = '{';
+    asked.jwk[JWK_LEN - 1] = '}';
+    asked.jwk_len = JWK_LEN;
+    begin_pushing(scene);
+    struct answered gone = subscribe(scene);
+    struct answered made = create_subscription(scene, &asked);
+    assert_recorded(scene, AMP_ACT_SUBSCRIPTION_CREATE, AMP_OK, made.id);
+    for (size_t i = 0; i < 2; i++)
+        hear_at_front(scene, &told);
+    for (size_t i = 0; i < ROTATIONS; i++) {
+        last = ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id);
+        assert_int_equal(last.err, AMP_OK);
+        scene_hear_event(scene, &event);
+        hear_at_front(scene, &told);
+    }
+    assert_int_equal(ask_about(scene, AMP_IPC_SUBSCRIPTION_DELETE, gone.id).err, AMP_OK);
+    struct retold retold = hear_retelling(scene);
+    assert_true(retold.before < ROTATIONS);
+    assert_int_equal(retold.count, 1);
+    assert_memory_equal(retold.last.id, made.id, sizeof(made.id));
+    assert_memory_equal(retold.secrets.secrets[0].bytes, last.secret.bytes, last.secret.len);
 }
 
 static void say_failed(struct scene *scene, const uint8_t *id, uint32_t why)
@@ -253,6 +318,7 @@ static void a_courier_that_sends_nonsense_is_cut_off_and_reported(void **state)
         assert_int_equal(scene->payload.ptr[0], AMP_ROLE_COURIER);
         close(scene->courier);
         scene_give_link(scene, AMP_ROLE_COURIER, 0, &scene->courier);
+        scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TELLING);
         scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TOLD);
     }
     scene_say(scene->courier, AMP_IPC_EPOCH_GET, amp_slice(NULL, 0), -1);
@@ -317,6 +383,7 @@ static void an_older_secret_is_forgotten_when_its_time_is_over(void **state)
         scene_start(scene, 1);
         scene_hear(scene, scene->control, AMP_IPC_READY);
         scene_give_link(scene, AMP_ROLE_COURIER, 0, &scene->courier);
+        scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TELLING);
         hear_at_courier(scene, &told, &secrets);
         uint32_t first = secrets.count;
         scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TOLD);
@@ -336,6 +403,7 @@ int main(void)
         TEST(a_new_subscription_is_told_and_its_secret_to_the_courier_alone),
         TEST(rotation_and_deletion_are_told),
         TEST(who_comes_later_is_told_all_there_are),
+        TEST(a_slow_courier_is_told_in_the_end_what_is),
         TEST(what_the_courier_gave_up_is_disabled_once_with_an_alarm),
         TEST(a_courier_that_sends_nonsense_is_cut_off_and_reported),
         TEST(a_subscription_that_front_should_have_refused_is_refused),
