@@ -61,7 +61,7 @@ class Moods:
         self.replies = [reply for _, reply in taken + failed]
         self.quick = [reply for reply in self.replies if reply.way != "stall" and "retry-after" not in reply.headers]
         self.quick_weights = [weight for weight, reply in zip(self.weights, self.replies) if reply in self.quick]
-        self.gone_after = None
+        self.gone_after = None  # so many are taken yet; None: none, and none is refused for good
         self.gone_at = None
 
     def decide(self, hook):
@@ -72,6 +72,8 @@ class Moods:
         return self.random.choices(self.replies, self.weights)[0]
 
     def decide_gone(self, hook):
+        if self.gone_after is None:
+            return FAIL
         self.gone_after -= 1
         if self.gone_after >= 0:
             return TAKE
@@ -126,7 +128,7 @@ class Load:
         self.tokenize("/ordered", [20000])
         self.send("/brief", 1000)
         self.tokenize("/tokens", [1000, 2000, 5000, 10000, 30000, 60000])
-        self.tokenize("/gone", [6000])
+        self.tokenize("/gone", [10000])
         self.send("/jobs", 60000)
 
     @staticmethod
@@ -152,7 +154,6 @@ class ManyMessagesTest(unittest.TestCase):
         self.daemon = self.enterContext(daemon)
         self.load = Load(self.daemon, self.receiver, self.scale)
         self.addCleanup(self.load.close)
-        self.moods.gone_after = self.load.count["/gone"] // 3
 
     def hooks(self, path):
         return self.receiver.at(path)
@@ -165,6 +166,7 @@ class ManyMessagesTest(unittest.TestCase):
 
     def check(self):
         self.load.send_all()
+        self.moods.gone_after = self.load.count["/gone"] // 3
         self.wait_ended()
         self.check_accounts()
         self.check_signatures_and_ids()
