@@ -1,5 +1,7 @@
 #include "courier/endpoints.h"
 
+#include <stdlib.h>
+
 struct amp_endpoint *amp_endpoints_find(const struct amp_endpoints *endpoints,
                                         const uint8_t id[AMP_SUBSCRIPTION_ID_LEN])
 {
@@ -12,6 +14,53 @@ struct amp_endpoint *amp_endpoints_find(const struct amp_endpoints *endpoints,
     return NULL;
 }
 
+/* What the keeper told is a URL; if it were none it would be a host of its own. */
+static struct amp_url read_url(const char *text)
+{
+    struct amp_url url;
+    struct amp_slice all = amp_slice_str(text);
+    return amp_url_parse(&url, all) == AMP_OK ? url : (struct amp_url){.host = all};
+}
+
+static struct amp_host *find_host(const struct amp_endpoints *endpoints, const struct amp_url *url)
+{
+    struct amp_host *host;
+    LIST_FOREACH(host, &endpoints->hosts, next)
+    {
+        if (host->port == url->port && host->https == url->https &&
+            amp_slice_equal(amp_slice(host->name, host->name_len), url->host))
+            return host;
+    }
+    return NULL;
+}
+
+/* NULL: no memory. */
+static struct amp_host *take_host(struct amp_endpoints *endpoints, const char *text)
+{
+    const struct amp_url url = read_url(text);
+    struct amp_host *host = find_host(endpoints, &url);
+    if (host == NULL) {
+        host = calloc(1, sizeof(*host));
+        if (host == NULL)
+            return NULL;
+        host->https = url.https;
+        host->port = url.port;
+        host->name_len = url.host.len;
+        memcpy(host->name, url.host.ptr, url.host.len);
+        LIST_INSERT_HEAD(&endpoints->hosts, host, next);
+    }
+    host->endpoints++;
+    return host;
+}
+
+static void leave_host(struct amp_host *host)
+{
+    if (--host->endpoints != 0)
+        return;
+    LIST_REMOVE(host, next);
+    free(host);
+}
+
 static enum amp_err add(struct amp_endpoints *endpoints, struct amp_endpoint **out,
                         const struct amp_subscription *subscription)
 {
@@ -20,11 +69,16 @@ static enum amp_err add(struct amp_endpoints *endpoints, struct amp_endpoint **o
     struct amp_endpoint *endpoint = amp_secret_alloc(sizeof(*endpoint));
     if (endpoint == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
+    memcpy(endpoint->url, subscription->url, subscription->url_len);
+    endpoint->host = take_host(endpoints, endpoint->url);
+    if (endpoint->host == NULL) {
+        amp_secret_free(endpoint);
+        return AMP_ERR_OUT_OF_MEMORY;
+    }
     memcpy(endpoint->id, subscription->id, sizeof(endpoint->id));
     endpoint->ordered = subscription->ordered;
     endpoint->queue_len = subscription->queue_len;
     memcpy(endpoint->queue, subscription->queue, subscription->queue_len);
-    memcpy(endpoint->url, subscription->url, subscription->url_len);
     TAILQ_INIT(&endpoint->all);
     TAILQ_INIT(&endpoint->ready);
     TAILQ_INIT(&endpoint->tests);
@@ -42,8 +96,10 @@ enum amp_err amp_endpoints_put(struct amp_endpoints *endpoints, struct amp_endpo
     enum amp_err err = endpoint != NULL ? AMP_OK : add(endpoints, &endpoint, subscription);
     if (err != AMP_OK)
         return err;
-    if (subscription->state == AMP_SUBSCRIPTION_ACTIVE && endpoint->state != AMP_SUBSCRIPTION_ACTIVE)
+    if (subscription->state == AMP_SUBSCRIPTION_ACTIVE && endpoint->state != AMP_SUBSCRIPTION_ACTIVE) {
         endpoint->failing = false; /* it was made active again */
+        endpoint->not_before_ms = 0;
+    }
     endpoint->state = subscription->state;
     endpoint->secrets = *secrets;
     endpoint->told = true;
@@ -56,6 +112,7 @@ void amp_endpoints_remove(struct amp_endpoints *endpoints, struct amp_endpoint *
 {
     LIST_REMOVE(endpoint, bucket);
     endpoints->count--;
+    leave_host(endpoint->host);
     amp_secret_free(endpoint);
 }
 

@@ -5,14 +5,27 @@
 #include <sys/queue.h>
 
 #include "courier/transport.h"
+#include "courier/window.h"
 
 struct amp_delivery;
 TAILQ_HEAD(amp_deliveries, amp_delivery);
+
+/* Where one or more subscriptions go. */
+struct amp_host {
+    LIST_ENTRY(amp_host) next;
+    size_t endpoints; /* of it */
+    size_t trying;    /* attempts under way, but for tests */
+    bool https;
+    uint16_t port;
+    size_t name_len;
+    char name[AMP_URL_MAX];
+};
 
 struct amp_endpoint {
     LIST_ENTRY(amp_endpoint) bucket;
     TAILQ_ENTRY(amp_endpoint) turn;
     uint8_t id[AMP_SUBSCRIPTION_ID_LEN];
+    struct amp_host *host;
     enum amp_subscription_state state;
     bool ordered;
     bool told;    /* since the keeper's link came */
@@ -21,12 +34,12 @@ struct amp_endpoint {
     bool failing;
     int64_t failing_since_ms;  /* of the first attempt of the row without success */
     int64_t idle_since_ms;     /* while `all` is empty */
+    int64_t not_before_ms;     /* it asked to be left alone until then */
     struct amp_deliveries all; /* as they came; but for tests */
     struct amp_deliveries ready;
     struct amp_deliveries tests;
     uint32_t trying; /* but for tests */
-    size_t window;   /* deliveries that front counts as under way */
-    size_t window_bytes;
+    struct amp_window window;
     uint8_t queue_len;
     uint8_t queue[AMP_GRANT_QUEUE_MAX];
     char url[AMP_URL_MAX + 1];
@@ -37,6 +50,7 @@ struct amp_endpoint {
 
 struct amp_endpoints {
     LIST_HEAD(, amp_endpoint) buckets[AMP_ENDPOINTS_BUCKETS];
+    LIST_HEAD(, amp_host) hosts;
     size_t count;
 };
 

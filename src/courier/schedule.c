@@ -9,8 +9,8 @@
 
 /*
  * A delivery that is not being attempted lies in the wheel: by its expiry, or by when something happens to it before.
- * An endpoint has its turn while it has a delivery that is ready and may begin one more attempt; those whose turn it is
- * begin one attempt each, around and around.
+ * An endpoint has its turn while it has a delivery that is ready; those whose turn it is begin one attempt each, around
+ * and around, as far as their hosts and what they asked for let them.
  */
 enum delivery_state {
     STRANGER, /* its subscription is not known: it may yet be told */
@@ -42,13 +42,11 @@ struct amp_schedule {
     size_t stranger_count;
     struct amp_wheel wheel;
     bool held;
-    size_t trying;
+    size_t shared; /* attempts under way, but for one to each host, and tests */
     size_t testing;
     size_t count;
-    /* What front counts as under way: as `count`, but for those nobody waits for. */
-    size_t window;
-    size_t bytes;
-    size_t tests; /* in neither of the two */
+    struct amp_window window; /* of `count`, but for tests and those nobody waits for */
+    size_t tests;             /* but for those nobody waits for */
 };
 
 /* A row of failures is broken where nothing was tried for a quarter of disable_after, and a minute at least: two
@@ -60,15 +58,9 @@ static int64_t now_ms(const struct amp_schedule *schedule)
     return amp_clock_mono_ms(&schedule->config.clock);
 }
 
-static bool has_turn(const struct amp_schedule *schedule, const struct amp_endpoint *endpoint)
-{
-    uint32_t limit = endpoint->ordered ? 1 : schedule->config.concurrency;
-    return !TAILQ_EMPTY(&endpoint->ready) && endpoint->trying < limit;
-}
-
 static void update_turn(struct amp_schedule *schedule, struct amp_endpoint *endpoint)
 {
-    bool wanted = has_turn(schedule, endpoint);
+    bool wanted = !TAILQ_EMPTY(&endpoint->ready) && (!endpoint->ordered || endpoint->trying == 0);
     if (wanted && !endpoint->in_turn)
         TAILQ_INSERT_TAIL(&schedule->turns, endpoint, turn);
     if (!wanted && endpoint->in_turn)
@@ -94,18 +86,34 @@ static void leave_state(struct amp_delivery *delivery)
     }
 }
 
+static void count_attempt(struct amp_delivery *delivery)
+{
+    struct amp_schedule *schedule = delivery->schedule;
+    struct amp_endpoint *endpoint = delivery->endpoint;
+    if (delivery->order.test) {
+        schedule->testing++;
+        return;
+    }
+    schedule->shared += endpoint->host->trying != 0 ? 1 : 0;
+    endpoint->host->trying++;
+    endpoint->trying++;
+    update_turn(schedule, endpoint);
+}
+
 /* Its attempt is over, or broken off. */
 static void leave_attempt(struct amp_delivery *delivery)
 {
     struct amp_schedule *schedule = delivery->schedule;
+    struct amp_endpoint *endpoint = delivery->endpoint;
     delivery->attempt = NULL;
     if (delivery->order.test) {
         schedule->testing--;
         return;
     }
-    schedule->trying--;
-    delivery->endpoint->trying--;
-    update_turn(schedule, delivery->endpoint);
+    endpoint->trying--;
+    endpoint->host->trying--;
+    schedule->shared -= endpoint->host->trying != 0 ? 1 : 0;
+    update_turn(schedule, endpoint);
 }
 
 static void make_ready(struct amp_delivery *delivery)
@@ -126,30 +134,14 @@ static void promote_first(struct amp_endpoint *endpoint)
     }
 }
 
-static bool fits_window(const struct amp_endpoint *endpoint, size_t body_len)
-{
-    return endpoint->window < AMP_COURIER_WINDOW && body_len <= AMP_COURIER_WINDOW_BYTES - endpoint->window_bytes;
-}
-
-/* The bounds of what front may have under way; those of its bytes in all are the inbox's. */
+/* Within the bounds of what front may have under way? */
 static bool fits(const struct amp_schedule *schedule, const struct amp_endpoint *endpoint,
                  const struct amp_delivery_order *order)
 {
     if (order->test)
         return schedule->tests < AMP_COURIER_TESTS;
-    return schedule->window < AMP_COURIER_TOTAL && (endpoint == NULL || fits_window(endpoint, order->body_len));
-}
-
-static void enter_window(struct amp_delivery *delivery)
-{
-    struct amp_schedule *schedule = delivery->schedule;
-    schedule->count++;
-    if (delivery->order.test) {
-        schedule->tests++;
-    } else {
-        schedule->window++;
-        schedule->bytes += delivery->order.body_len;
-    }
+    return amp_window_fits_all(&schedule->window, order->body_len) &&
+           (endpoint == NULL || amp_window_fits_one(&endpoint->window, order->body_len));
 }
 
 /* Front counts it no more. */
@@ -164,12 +156,9 @@ static void leave_window(struct amp_delivery *delivery)
         schedule->tests--;
         return;
     }
-    schedule->window--;
-    schedule->bytes -= delivery->order.body_len;
-    if (endpoint != NULL) {
-        endpoint->window--;
-        endpoint->window_bytes -= delivery->order.body_len;
-    }
+    amp_window_leave(&schedule->window, delivery->order.body_len);
+    if (endpoint != NULL)
+        amp_window_leave(&endpoint->window, delivery->order.body_len);
 }
 
 static void leave_endpoint(struct amp_delivery *delivery)
@@ -260,6 +249,14 @@ static bool is_hopeless(const struct amp_schedule *schedule, struct amp_endpoint
     return now - endpoint->failing_since_ms >= schedule->config.disable_after_ms;
 }
 
+/* By these it speaks of itself, not of one message (RFC 6585 section 4, RFC 9110 section 15.6.4). */
+static void heed(struct amp_endpoint *endpoint, const struct amp_attempt_result *result, int64_t now)
+{
+    bool heeded = result->status == 429 || result->status == 503;
+    if (heeded && now + result->retry_after_ms > endpoint->not_before_ms)
+        endpoint->not_before_ms = now + result->retry_after_ms;
+}
+
 /* What becomes of a delivery that was attempted and is in no state now. */
 static void settle(struct amp_delivery *delivery, const struct amp_attempt_result *result)
 {
@@ -274,11 +271,12 @@ static void settle(struct amp_delivery *delivery, const struct amp_attempt_resul
         end(delivery, AMP_OK);
     } else if (result->status == 410) {
         disable(schedule, endpoint, AMP_SUBSCRIPTION_GONE);
-    } else if (is_hopeless(schedule, endpoint)) {
+    } else if (!result->ours && is_hopeless(schedule, endpoint)) {
         disable(schedule, endpoint, AMP_SUBSCRIPTION_FAILING);
     } else if (delivery->last) {
         end(delivery, result->err);
     } else {
+        heed(endpoint, result, now_ms(schedule));
         rest(delivery, result->retry_after_ms);
     }
 }
@@ -324,21 +322,37 @@ static void attempt(struct amp_delivery *delivery)
     leave_state(delivery);
     delivery->state = TRYING;
     delivery->attempts++;
-    schedule->testing += delivery->order.test ? 1 : 0;
-    schedule->trying += delivery->order.test ? 0 : 1;
-    endpoint->trying += delivery->order.test ? 0 : 1;
-    update_turn(schedule, endpoint);
+    count_attempt(delivery);
     if (config->transport.ops->start(config->transport.self, &delivery->attempt, &order) == AMP_OK)
         return;
     leave_attempt(delivery);
-    settle(delivery, &(struct amp_attempt_result){.err = AMP_ERR_PUSH_UNREACHABLE});
+    settle(delivery, &(struct amp_attempt_result){.err = AMP_ERR_PUSH_UNREACHABLE, .ours = true});
+}
+
+/*
+ * The next that may begin one more attempt. Hosts that never answer hold each attempt until its time is over, and
+ * others must not wait for that: so one is free to each host, and of what is shared nobody has more than half of what
+ * is left, the dynamic threshold that front's windows have too (front/outbox.c).
+ */
+static struct amp_endpoint *choose(const struct amp_schedule *schedule)
+{
+    size_t left = AMP_SCHEDULE_SHARED_MAX - schedule->shared;
+    size_t share = 1 + (left + 1) / 2;
+    size_t limit = schedule->config.concurrency < share ? schedule->config.concurrency : share;
+    int64_t now = now_ms(schedule);
+    struct amp_endpoint *endpoint;
+    TAILQ_FOREACH(endpoint, &schedule->turns, turn)
+    {
+        if (endpoint->host->trying < limit && endpoint->not_before_ms <= now)
+            return endpoint;
+    }
+    return NULL;
 }
 
 static void pump(struct amp_schedule *schedule)
 {
     struct amp_endpoint *endpoint;
-    while (!schedule->held && schedule->trying < AMP_SCHEDULE_ATTEMPTS_MAX &&
-           (endpoint = TAILQ_FIRST(&schedule->turns)) != NULL) {
+    while (!schedule->held && (endpoint = choose(schedule)) != NULL) {
         TAILQ_REMOVE(&schedule->turns, endpoint, turn);
         TAILQ_INSERT_TAIL(&schedule->turns, endpoint, turn);
         attempt(TAILQ_FIRST(&endpoint->ready));
@@ -376,8 +390,7 @@ static void admit(struct amp_delivery *delivery, struct amp_endpoint *endpoint)
         now_ms(schedule) - endpoint->idle_since_ms >= SILENCE_LEAST_MS)
         endpoint->failing = false;
     TAILQ_INSERT_TAIL(&endpoint->all, delivery, next);
-    endpoint->window++;
-    endpoint->window_bytes += delivery->order.body_len;
+    amp_window_enter(&endpoint->window, delivery->order.body_len);
     delivery->state = BEHIND;
     wait_until(delivery, INT64_MAX);
     if (endpoint->state != AMP_SUBSCRIPTION_ACTIVE) {
@@ -405,7 +418,7 @@ static void claim_strangers(struct amp_schedule *schedule, struct amp_endpoint *
         next = TAILQ_NEXT(delivery, next);
         if (memcmp(delivery->order.subscription, endpoint->id, sizeof(endpoint->id)) != 0)
             continue;
-        if (!delivery->order.test && !fits_window(endpoint, delivery->order.body_len)) {
+        if (!delivery->order.test && !amp_window_fits_one(&endpoint->window, delivery->order.body_len)) {
             end(delivery, AMP_ERR_OVERLOADED); /* front's fault */
             continue;
         }
@@ -430,7 +443,11 @@ bool amp_schedule_add(struct amp_schedule *schedule, struct amp_delivery_order *
     } else {
         delivery->schedule = schedule;
         delivery->order = *order;
-        enter_window(delivery);
+        schedule->count++;
+        if (order->test)
+            schedule->tests++;
+        else
+            amp_window_enter(&schedule->window, order->body_len);
         if (endpoint != NULL)
             admit(delivery, endpoint);
         else
@@ -554,7 +571,7 @@ size_t amp_schedule_count(const struct amp_schedule *schedule)
 
 size_t amp_schedule_bytes(const struct amp_schedule *schedule)
 {
-    return schedule->bytes;
+    return schedule->window.bytes;
 }
 
 enum amp_err amp_schedule_new(struct amp_schedule **out, const struct amp_schedule_config *config)

@@ -1,6 +1,7 @@
 /*
  * When each delivery is attempted: at once, then again 0.2, 0.5, 1, 2, 5, 10, 10 ... seconds behind each failure, give
- * or take a fifth, later where the endpoint asked for it by Retry-After, and never at or past the message's expiry.
+ * or take a fifth, later where the endpoint asked for it by Retry-After, and never at or past the message's expiry. By
+ * 429 and 503 it asks that for all its deliveries.
  * Knows the subscriptions, and disables those that are gone or failing. Pure: time comes from the clock, attempts go to
  * the transport. Not thread safe.
  */
@@ -9,8 +10,10 @@
 
 #include "courier/inbox.h"
 
-#define AMP_SCHEDULE_ATTEMPTS_MAX 256 /* under way at once, to all endpoints */
-#define AMP_SCHEDULE_TESTS_MAX    64 /* the same, of tests, which wait for nobody: also those of fronts that are gone */
+/* Under way at once: one to each host, and so many besides. So there is room for one to each there can be, however many
+ * never answer. */
+#define AMP_SCHEDULE_SHARED_MAX 256
+#define AMP_SCHEDULE_TESTS_MAX  64 /* the same, of tests, which wait for nobody: also those of fronts that are gone */
 /* So long a delivery waits for its subscription to be told: the keeper's word may come behind front's. */
 #define AMP_SCHEDULE_STRANGER_MS   500
 #define AMP_SCHEDULE_STRANGERS_MAX 1024
@@ -27,7 +30,7 @@ struct amp_delivery_end {
 struct amp_schedule_config {
     struct amp_clock clock;
     struct amp_transport transport;
-    uint32_t concurrency; /* attempts under way at once, for each subscription */
+    uint32_t concurrency; /* attempts under way at once to one scheme, host and port: as far as there is room */
     int64_t timeout_ms;   /* of one attempt */
     int64_t disable_after_ms;
     void *ctx;
@@ -53,7 +56,8 @@ void amp_schedule_told(struct amp_schedule *schedule);
 
 /*
  * Takes the order and its body. It ends, now or later, by one call of `ended`: AMP_OK; AMP_ERR_PUSH_EXPIRED;
- * AMP_ERR_SUBSCRIPTION_UNKNOWN; AMP_ERR_SUBSCRIPTION_DISABLED; AMP_ERR_OUT_OF_MEMORY; what amp_schedule_give_up was
+ * AMP_ERR_SUBSCRIPTION_UNKNOWN; AMP_ERR_SUBSCRIPTION_DISABLED; AMP_ERR_OUT_OF_MEMORY; AMP_ERR_OVERLOADED where it
+ * waited for its subscription to be told and is more than its window then; what amp_schedule_give_up was
  * told; of a test, whatever its one attempt brought, AMP_ERR_OVERLOADED where too many are under way, or
  * AMP_ERR_AUDIT_UNAVAILABLE while held. False: it went beyond the window of its
  * subscription, AMP_COURIER_TOTAL, or AMP_COURIER_TESTS.

@@ -8,10 +8,11 @@ struct amp_attempt;
 
 /*
  * AMP_OK: answered with 2xx. AMP_ERR_PUSH_REFUSED: with another status. AMP_ERR_PUSH_UNREACHABLE: there was no whole
- * answer in time. AMP_ERR_URL_REFUSED: nothing was connected to, the rules forbid every address there is.
+ * answer in time. AMP_ERR_URL_REFUSED: nothing was connected to, the rules forbid an address that the name led to.
  */
 struct amp_attempt_result {
     enum amp_err err;
+    bool ours;              /* for want of memory, a resolver or a route: it says nothing of the endpoint */
     uint32_t status;        /* 0: no whole answer */
     int64_t retry_after_ms; /* Retry-After (RFC 9110 section 10.2.3); 0: none */
 };

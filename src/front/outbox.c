@@ -14,7 +14,7 @@
 #include "store/wheel.h"
 
 #define BUCKETS    1024u
-#define SHARE      2u /* of what is free: see fits_share */
+#define SHARE      2u /* see fits_share */
 #define NO_SLOT    UINT32_MAX
 #define SLOTS_MAX  (1u << 20)
 #define GENERATION 0x7fffffffu /* numbers stay below 2^63 */
@@ -37,7 +37,7 @@ struct lane {
     struct amp_queue_name queue;
     struct entries pending;
     struct entries under_way;
-    uint32_t under_way_count;
+    size_t under_way_count;
     size_t under_way_bytes;
     bool ready;
     bool dropped; /* out of its bucket: one that comes after it has the same name */
@@ -61,6 +61,8 @@ struct amp_outbox {
     uint32_t slot_count;
     uint32_t free_slot; /* NO_SLOT: none */
     size_t under_way_bytes;
+    size_t shared; /* of what is under way: what lanes have beyond their reserves */
+    size_t shared_bytes;
     struct amp_outbox_counts counts;
 };
 
@@ -305,29 +307,61 @@ static void describe(const struct amp_outbox *outbox, const struct entry *entry,
     memcpy(delivery->message, entry->message, sizeof delivery->message);
 }
 
+static size_t beyond(size_t own, size_t reserve)
+{
+    return own > reserve ? own - reserve : 0;
+}
+
+/* All that changes what is under way goes through here. */
+static void set_under_way(struct amp_outbox *outbox, struct lane *lane, size_t count, size_t bytes)
+{
+    const struct amp_outbox_config *config = &outbox->config;
+
+    outbox->shared -= beyond(lane->under_way_count, config->reserve);
+    outbox->shared_bytes -= beyond(lane->under_way_bytes, config->reserve_bytes);
+    outbox->counts.under_way += count - lane->under_way_count;
+    outbox->under_way_bytes += bytes - lane->under_way_bytes;
+    lane->under_way_count = count;
+    lane->under_way_bytes = bytes;
+    outbox->shared += beyond(count, config->reserve);
+    outbox->shared_bytes += beyond(bytes, config->reserve_bytes);
+}
+
 /*
  * The dynamic threshold of shared-memory switches (Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2),
- * 1998): who takes `more` has in the end no more than half of what then is free. A fixed total alone is one tenant's to
- * fill, with endpoints that never answer; so N of them together hold N / (N + 2) of it however hard they try, each as
- * much as is left to the next one who comes. What is over the threshold waits for others to end, as for its own window.
+ * 1998): who takes `more` of what is shared has in the end no more of it than half of what then is free. A fixed total
+ * alone is one tenant's to fill, with endpoints that never answer; N of them together, filling up in turn, hold N / (N
+ * + 2) of it. What switches soon send on stays here for a message's life: those who come one after the other leave less
+ * and less. So the reserve, which is nobody else's, comes first.
  */
-static bool fits_share(size_t own, size_t all, size_t more, size_t total)
+static bool fits_share(size_t own, size_t more, size_t reserve, size_t shared, size_t most)
 {
-    return all <= total && more <= total - all && own + more <= (total - all - more) / SHARE;
+    size_t after = beyond(own + more, reserve);
+
+    shared += after - beyond(own, reserve);
+    return more == 0 || after == 0 || (shared <= most && after <= (most - shared) / SHARE);
+}
+
+static bool fits_total(const struct amp_outbox *outbox, const struct lane *lane, size_t count, size_t bytes)
+{
+    const struct amp_outbox_config *config = &outbox->config;
+    size_t shared = config->total - config->subscriptions * config->reserve;
+    size_t shared_bytes = config->total_bytes - config->subscriptions * config->reserve_bytes;
+
+    return outbox->counts.under_way + count <= config->total &&
+           outbox->under_way_bytes + bytes <= config->total_bytes &&
+           fits_share(lane->under_way_count, count, config->reserve, outbox->shared, shared) &&
+           fits_share(lane->under_way_bytes, bytes, config->reserve_bytes, outbox->shared_bytes, shared_bytes);
 }
 
 /* Of the lanes that are ready the first whose first delivery may be under way, as far as others leave room. */
 static struct lane *choose_lane(const struct amp_outbox *outbox)
 {
-    const struct amp_outbox_config *config = &outbox->config;
     struct lane *lane;
 
     TAILQ_FOREACH(lane, &outbox->ready, next)
     {
-        const struct entry *first = TAILQ_FIRST(&lane->pending);
-
-        if (fits_share(lane->under_way_count, outbox->counts.under_way, 1, config->total) &&
-            fits_share(lane->under_way_bytes, outbox->under_way_bytes, first->bytes, config->total_bytes))
+        if (fits_total(outbox, lane, 1, TAILQ_FIRST(&lane->pending)->bytes))
             return lane;
     }
     return NULL;
@@ -345,10 +379,7 @@ static bool start_next(struct amp_outbox *outbox, struct amp_delivery *delivery)
         return false;
     unmake_pending(outbox, entry);
     TAILQ_INSERT_TAIL(&lane->under_way, entry, next);
-    lane->under_way_count++;
-    lane->under_way_bytes += entry->bytes;
-    outbox->under_way_bytes += entry->bytes;
-    outbox->counts.under_way++;
+    set_under_way(outbox, lane, lane->under_way_count + 1, lane->under_way_bytes + entry->bytes);
     TAILQ_REMOVE(&outbox->ready, lane, next); /* it is others' turn */
     lane->ready = false;
     line_up(outbox, lane);
@@ -374,10 +405,7 @@ static void stop(struct amp_outbox *outbox, struct entry *entry)
 
     give_slot(outbox, entry);
     TAILQ_REMOVE(&lane->under_way, entry, next);
-    lane->under_way_count--;
-    lane->under_way_bytes -= entry->bytes;
-    outbox->under_way_bytes -= entry->bytes;
-    outbox->counts.under_way--;
+    set_under_way(outbox, lane, lane->under_way_count - 1, lane->under_way_bytes - entry->bytes);
 }
 
 static void take_back(struct amp_outbox *outbox, struct entry *entry)
@@ -398,11 +426,10 @@ bool amp_outbox_fits(struct amp_outbox *outbox, uint64_t ask, size_t bytes)
     entry = find_asked(outbox, ask);
     if (entry != NULL && bytes <= UINT32_MAX) {
         lane = entry->lane;
-        lane->under_way_bytes += bytes - entry->bytes;
-        outbox->under_way_bytes += bytes - entry->bytes;
+        set_under_way(outbox, lane, lane->under_way_count, lane->under_way_bytes - entry->bytes);
+        fits = bytes <= config->window_bytes - lane->under_way_bytes && fits_total(outbox, lane, 0, bytes);
+        set_under_way(outbox, lane, lane->under_way_count, lane->under_way_bytes + bytes);
         entry->bytes = (uint32_t)bytes;
-        fits = lane->under_way_bytes <= config->window_bytes &&
-               fits_share(lane->under_way_bytes, outbox->under_way_bytes, 0, config->total_bytes);
         if (fits)
             line_up(outbox, lane);
         else

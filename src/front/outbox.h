@@ -9,16 +9,25 @@
 #include "engine/engine.h"
 #include "keys/subscription.h"
 
+/* What front's outbox keeps for each subscription: a quarter of what the courier takes, if there are as many as there
+ * may be, and more than a token's message needs. */
+#define AMP_OUTBOX_RESERVE       4
+#define AMP_OUTBOX_RESERVE_BYTES ((size_t)16 << 10)
+
 struct amp_outbox_config {
     struct amp_clock clock;
     struct amp_budget *budget; /* what pending deliveries take counts here; borrowed */
-    /* What may be under way at once: deliveries and bytes for one subscription, and in all. No message's body is longer
-     * than window_bytes or a third of total_bytes. One subscription never has more than half as much as is left free
-     * then: however many fill their windows, some room is always left for one that has nothing under way. */
-    uint32_t window;
+    /* What may be under way at once, deliveries and bytes: for one subscription, and in all. No message's body is
+     * longer than window_bytes. */
+    size_t window;
     size_t window_bytes;
-    uint32_t total;
+    size_t total;
     size_t total_bytes;
+    /* Room for so much is kept for each of so many subscriptions. What is left of the total is shared: a third of it
+     * holds the longest body. */
+    size_t subscriptions;
+    size_t reserve;
+    size_t reserve_bytes;
 };
 
 struct amp_outbox;

@@ -97,6 +97,9 @@ static enum amp_err open_queues(struct amp_front_shared *shared, const struct am
         .window_bytes = AMP_COURIER_WINDOW_BYTES,
         .total = AMP_COURIER_TOTAL,
         .total_bytes = AMP_COURIER_TOTAL_BYTES,
+        .subscriptions = AMP_SUBSCRIPTIONS_MAX,
+        .reserve = AMP_OUTBOX_RESERVE,
+        .reserve_bytes = AMP_OUTBOX_RESERVE_BYTES,
     };
     struct amp_engine_config engine = {
         .clock = shared->clock,

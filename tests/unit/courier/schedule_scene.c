@@ -39,22 +39,27 @@ static void on_disabled(void *ctx, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN], en
     scene.why[scene.disabled_count++] = why;
 }
 
-int scene_begin(void **state)
+void begin_anew(uint32_t concurrency)
 {
     static const struct amp_transport_ops ops = {.start = start, .cancel = cancel};
-    memset(&scene, 0, sizeof(scene));
-    scene.secret_used = amp_secret_used();
-    scene.fake = (struct amp_clock_fake){.unix_ms = 1800000000000, .mono_ms = 1000000};
     const struct amp_schedule_config config = {.clock = amp_clock_fake(&scene.fake),
                                                .transport = {&ops, NULL},
-                                               .concurrency = 4,
+                                               .concurrency = concurrency,
                                                .timeout_ms = 10000,
                                                .disable_after_ms = 3600 * 1000,
                                                .ended = on_ended,
                                                .disabled = on_disabled};
-    if (amp_schedule_new(&scene.schedule, &config) != AMP_OK)
-        return -1;
+    amp_schedule_free(scene.schedule);
+    assert_int_equal(amp_schedule_new(&scene.schedule, &config), AMP_OK);
     amp_schedule_hold(scene.schedule, false);
+}
+
+int scene_begin(void **state)
+{
+    memset(&scene, 0, sizeof(scene));
+    scene.secret_used = amp_secret_used();
+    scene.fake = (struct amp_clock_fake){.unix_ms = 1800000000000, .mono_ms = 1000000};
+    begin_anew(4);
     return 0;
 }
 
@@ -64,28 +69,42 @@ int scene_finish(void **state)
     return amp_secret_used() == scene.secret_used ? 0 : -1;
 }
 
-void subscribe_as(uint8_t n, bool ordered, enum amp_subscription_state as)
+static void tell(unsigned n, const char *url, bool ordered, enum amp_subscription_state as)
 {
-    struct amp_subscription subscription = {.id = {n}, .state = as, .ordered = ordered, .queue_len = 1, .queue = "q"};
+    struct amp_subscription subscription = {.id = {(uint8_t)n, (uint8_t)(n >> 8)},
+                                            .state = as,
+                                            .ordered = ordered,
+                                            .queue_len = 1,
+                                            .queue = "q",
+                                            .url_len = (uint16_t)strlen(url)};
     struct amp_subscription_secrets secrets = {.count = 1};
-    const char url[] = {'h', 't', 't', 'p', 's', ':', '/', '/', (char)('a' + n),
-                        '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e'};
-    memcpy(subscription.url, url, sizeof(url));
-    subscription.url_len = sizeof(url);
-    secrets.secrets[0] = (struct amp_webhook_secret){.bytes = {n}, .len = AMP_WEBHOOK_SECRET_LEN};
+    memcpy(subscription.url, url, strlen(url));
+    secrets.secrets[0] = (struct amp_webhook_secret){.bytes = {(uint8_t)n}, .len = AMP_WEBHOOK_SECRET_LEN};
     assert_int_equal(amp_schedule_subscribe(scene.schedule, &subscription, &secrets), AMP_OK);
 }
 
-void subscribe(uint8_t n)
+void subscribe_as(unsigned n, bool ordered, enum amp_subscription_state as)
+{
+    char url[64];
+    snprintf(url, sizeof(url), "https://h%u.example", n);
+    tell(n, url, ordered, as);
+}
+
+void subscribe(unsigned n)
 {
     subscribe_as(n, false, AMP_SUBSCRIPTION_ACTIVE);
 }
 
-bool offer(uint8_t to, uint64_t ask, int64_t life_ms, bool test, size_t body_len)
+void subscribe_to(unsigned n, const char *url)
+{
+    tell(n, url, false, AMP_SUBSCRIPTION_ACTIVE);
+}
+
+bool offer(unsigned to, uint64_t ask, int64_t life_ms, bool test, size_t body_len)
 {
     struct amp_delivery_order order = {.ask = ask,
                                        .origin = 5,
-                                       .subscription = {to},
+                                       .subscription = {(uint8_t)to, (uint8_t)(to >> 8)},
                                        .message = {(uint8_t)ask},
                                        .expires_mono_ms = scene.fake.mono_ms + life_ms,
                                        .test = test,
@@ -95,7 +114,7 @@ bool offer(uint8_t to, uint64_t ask, int64_t life_ms, bool test, size_t body_len
     return amp_schedule_add(scene.schedule, &order);
 }
 
-void deliver(uint8_t to, uint64_t ask, int64_t life_ms)
+void deliver(unsigned to, uint64_t ask, int64_t life_ms)
 {
     assert_true(offer(to, ask, life_ms, false, 10));
 }
@@ -108,7 +127,7 @@ struct amp_attempt *newest(void)
 
 void answer(struct amp_attempt *attempt, enum amp_err err, uint32_t status, int64_t retry_after_ms)
 {
-    const struct amp_attempt_result result = {err, status, retry_after_ms};
+    const struct amp_attempt_result result = {.err = err, .status = status, .retry_after_ms = retry_after_ms};
     assert_false(attempt->over);
     attempt->over = true;
     attempt->order.done(attempt->order.ctx, &result);
@@ -122,6 +141,13 @@ void succeed(struct amp_attempt *attempt)
 void refuse(struct amp_attempt *attempt)
 {
     answer(attempt, AMP_ERR_PUSH_REFUSED, 500, 0);
+}
+
+void fail_ourselves(struct amp_attempt *attempt)
+{
+    const struct amp_attempt_result result = {.err = AMP_ERR_PUSH_UNREACHABLE, .ours = true};
+    attempt->over = true;
+    attempt->order.done(attempt->order.ctx, &result);
 }
 
 void pass(int64_t ms)

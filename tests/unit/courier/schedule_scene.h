@@ -9,7 +9,7 @@
 #include "courier/schedule.h"
 #include "crypto/crypto.h"
 
-enum { ATTEMPTS_MAX = 512, ENDS_MAX = 4096, STEP_MS = 10 };
+enum { ATTEMPTS_MAX = 2048, ENDS_MAX = 4096, STEP_MS = 10 };
 /* How much later than planned an attempt may begin: a tick of the wheel, and a step of these tests. */
 enum { LATE_MS = 64 + STEP_MS };
 
@@ -55,16 +55,22 @@ int scene_finish(void **state);
 /* Once, before the tests. */
 bool scene_prepare(void);
 
-/* Subscription `n` goes to https://?.example, and is signed by a secret of bytes n. */
-void subscribe_as(uint8_t n, bool ordered, enum amp_subscription_state as);
-void subscribe(uint8_t n);
-bool offer(uint8_t to, uint64_t ask, int64_t life_ms, bool test, size_t body_len);
-void deliver(uint8_t to, uint64_t ask, int64_t life_ms);
+/* A schedule without anything anew: so many attempts at one host at once, instead of 4. */
+void begin_anew(uint32_t concurrency);
+
+/* Subscription `n` goes to https://hN.example, and is signed by a secret of bytes n. */
+void subscribe_as(unsigned n, bool ordered, enum amp_subscription_state as);
+void subscribe(unsigned n);
+void subscribe_to(unsigned n, const char *url);
+bool offer(unsigned to, uint64_t ask, int64_t life_ms, bool test, size_t body_len);
+void deliver(unsigned to, uint64_t ask, int64_t life_ms);
 /* The attempt that was begun last, and what comes of one. */
 struct amp_attempt *newest(void);
 void answer(struct amp_attempt *attempt, enum amp_err err, uint32_t status, int64_t retry_after_ms);
 void succeed(struct amp_attempt *attempt);
 void refuse(struct amp_attempt *attempt);
+/* It fails by a fault of ours. */
+void fail_ourselves(struct amp_attempt *attempt);
 void pass(int64_t ms);
 /* Lets time pass until one more attempt begins, `most_ms` at most; how long that took. */
 int64_t until_next(int64_t most_ms);

@@ -6,7 +6,7 @@ static void schedule_acknowledges_by_2xx(void **state)
     subscribe(1);
     deliver(1, 77, 60000);
     assert_int_equal(scene.attempt_count, 1);
-    assert_string_equal(newest()->url, "https://b.example");
+    assert_string_equal(newest()->url, "https://h1.example");
     assert_int_equal(newest()->message[0], 77);
     assert_int_equal(newest()->first_secret, 1);
     assert_int_equal(newest()->order.body.len, 10);
@@ -58,6 +58,34 @@ static void schedule_waits_as_retry_after_says(void **state)
     pass(60000);
     assert_int_equal(scene.attempt_count, 3);
     assert_ended(0, 1, AMP_ERR_PUSH_EXPIRED, 503, 3);
+}
+
+static void schedule_leaves_alone_who_asks_for_it(void **state)
+{
+    subscribe(1);
+    subscribe(2);
+    for (uint64_t ask = 1; ask <= 6; ask++)
+        deliver(1, ask, ask == 6 ? 3000 : 60000);
+    answer(&scene.attempts[0], AMP_ERR_PUSH_REFUSED, 429, 7000);
+    succeed(&scene.attempts[1]);
+    answer(&scene.attempts[2], AMP_ERR_PUSH_REFUSED, 503, 2000); /* the longer one holds */
+    refuse(&scene.attempts[3]);
+    deliver(1, 7, 60000);
+    pass(6900);
+    assert_int_equal(scene.attempt_count, 4);
+    assert_ended(1, 6, AMP_ERR_PUSH_EXPIRED, 0, 0);
+    deliver(2, 8, 60000); /* another is not meant */
+    assert_int_equal(scene.attempt_count, 5);
+    pass(100 + LATE_MS);
+    assert_int_equal(scene.attempt_count, 9);
+    /* Of another status it is one message's matter; and who is made active again begins anew. */
+    answer(newest(), AMP_ERR_PUSH_REFUSED, 500, 30000);
+    assert_int_equal(scene.attempt_count, 10);
+    answer(newest(), AMP_ERR_PUSH_REFUSED, 429, 30000);
+    answer(&scene.attempts[7], AMP_ERR_PUSH_REFUSED, 410, 0);
+    subscribe(1);
+    deliver(1, 9, 60000);
+    assert_int_equal(newest()->message[0], 9);
 }
 
 static void schedule_begins_nothing_at_or_past_expiry(void **state)
@@ -116,22 +144,78 @@ static void schedule_limits_attempts_of_a_subscription(void **state)
     assert_int_equal(newest()->message[0], 6);
 }
 
-static void schedule_limits_attempts_in_all_and_takes_turns(void **state)
+static void schedule_limits_attempts_of_a_host(void **state)
 {
-    for (uint8_t n = 0; n < 70; n++) {
+    static const char *const others[] = {"https://a.example:444/", "https://b.a.example/", "http://a.example:443/"};
+    subscribe_to(1, "https://a.example/one");
+    subscribe_to(2, "https://a.example:443/two?three");
+    for (uint64_t ask = 1; ask <= 6; ask++)
+        deliver(1 + ask % 2, ask, 60000);
+    assert_int_equal(scene.attempt_count, 4);
+    for (unsigned i = 0; i < 3; i++) {
+        subscribe_to(3 + i, others[i]);
+        deliver(3 + i, 10 + i, 60000);
+        assert_int_equal(scene.attempt_count, 5 + i);
+    }
+    refuse(&scene.attempts[0]); /* what makes room for one makes it for the other */
+    assert_int_equal(scene.attempt_count, 8);
+    const uint8_t id[AMP_SUBSCRIPTION_ID_LEN] = {2};
+    amp_schedule_unsubscribe(scene.schedule, id);
+    size_t before = scene.attempt_count;
+    for (uint64_t ask = 20; ask < 30; ask++)
+        deliver(1, ask, 60000);
+    size_t trying = 0;
+    for (size_t i = 0; i < scene.attempt_count; i++)
+        trying += strncmp(scene.attempts[i].url, "https://a.example", 17) == 0 && !scene.attempts[i].over;
+    assert_int_equal(trying, 4 + 1); /* and one to its other port */
+    assert_true(scene.attempt_count > before);
+}
+
+static void schedule_leaves_room_for_others(unsigned hostile, uint64_t each)
+{
+    begin_anew(256);
+    for (unsigned n = 1; n <= hostile; n++) {
         subscribe(n);
-        for (uint64_t ask = 0; ask < 5; ask++)
+        for (uint64_t ask = 0; ask < each; ask++)
             deliver(n, ask, 60000);
     }
-    assert_int_equal(scene.attempt_count, AMP_SCHEDULE_ATTEMPTS_MAX);
-    /* 64 have four each under way; the next that begin are those of the other six, one each in turn. */
-    for (size_t i = 0; i < 6; i++)
-        answer(&scene.attempts[i * 4], AMP_ERR_PUSH_UNREACHABLE, 0, 0);
-    for (size_t i = 0; i < 6; i++) {
-        for (size_t j = 0; j < i; j++)
-            assert_string_not_equal(scene.attempts[AMP_SCHEDULE_ATTEMPTS_MAX + i].url,
-                                    scene.attempts[AMP_SCHEDULE_ATTEMPTS_MAX + j].url);
+    assert_true(scene.attempt_count > AMP_SCHEDULE_SHARED_MAX * 4 / 5);
+    assert_true(scene.attempt_count <= AMP_SCHEDULE_SHARED_MAX + hostile);
+    size_t before = scene.attempt_count;
+    subscribe(0);
+    deliver(0, 1, 60000);
+    assert_int_equal(scene.attempt_count, before + 1);
+    assert_string_equal(newest()->url, "https://h0.example");
+}
+
+static void schedule_leaves_room_beside_some_that_never_answer(void **state)
+{
+    schedule_leaves_room_for_others(16, 200);
+}
+
+static void schedule_leaves_room_beside_all_that_never_answer(void **state)
+{
+    schedule_leaves_room_for_others(AMP_SUBSCRIPTIONS_MAX - 1, 4);
+}
+
+static void schedule_takes_turns(void **state)
+{
+    enum { HOSTS = 10 };
+    begin_anew(256);
+    for (unsigned n = 0; n < HOSTS; n++) {
+        subscribe(n);
+        for (uint64_t ask = 0; ask < 250; ask++)
+            deliver(n, ask, 60000);
     }
+    /* Where all that is under way ends, the room is everybody's. */
+    size_t begun[HOSTS] = {0};
+    size_t before = scene.attempt_count;
+    for (size_t i = 0; i < before; i++)
+        succeed(&scene.attempts[i]);
+    for (size_t i = before; i < scene.attempt_count; i++)
+        begun[scene.attempts[i].url[9] - '0']++;
+    for (unsigned n = 0; n < HOSTS; n++)
+        assert_true(begun[n] >= 10);
 }
 
 static void schedule_keeps_the_order_of_an_ordered_subscription(void **state)
@@ -262,10 +346,14 @@ int main(void)
         SCENE_TEST(schedule_acknowledges_by_2xx),
         SCENE_TEST(schedule_tries_again_behind_growing_pauses),
         SCENE_TEST(schedule_waits_as_retry_after_says),
+        SCENE_TEST(schedule_leaves_alone_who_asks_for_it),
         SCENE_TEST(schedule_begins_nothing_at_or_past_expiry),
         SCENE_TEST(schedule_acknowledges_an_answer_at_the_edge_of_expiry),
         SCENE_TEST(schedule_limits_attempts_of_a_subscription),
-        SCENE_TEST(schedule_limits_attempts_in_all_and_takes_turns),
+        SCENE_TEST(schedule_limits_attempts_of_a_host),
+        SCENE_TEST(schedule_leaves_room_beside_some_that_never_answer),
+        SCENE_TEST(schedule_leaves_room_beside_all_that_never_answer),
+        SCENE_TEST(schedule_takes_turns),
         SCENE_TEST(schedule_keeps_the_order_of_an_ordered_subscription),
         SCENE_TEST(schedule_holds),
         SCENE_TEST(schedule_gives_up_but_for_what_is_under_way),

@@ -41,18 +41,23 @@ static void schedule_tells_a_new_keeper_what_the_old_one_did_not_hear(void **sta
     assert_int_equal(scene.disabled_count, 2);
 }
 
-/* Delivers, and has refused, until `ms` have passed. */
-static void fail_for(int64_t ms)
+/* Delivers, and has it fail, until `ms` have passed. */
+static void fail_by(void (*way)(struct amp_attempt *), int64_t ms)
 {
     int64_t until_ms = scene.fake.mono_ms + ms;
     while (scene.fake.mono_ms < until_ms && scene.disabled_count == 0) {
         if (amp_schedule_count(scene.schedule) == 0)
             deliver(1, 1, 60000);
         if (scene.attempt_count != 0 && !newest()->over)
-            refuse(newest());
+            way(newest());
         scene.attempt_count = 0; /* all of them are over */
         pass(1000);
     }
+}
+
+static void fail_for(int64_t ms)
+{
+    fail_by(refuse, ms);
 }
 
 static void schedule_disables_what_failed_for_too_long(void **state)
@@ -78,6 +83,15 @@ static void schedule_forgives_by_one_success(void **state)
         until_next(20000);
     succeed(newest());
     fail_for(3600 * 1000 - 30 * 1000);
+    assert_int_equal(scene.disabled_count, 0);
+}
+
+static void schedule_blames_nobody_for_what_is_ours(void **state)
+{
+    subscribe(1);
+    fail_by(fail_ourselves, 2 * 3600 * 1000);
+    scene.unable = true;
+    fail_by(fail_ourselves, 2 * 3600 * 1000);
     assert_int_equal(scene.disabled_count, 0);
 }
 
@@ -211,6 +225,7 @@ int main(void)
         SCENE_TEST(schedule_tells_a_new_keeper_what_the_old_one_did_not_hear),
         SCENE_TEST(schedule_disables_what_failed_for_too_long),
         SCENE_TEST(schedule_forgives_by_one_success),
+        SCENE_TEST(schedule_blames_nobody_for_what_is_ours),
         SCENE_TEST(schedule_takes_two_failures_far_apart_for_no_row),
         SCENE_TEST(schedule_waits_for_a_subscription_that_is_told_late),
         SCENE_TEST(schedule_forgets_deleted_subscriptions),

@@ -8,7 +8,7 @@
 #define WINDOW_BYTES 1000u
 #define TOTAL        100u
 #define TOTAL_BYTES  3000u
-#define HOSTILE_MAX  1000u
+#define HOSTILE_MAX  (AMP_SUBSCRIPTIONS_MAX - 1u)
 
 static struct amp_clock_fake hands;
 static struct amp_budget budget;
@@ -41,7 +41,10 @@ static int setup_large(void **state)
                                        .window = AMP_COURIER_WINDOW,
                                        .window_bytes = AMP_COURIER_WINDOW_BYTES,
                                        .total = AMP_COURIER_TOTAL,
-                                       .total_bytes = AMP_COURIER_TOTAL_BYTES};
+                                       .total_bytes = AMP_COURIER_TOTAL_BYTES,
+                                       .subscriptions = AMP_SUBSCRIPTIONS_MAX,
+                                       .reserve = AMP_OUTBOX_RESERVE,
+                                       .reserve_bytes = AMP_OUTBOX_RESERVE_BYTES};
 
     (void)state;
     hands = (struct amp_clock_fake){.mono_ms = 5000};
@@ -235,34 +238,35 @@ static size_t fill(size_t bytes)
     return sent;
 }
 
-static void check_room_beside(uint32_t hostile, uint32_t each, size_t bytes)
+/* The hostile ones fill up together, or one after the other. */
+static void check_room_beside(uint32_t hostile, bool in_turn, uint32_t each, size_t bytes)
 {
     uint32_t victim = hostile + 1;
-    size_t sent;
+    size_t sent = 0;
 
     for (uint32_t i = 1; i <= hostile; i++) {
         for (uint32_t j = 1; j <= each; j++)
             add(i, j);
+        sent += in_turn && i < hostile ? 0 : fill(bytes);
     }
-    sent = fill(bytes);
     assert_true(sent * bytes > AMP_COURIER_TOTAL_BYTES / 2 || sent > AMP_COURIER_TOTAL / 2);
     assert_true(sent * bytes <= AMP_COURIER_TOTAL_BYTES && sent <= AMP_COURIER_TOTAL);
-    add(victim, 1);
-    assert_true(amp_outbox_fits(outbox, next(victim, 1), 1024));
-    add(victim, 2);
-    assert_true(amp_outbox_fits(outbox, next(victim, 2), 1024));
+    for (uint32_t i = 1; i <= AMP_OUTBOX_RESERVE; i++) {
+        add(victim, i);
+        assert_true(amp_outbox_fits(outbox, next(victim, i), 1024));
+    }
 }
 
 static void sixteen_with_large_bodies_leave_room(void **state)
 {
     (void)state;
-    check_room_beside(16, 4, 1 << 20);
+    check_room_beside(16, true, 4, 1 << 20);
 }
 
 static void a_thousand_with_large_bodies_leave_room(void **state)
 {
     (void)state;
-    check_room_beside(HOSTILE_MAX, 4, 1 << 20);
+    check_room_beside(HOSTILE_MAX, true, 4, 1 << 20);
 }
 
 static void a_thousand_with_bodies_of_any_length_leave_room(void **state)
@@ -280,7 +284,25 @@ static void a_thousand_with_bodies_of_any_length_leave_room(void **state)
 static void a_thousand_with_many_messages_leave_room(void **state)
 {
     (void)state;
-    check_room_beside(HOSTILE_MAX, 40, 16);
+    check_room_beside(HOSTILE_MAX, true, 40, 16);
+}
+
+static void sixteen_that_come_one_after_the_other_leave_room(void **state)
+{
+    (void)state;
+    check_room_beside(16, false, 4, 1 << 20);
+}
+
+static void a_thousand_that_come_one_after_the_other_leave_room(void **state)
+{
+    (void)state;
+    check_room_beside(HOSTILE_MAX, false, 4, 1 << 20);
+}
+
+static void a_thousand_that_come_one_after_the_other_with_many_leave_room(void **state)
+{
+    (void)state;
+    check_room_beside(HOSTILE_MAX, false, 300, 16);
 }
 
 static void what_others_kept_waiting_goes_when_they_end(void **state)
@@ -525,6 +547,9 @@ int main(void)
         LARGE_TEST(a_thousand_with_large_bodies_leave_room),
         LARGE_TEST(a_thousand_with_bodies_of_any_length_leave_room),
         LARGE_TEST(a_thousand_with_many_messages_leave_room),
+        LARGE_TEST(sixteen_that_come_one_after_the_other_leave_room),
+        LARGE_TEST(a_thousand_that_come_one_after_the_other_leave_room),
+        LARGE_TEST(a_thousand_that_come_one_after_the_other_with_many_leave_room),
         LARGE_TEST(what_others_kept_waiting_goes_when_they_end),
         TEST(what_is_put_back_is_first_again),
         TEST(a_recall_restores_the_order),
