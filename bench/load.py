@@ -66,6 +66,14 @@ def redis_forget(server):
                    check=True, capture_output=True)
 
 
+def forget_queue(build, server, name):
+    """Deletes a queue and waits until its messages are wiped, before and not within what is measured."""
+    cli, env = os.path.join(build, "src", "cli", "ampoule"), {**os.environ, **server.env}
+    subprocess.run([cli, "queue", "delete", name], env=env, capture_output=True, check=False)  # there is none at first
+    while json.loads(subprocess.run([cli, "stats", "--json"], env=env, capture_output=True, check=True).stdout)["queues"]["bytes"] > 4 << 20:
+        time.sleep(0.05)
+
+
 def queue_load(server, kind, seconds, body_bytes):
     """What bench/queue_load.py does to the server of others."""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "queue_load.py")
