@@ -207,6 +207,7 @@ class Receiver:
         self.connections = 0
         self.under_way = {}  # {path: count} now, and the most there were
         self.most = {}
+        self.most_at_once = 0  # of all paths together
         self.lag = 0.0  # the longest that this thread kept what had come waiting
         self._scheme = "https" if tls else "http"
         self._tls = tls
@@ -235,6 +236,7 @@ class Receiver:
     def begin(self, hook):
         now = self.under_way[hook.path] = self.under_way.get(hook.path, 0) + 1
         self.most[hook.path] = max(now, self.most.get(hook.path, 0))
+        self.most_at_once = max(self.most_at_once, sum(self.under_way.values()))
 
     def end(self, hook):
         self.under_way[hook.path] -= 1

@@ -102,7 +102,7 @@ class CopiesTest(SecrecyCase):
 
     def test_the_card_is_nowhere_while_copies_wait(self):
         """Tokenized, refused by every endpoint, waiting to be tried again: sealed in front, JWE in the courier."""
-        self.reply = lambda hook: Reply(503, {"retry-after": "60"})
+        self.reply = lambda hook: Reply(500, {"retry-after": "60"})
         self.subscribe_all()
         for _ in range(20):
             self.client.tokenize(self.card, queue="pay", ttl_ms=120000)

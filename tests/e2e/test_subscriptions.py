@@ -332,7 +332,7 @@ class LivesTest(SubscriptionsCase):
 
     def test_what_goes_with_front_is_counted(self):
         made = self.subscribe()
-        self.receiver.decide = lambda hook: TAKE if len(self.receiver.hooks) < 50 else Reply(503, {"retry-after": "60"})
+        self.receiver.decide = lambda hook: TAKE if len(self.receiver.hooks) < 50 else Reply(500, {"retry-after": "60"})
         tokens = self.tokenize(self.count, ttl_ms=60000)
         wait_until(lambda: len(self.receiver.hooks) >= 250, 20, "the window full of what was refused")
         time.sleep(1.5)  # it tells how many there are every second
