@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOLD = 5, RECEIVE_MOST = 10, PRODUCERS_MAX = 64 };
+enum { TOLD = 5, RECEIVE_MOST = 10, PRODUCERS_MAX = 64, LOOK_BACK = 64 };
 
 /* One FIFO message among those of its group, in order of their sequence numbers. */
 struct ranked {
@@ -29,28 +29,32 @@ struct court {
     struct ledger_verdict *verdict;
 };
 
-const char *ledger_fault_name(enum ledger_fault fault)
-{
-    static const char *const names[] = {[LEDGER_LOST] = "lost",
-                                        [LEDGER_INVENTED] = "invented",
-                                        [LEDGER_DOUBLED] = "doubled",
-                                        [LEDGER_TOO_EARLY] = "too early",
-                                        [LEDGER_RESURRECTED] = "resurrected",
-                                        [LEDGER_STALE] = "stale",
-                                        [LEDGER_UNEXPLAINED] = "unexplained",
-                                        [LEDGER_DISORDERED] = "disordered",
-                                        [LEDGER_OVERTAKEN] = "overtaken"};
-    return names[fault];
-}
+static const char *const fault_names[] = {[LEDGER_LOST] = "lost",
+                                          [LEDGER_INVENTED] = "invented",
+                                          [LEDGER_DOUBLED] = "doubled",
+                                          [LEDGER_TOO_EARLY] = "too early",
+                                          [LEDGER_RESURRECTED] = "resurrected",
+                                          [LEDGER_STALE] = "stale",
+                                          [LEDGER_UNEXPLAINED] = "unexplained",
+                                          [LEDGER_DISORDERED] = "disordered",
+                                          [LEDGER_OVERTAKEN] = "overtaken",
+                                          [LEDGER_CROWDED] = "crowded"};
 
-const char *ledger_reason_name(enum ledger_reason reason)
+static const char *const reason_names[] = {[LEDGER_ABANDONED] = "abandoned",
+                                           [LEDGER_LATE] = "deleted late",
+                                           [LEDGER_SHOWN] = "shown again",
+                                           [LEDGER_DELETE_CUT] = "deletion cut",
+                                           [LEDGER_ANSWER_CUT] = "answer cut"};
+
+void ledger_print(const struct ledger_verdict *verdict)
 {
-    static const char *const names[] = {[LEDGER_ABANDONED] = "abandoned",
-                                        [LEDGER_LATE] = "deleted late",
-                                        [LEDGER_SHOWN] = "shown again",
-                                        [LEDGER_DELETE_CUT] = "deletion cut",
-                                        [LEDGER_ANSWER_CUT] = "answer cut"};
-    return names[reason];
+    printf("acknowledged: %" PRIu64 "\nunknown: %" PRIu64 "\nunknown and delivered: %" PRIu64 "\ndelivered: %" PRIu64
+           "\n",
+           verdict->acknowledged, verdict->unknown, verdict->unknown_delivered, verdict->delivered);
+    for (size_t i = 0; i < LEDGER_REASON_COUNT; i++)
+        printf("again, %s: %" PRIu64 "\n", reason_names[i], verdict->again[i]);
+    for (size_t i = 0; i < LEDGER_FAULT_COUNT; i++)
+        printf("fault, %s: %" PRIu64 "\n", fault_names[i], verdict->faults[i]);
 }
 
 uint64_t ledger_fault_total(const struct ledger_verdict *verdict)
@@ -82,7 +86,7 @@ static void accuse(struct court *court, enum ledger_fault fault, uint32_t messag
 {
     if (court->verdict->faults[fault]++ >= TOLD || !court->tell)
         return;
-    fprintf(stderr, "%s: message %" PRIu32, ledger_fault_name(fault), message);
+    fprintf(stderr, "%s: message %" PRIu32, fault_names[fault], message);
     if (message < court->message_count) {
         const struct ledger_message *sent = &court->messages[message];
         fprintf(stderr, " (queue %" PRIu32 ", group %" PRIu32 ", fate %d, sequence %" PRIu64 ", asked %" PRId64 ")",
@@ -314,6 +318,26 @@ static void judge_receive(struct court *court, const struct ledger_delivery *con
     }
 }
 
+static bool is_in_flight(const struct ledger_delivery *delivery, int64_t from_ms, int64_t to_ms)
+{
+    return delivery->came_ms < from_ms && delivery->hidden_until_ms > to_ms &&
+           (delivery->deletion == LEDGER_KEPT || delivery->delete_asked_ms > to_ms);
+}
+
+/* Receives are numbered as their answers came, so what may be in flight still stands not far before. */
+static void judge_company(struct court *court, const struct ledger_delivery *const *run, size_t before)
+{
+    for (size_t i = 1; i <= before && i <= LOOK_BACK; i++) {
+        const struct ledger_delivery *other = run[-(ptrdiff_t)i];
+        if (!is_same_group(court, other->message, run[0]->message))
+            break;
+        if (other->message != run[0]->message && is_in_flight(other, run[0]->asked_ms, run[0]->came_ms)) {
+            accuse(court, LEDGER_CROWDED, run[0]->message, other, run[0]);
+            break;
+        }
+    }
+}
+
 static size_t rank_messages(struct court *court)
 {
     size_t count = 0;
@@ -367,6 +391,7 @@ static void judge_order(struct court *court, int64_t *gone_before_ms)
                              is_same_group(court, court->deliveries[end]->message, run[0]->message);)
             end++;
         judge_receive(court, run, end - from, gone_before_ms);
+        judge_company(court, run, from);
     }
 }
 

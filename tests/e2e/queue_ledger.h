@@ -75,6 +75,7 @@ enum ledger_fault {
     LEDGER_UNEXPLAINED, /* more receives are counted than there were */
     LEDGER_DISORDERED,  /* FIFO: accepted out of order, or delivered with another sequence number than acknowledged */
     LEDGER_OVERTAKEN,   /* FIFO: came while an earlier one of its group was there still */
+    LEDGER_CROWDED,     /* FIFO: came while another of its group was in flight from another receive */
     LEDGER_FAULT_COUNT,
 };
 
@@ -105,8 +106,8 @@ struct ledger_delivery *ledger_add(struct ledger_book *book);
 bool ledger_judge(const struct ledger_message *messages, size_t message_count, const struct ledger_book *books,
                   size_t book_count, bool tell, struct ledger_verdict *verdict);
 uint64_t ledger_fault_total(const struct ledger_verdict *verdict);
-const char *ledger_fault_name(enum ledger_fault fault);
-const char *ledger_reason_name(enum ledger_reason reason);
+/* Every count, one on a line, on standard output. */
+void ledger_print(const struct ledger_verdict *verdict);
 
 /* Plants each fault in a sound book and sees whether it is found. */
 bool ledger_self_test(void);

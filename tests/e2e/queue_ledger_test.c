@@ -211,6 +211,25 @@ static void answer_in_disorder(struct scene *scene)
     second->place = 1;
 }
 
+/* The first and the second came together; the first is shown, and comes again while the second is worked on. */
+static void crowded(struct scene *scene)
+{
+    struct ledger_delivery *again = deliver_again(scene, FIRST);
+    struct ledger_delivery *first = &scene->book.at[FIRST], *second = &scene->book.at[SECOND];
+    first->receive = second->receive;
+    first->asked_ms = second->asked_ms;
+    first->came_ms = first->hidden_until_ms = second->came_ms;
+    first->shown = true;
+    first->deletion = LEDGER_KEPT;
+    second->place = 1;
+    second->delete_asked_ms = second->came_ms + 20;
+    second->delete_answered_ms = second->came_ms + 21;
+    again->asked_ms = second->came_ms + 5;
+    again->came_ms = second->came_ms + 6;
+    again->delete_asked_ms = second->came_ms + 7;
+    again->delete_answered_ms = second->came_ms + 8;
+}
+
 static const struct plant {
     const char *name;
     void (*plant)(struct scene *scene);
@@ -235,6 +254,7 @@ static const struct plant {
     {"two messages of a group exchanged", reordered, LEDGER_OVERTAKEN},
     {"a message while one before it was in flight", overtaken_in_flight, LEDGER_OVERTAKEN},
     {"an answer that lists a group backwards", answer_in_disorder, LEDGER_OVERTAKEN},
+    {"a message while one behind it was in flight", crowded, LEDGER_CROWDED},
 };
 
 static bool is_found(const struct plant *plant)
