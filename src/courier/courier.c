@@ -105,11 +105,12 @@ static void on_ended(void *ctx, const struct amp_delivery_end *how)
     }
 }
 
-static void on_disabled(void *ctx, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN], enum amp_subscription_state why)
+static void on_disabled(void *ctx, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN], uint32_t generation,
+                        enum amp_subscription_state why)
 {
     struct courier *courier = ctx;
     char name[AMP_SUBSCRIPTION_ID_TEXT_LEN + 1] = "";
-    uint8_t storage[AMP_SUBSCRIPTION_ID_LEN + 4];
+    uint8_t storage[AMP_SUBSCRIPTION_ID_LEN + 4 + 4];
     struct amp_out payload = amp_out(storage, sizeof(storage));
     amp_subscription_id_format(name, id);
     amp_log_text(AMP_LOG_WARN,
@@ -118,6 +119,7 @@ static void on_disabled(void *ctx, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN], en
                  "subscription", name);
     amp_out_bytes(&payload, id, AMP_SUBSCRIPTION_ID_LEN);
     amp_ipc_put_u32(&payload, (uint32_t)why);
+    amp_ipc_put_u32(&payload, generation);
     if (courier->keeper != NULL &&
         amp_link_send(courier->keeper, AMP_IPC_SUBSCRIPTION_FAILED, amp_out_done(&payload), -1) != AMP_OK)
         amp_log(AMP_LOG_WARN, "the keeper could not be told of it: it is told again when it is back");
@@ -352,8 +354,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 static void take_turn(struct courier *courier)
 {
     static const struct timeval tick = {0, AMP_SCHEDULE_TICK_MS * 1000};
-    amp_schedule_hold(courier->schedule,
-                      courier->draining || !courier->told || !amp_recorder_ready(courier->recorder));
+    amp_schedule_hold(courier->schedule, courier->draining || !courier->told || !amp_recorder_ready(courier->recorder));
     amp_recorder_flush(courier->recorder);
     if (amp_schedule_waits(courier->schedule) && !event_pending(courier->tick, EV_TIMEOUT, NULL))
         event_add(courier->tick, &tick);

@@ -101,6 +101,7 @@ enum amp_err amp_endpoints_put(struct amp_endpoints *endpoints, struct amp_endpo
         endpoint->not_before_ms = 0;
     }
     endpoint->state = subscription->state;
+    endpoint->generation = subscription->generation;
     endpoint->secrets = *secrets;
     endpoint->told = true;
     endpoint->unheard = false;

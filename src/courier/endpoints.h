@@ -27,6 +27,7 @@ struct amp_endpoint {
     uint8_t id[AMP_SUBSCRIPTION_ID_LEN];
     struct amp_host *host;
     enum amp_subscription_state state;
+    uint32_t generation;
     bool ordered;
     bool told;    /* since the keeper's link came */
     bool unheard; /* it was disabled here, and the keeper has not told it since */

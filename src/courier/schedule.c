@@ -216,7 +216,7 @@ static void disable(struct amp_schedule *schedule, struct amp_endpoint *endpoint
 {
     endpoint->state = why;
     endpoint->unheard = true;
-    schedule->config.disabled(schedule->config.ctx, endpoint->id, why);
+    schedule->config.disabled(schedule->config.ctx, endpoint->id, endpoint->generation, why);
     end_all(endpoint, AMP_ERR_SUBSCRIPTION_DISABLED);
 }
 
@@ -549,7 +549,7 @@ void amp_schedule_telling(struct amp_schedule *schedule)
     while ((endpoint = amp_endpoints_next(&schedule->endpoints, endpoint)) != NULL) {
         endpoint->told = false;
         if (endpoint->unheard)
-            schedule->config.disabled(schedule->config.ctx, endpoint->id, endpoint->state);
+            schedule->config.disabled(schedule->config.ctx, endpoint->id, endpoint->generation, endpoint->state);
     }
 }
 

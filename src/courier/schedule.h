@@ -36,7 +36,8 @@ struct amp_schedule_config {
     void *ctx;
     /* Neither may call back. */
     void (*ended)(void *ctx, const struct amp_delivery_end *end);
-    void (*disabled)(void *ctx, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN], enum amp_subscription_state why);
+    void (*disabled)(void *ctx, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN], uint32_t generation,
+                     enum amp_subscription_state why);
 };
 
 struct amp_schedule;

@@ -54,7 +54,8 @@ const char *amp_role_name(enum amp_role role);
     X(SUBSCRIPTIONS_TELLING, "K", "FC", 0, 0, 0) /* all there are will be told: on a new link, and on one that fell */ \
                                                  /* behind in place of each change */                                  \
     X(SUBSCRIPTIONS_TOLD, "K", "FC", 0, 0, 0)    /* all were told; what was not since TELLING, is gone */              \
-    X(SUBSCRIPTION_FAILED, "C", "K", 20, 20, 0)  /* 16 bytes id, u32 enum amp_subscription_state: disable it */        \
+    X(SUBSCRIPTION_FAILED, "C", "K", 24, 24, 0)  /* 16 bytes id, u32 enum amp_subscription_state: disable it; */       \
+                                                 /* u32 the generation that failed */                                  \
     /* push: front hands messages to courier; front's link index 0 alone */                                            \
     X(DELIVER, "F", "C", 56, 61440, 0) /* u64 ask, 16 bytes subscription, 16 bytes message id, u64 expires_mono_ms, */ \
                                        /* u8 test, u32 length of the body, bytes its beginning */                      \

@@ -145,7 +145,11 @@ static bool disable(struct amp_asker *asker, struct amp_slice payload)
     enum amp_err err = amp_keyring_disable(asker->keeper->keyring, payload.ptr);
     if (err == AMP_OK)
         tell_fronts(asker->keeper, payload.ptr);
-    done(asker, record(asker, AMP_ACT_KEY_DISABLE, err, payload.ptr));
+    bool changed = err == AMP_OK;
+    err = record(asker, AMP_ACT_KEY_DISABLE, err, payload.ptr);
+    if (changed)
+        amp_keeper_review_subscriptions(asker->keeper);
+    done(asker, err);
     return true;
 }
 
@@ -163,7 +167,7 @@ bool amp_keeper_admin(struct amp_asker *asker, enum amp_ipc_type type, struct am
     for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
         if (acts[i].type != type)
             continue;
-        if (amp_recorder_ready(asker->keeper->recorder))
+        if (amp_keeper_can_record(asker->keeper))
             return acts[i].act(asker, payload);
         done(asker, AMP_ERR_AUDIT_UNAVAILABLE);
         return true;

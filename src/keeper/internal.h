@@ -35,7 +35,7 @@ struct amp_keeper {
     struct amp_key_provider provider;
     struct amp_keyring *keyring; /* NULL until the KEK is there */
     struct amp_subscriptions *subscriptions;
-    struct event *retirement; /* of older webhook secrets */
+    struct event *review; /* of subscriptions: older secrets end, and owners */
     struct amp_askers askers;
     size_t admin_count;
     bool draining;
@@ -47,6 +47,9 @@ enum amp_err amp_keeper_record(struct amp_keeper *keeper, enum amp_act act, enum
                                struct amp_slice subject) AMP_MUST_USE;
 /* Records an event, of which the time is set here, and the outcome from its code. */
 enum amp_err amp_keeper_record_event(struct amp_keeper *keeper, const struct amp_event *event) AMP_MUST_USE;
+
+/* What is done now can be recorded: otherwise nothing is, AMP_ERR_AUDIT_UNAVAILABLE. */
+bool amp_keeper_can_record(const struct amp_keeper *keeper);
 
 /* Closes the link with it. */
 void amp_keeper_dismiss(struct amp_asker *asker);
@@ -64,7 +67,7 @@ enum amp_err amp_keeper_open_subscriptions(struct amp_keeper *keeper) AMP_MUST_U
 void amp_keeper_tell_subscriptions(struct amp_asker *asker);
 /* Its link is idle again: it is told what was put off. */
 void amp_keeper_catch_up(struct amp_asker *asker);
-/* Forgets older secrets whose time is over; wakes again for the next. */
-void amp_keeper_retire_secrets(struct amp_keeper *keeper);
+/* Forgets older secrets whose time is over, disables what belongs to nobody any more; wakes again for the next. */
+void amp_keeper_review_subscriptions(struct amp_keeper *keeper);
 
 #endif

@@ -61,6 +61,12 @@ enum amp_err amp_keeper_record_event(struct amp_keeper *keeper, const struct amp
     return err;
 }
 
+/* With room to spare: who was told of room is not told afterwards that there was none. */
+bool amp_keeper_can_record(const struct amp_keeper *keeper)
+{
+    return amp_recorder_ready(keeper->recorder) && amp_recorder_roomy(keeper->recorder);
+}
+
 void amp_keeper_dismiss(struct amp_asker *asker)
 {
     struct amp_keeper *keeper = asker->keeper;
@@ -242,9 +248,9 @@ static bool on_kek(struct amp_keeper *keeper, struct amp_slice payload)
     return true;
 }
 
-static void on_retirement(evutil_socket_t fd, short what, void *ctx)
+static void on_review(evutil_socket_t fd, short what, void *ctx)
 {
-    amp_keeper_retire_secrets(ctx);
+    amp_keeper_review_subscriptions(ctx);
     dismiss_lost(ctx);
 }
 
@@ -306,8 +312,8 @@ static enum amp_err set_up(struct amp_keeper *keeper)
                                             .message = on_control,
                                             .closed = on_control_closed};
     const struct amp_config *config = keeper->env->config;
-    keeper->retirement = evtimer_new(keeper->base, on_retirement, keeper);
-    if (keeper->retirement == NULL)
+    keeper->review = evtimer_new(keeper->base, on_review, keeper);
+    if (keeper->review == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
     enum amp_err err = amp_recorder_new(&keeper->recorder, keeper->base, on_durable, keeper);
     if (err == AMP_OK)
@@ -331,8 +337,8 @@ static void tear_down(struct amp_keeper *keeper)
     amp_link_free(keeper->control);
     amp_subscriptions_free(keeper->subscriptions);
     amp_keyring_free(keeper->keyring);
-    if (keeper->retirement != NULL)
-        event_free(keeper->retirement);
+    if (keeper->review != NULL)
+        event_free(keeper->review);
     if (keeper->provider.ops != NULL)
         keeper->provider.ops->close(keeper->provider.self);
     event_base_free(keeper->base);

@@ -105,38 +105,81 @@ static void tell_all_gone(struct amp_keeper *keeper, const uint8_t id[AMP_SUBSCR
     }
 }
 
-/* Wakes when the next older secret's time is over. */
+/* Unless it could not be written, which is recorded too, it is disabled, and told so. */
+static enum amp_err disable(struct amp_keeper *keeper, size_t index, enum amp_subscription_state state, const char *who,
+                            enum amp_err why)
+{
+    enum amp_err err = amp_subscriptions_set_state(keeper->subscriptions, index, state);
+    const struct amp_subscription *subscription = amp_subscriptions_at(keeper->subscriptions, index);
+    char id[AMP_SUBSCRIPTION_ID_TEXT_LEN];
+    amp_subscription_id_format(id, subscription->id);
+    const struct amp_event event = {
+        .act = AMP_ACT_SUBSCRIPTION_DISABLE,
+        .code = err != AMP_OK ? err : why,
+        .alarm = true,
+        .who = amp_slice_str(who),
+        .queue = amp_slice(subscription->queue, subscription->queue_len),
+        .subject = amp_slice(id, sizeof(id)),
+    };
+    if (amp_keeper_record_event(keeper, &event) != AMP_OK)
+        amp_log(AMP_LOG_ERROR, "that a subscription was disabled could not be recorded");
+    if (err == AMP_OK)
+        tell_all(keeper, index);
+    return err;
+}
+
+static enum amp_err retire(struct amp_keeper *keeper, size_t index)
+{
+    const struct amp_subscription_secrets *secrets = amp_subscriptions_secrets_at(keeper->subscriptions, index);
+    if (secrets->count < 2 || secrets->older_expires_unix_ms > amp_clock_unix_ms(&keeper->clock))
+        return AMP_OK;
+    enum amp_err err = amp_subscriptions_retire(keeper->subscriptions, index);
+    if (err == AMP_OK)
+        tell_all(keeper, index);
+    return err;
+}
+
+static enum amp_err disown(struct amp_keeper *keeper, size_t index)
+{
+    const struct amp_subscription *subscription = amp_subscriptions_at(keeper->subscriptions, index);
+    if (subscription->state != AMP_SUBSCRIPTION_ACTIVE ||
+        amp_keyring_principal_lives(keeper->keyring, subscription->owner))
+        return AMP_OK;
+    return disable(keeper, index, AMP_SUBSCRIPTION_ORPHANED, "keeper", AMP_ERR_KEY_DISABLED);
+}
+
+/* Wakes when the next older secret's time is over, or that of a key that may be its owner's last. */
 static void schedule(struct amp_keeper *keeper, int64_t at_least_ms)
 {
-    int64_t now_ms = amp_clock_unix_ms(&keeper->clock);
-    int64_t delay_ms = INT64_MAX;
+    int64_t next_ms = INT64_MAX;
     for (size_t i = 0; i < amp_subscriptions_count(keeper->subscriptions); i++) {
         const struct amp_subscription_secrets *secrets = amp_subscriptions_secrets_at(keeper->subscriptions, i);
-        if (secrets->count == 2 && secrets->older_expires_unix_ms - now_ms < delay_ms)
-            delay_ms = secrets->older_expires_unix_ms - now_ms;
+        if (secrets->count == 2 && secrets->older_expires_unix_ms < next_ms)
+            next_ms = secrets->older_expires_unix_ms;
     }
-    if (delay_ms == INT64_MAX)
+    if (amp_subscriptions_count(keeper->subscriptions) != 0 && amp_keyring_next_expiry(keeper->keyring) < next_ms)
+        next_ms = amp_keyring_next_expiry(keeper->keyring);
+    if (next_ms == INT64_MAX && at_least_ms == 0)
         return;
-    delay_ms = delay_ms > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : delay_ms < at_least_ms ? at_least_ms : delay_ms;
+    int64_t delay_ms = next_ms - amp_clock_unix_ms(&keeper->clock);
+    delay_ms = delay_ms > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : delay_ms;
+    delay_ms = at_least_ms != 0 ? at_least_ms : delay_ms < 0 ? 0 : delay_ms;
     const struct timeval delay = {delay_ms / 1000, delay_ms % 1000 * 1000};
-    if (event_add(keeper->retirement, &delay) != 0)
+    if (event_add(keeper->review, &delay) != 0)
         amp_fatal("no memory for a timer");
 }
 
-void amp_keeper_retire_secrets(struct amp_keeper *keeper)
+void amp_keeper_review_subscriptions(struct amp_keeper *keeper)
 {
-    int64_t now_ms = amp_clock_unix_ms(&keeper->clock);
     enum amp_err err = AMP_OK;
     for (size_t i = 0; err == AMP_OK && i < amp_subscriptions_count(keeper->subscriptions); i++) {
-        const struct amp_subscription_secrets *secrets = amp_subscriptions_secrets_at(keeper->subscriptions, i);
-        if (secrets->count < 2 || secrets->older_expires_unix_ms > now_ms)
-            continue;
-        err = amp_subscriptions_retire(keeper->subscriptions, i);
+        err = retire(keeper, i);
         if (err == AMP_OK)
-            tell_all(keeper, i);
+            err = disown(keeper, i);
     }
     if (err != AMP_OK)
-        amp_log_text(AMP_LOG_ERROR, "an older webhook secret could not be forgotten yet", "code", amp_err_code(err));
+        amp_log_text(AMP_LOG_ERROR, "an end that subscriptions came to could not be written: tried again soon", "code",
+                     amp_err_code(err));
     schedule(keeper, err != AMP_OK ? TRY_AGAIN_MS : 0);
 }
 
@@ -159,6 +202,7 @@ static enum amp_err record(const struct request *request, enum amp_err err)
     const struct amp_event event = {
         .act = request->act,
         .code = err,
+        .alarm = err == AMP_ERR_NOT_PERMITTED,
         .who = amp_slice(request->who, request->who[0] != 0 ? sizeof(request->who) : 0),
         .queue = amp_slice(subscription->queue, subscription->queue_len),
         .subject = amp_slice(id, known ? sizeof(id) : 0),
@@ -198,6 +242,22 @@ static void finish_with_secret(const struct request *request, enum amp_err err, 
     done(request, err, changed ? &amp_subscriptions_secrets_at(keeper->subscriptions, index)->secrets[0] : NULL);
 }
 
+/*
+ * Whether the asker may do this to the subscription, by the keyring and not by front's word. Front asks for nobody
+ * else: where it does, a key ended this moment, or front lies.
+ */
+static enum amp_err check_permission(struct request *request, bool cards)
+{
+    const struct amp_keyring *keyring = request->asker->keeper->keyring;
+    const struct amp_slice queue = amp_slice(request->subscription.queue, request->subscription.queue_len);
+    struct amp_principal principal;
+    if (amp_keyring_signer(keyring, amp_slice(request->who, sizeof(request->who)), &principal) == AMP_OK &&
+        amp_principal_may(&principal, AMP_MAY_MANAGE, queue) &&
+        (!cards || amp_principal_may(&principal, AMP_MAY_CLAIM, queue)))
+        return AMP_OK;
+    return AMP_ERR_NOT_PERMITTED;
+}
+
 /* Front checked every field before: what is wrong all the same is refused, and only a wrong frame is a violation. */
 static bool create(struct request *request, struct amp_ipc_in *in)
 {
@@ -209,6 +269,8 @@ static bool create(struct request *request, struct amp_ipc_in *in)
     enum amp_err err = amp_subscription_unpack(&request->subscription, packed);
     memcpy(request->who, request->subscription.owner, sizeof(request->who));
     if (err == AMP_OK)
+        err = check_permission(request, request->subscription.jwk_len != 0);
+    if (err == AMP_OK)
         err = amp_subscriptions_create(subscriptions, &request->subscription, &index);
     if (err != AMP_OK)
         memset(request->subscription.id, 0, sizeof(request->subscription.id));
@@ -216,7 +278,7 @@ static bool create(struct request *request, struct amp_ipc_in *in)
     return true;
 }
 
-/* Reads who asks and for which; *err tells whether there is such a subscription. */
+/* Reads who asks and for which; *err tells whether there is such a subscription, and he may manage it. */
 static bool read_subject(struct request *request, struct amp_ipc_in *in, size_t *index, enum amp_err *err)
 {
     const struct amp_subscriptions *subscriptions = request->asker->keeper->subscriptions;
@@ -226,9 +288,15 @@ static bool read_subject(struct request *request, struct amp_ipc_in *in, size_t 
     if (!amp_ipc_end(in))
         return false;
     *err = amp_subscriptions_find(subscriptions, id, index);
-    if (*err == AMP_OK)
+    if (*err == AMP_OK) {
         request->subscription = *amp_subscriptions_at(subscriptions, *index);
+        *err = check_permission(request, false);
+    }
     memcpy(request->subscription.id, id, sizeof(id));
+    if (amp_key_id_is_good(request->who))
+        return true;
+    memset(request->who, 0, sizeof(request->who)); /* and what stands there is not for the record */
+    *err = AMP_ERR_NOT_PERMITTED;
     return true;
 }
 
@@ -239,8 +307,9 @@ static bool rotate(struct request *request, struct amp_ipc_in *in)
     enum amp_err err;
     if (!read_subject(request, in, &index, &err))
         return false;
+    bool owned = err == AMP_OK && amp_keyring_principal_lives(keeper->keyring, request->subscription.owner);
     if (err == AMP_OK)
-        err = amp_subscriptions_rotate(keeper->subscriptions, index);
+        err = amp_subscriptions_rotate(keeper->subscriptions, index, owned ? NULL : request->who);
     finish_with_secret(request, err, index);
     schedule(keeper, 0);
     return true;
@@ -270,29 +339,16 @@ static bool fail(struct amp_asker *asker, struct amp_slice payload)
     size_t index;
     amp_ipc_get_fixed(&in, id, sizeof(id));
     uint32_t state = amp_ipc_get_u32(&in);
+    uint32_t generation = amp_ipc_get_u32(&in);
     if (!amp_ipc_end(&in) || (state != AMP_SUBSCRIPTION_GONE && state != AMP_SUBSCRIPTION_FAILING))
         return false;
-    if (amp_subscriptions_find(keeper->subscriptions, id, &index) != AMP_OK ||
-        amp_subscriptions_at(keeper->subscriptions, index)->state != AMP_SUBSCRIPTION_ACTIVE)
+    if (amp_subscriptions_find(keeper->subscriptions, id, &index) != AMP_OK)
         return true;
-    enum amp_err err = amp_subscriptions_set_state(keeper->subscriptions, index, (enum amp_subscription_state)state);
     const struct amp_subscription *subscription = amp_subscriptions_at(keeper->subscriptions, index);
-    char text[AMP_SUBSCRIPTION_ID_TEXT_LEN];
-    amp_subscription_id_format(text, id);
-    const struct amp_event event = {
-        .act = AMP_ACT_SUBSCRIPTION_DISABLE,
-        .code = err != AMP_OK                    ? err
-                : state == AMP_SUBSCRIPTION_GONE ? AMP_ERR_PUSH_REFUSED
-                                                 : AMP_ERR_PUSH_UNREACHABLE,
-        .alarm = true,
-        .who = amp_slice_str(asker->who),
-        .queue = amp_slice(subscription->queue, subscription->queue_len),
-        .subject = amp_slice(text, sizeof(text)),
-    };
-    if (amp_keeper_record_event(keeper, &event) != AMP_OK)
-        amp_log(AMP_LOG_ERROR, "that a subscription was disabled could not be recorded");
-    if (err == AMP_OK)
-        tell_all(keeper, index);
+    if (subscription->state != AMP_SUBSCRIPTION_ACTIVE || subscription->generation != generation)
+        return true;
+    (void)(disable(keeper, index, (enum amp_subscription_state)state, asker->who,
+                   state == AMP_SUBSCRIPTION_GONE ? AMP_ERR_PUSH_REFUSED : AMP_ERR_PUSH_UNREACHABLE) == AMP_OK);
     return true;
 }
 
@@ -314,7 +370,7 @@ bool amp_keeper_subscription(struct amp_asker *asker, enum amp_ipc_type type, st
         if (acts[i].type != type)
             continue;
         struct request request = {.asker = asker, .ask = amp_ipc_get_u64(&in), .act = acts[i].act};
-        if (amp_recorder_ready(asker->keeper->recorder))
+        if (amp_keeper_can_record(asker->keeper))
             return acts[i].carry_out(&request, &in);
         done(&request, AMP_ERR_AUDIT_UNAVAILABLE, NULL);
         return true;
@@ -334,6 +390,6 @@ enum amp_err amp_keeper_open_subscriptions(struct amp_keeper *keeper)
     else if (err != AMP_OK)
         amp_log_text(AMP_LOG_ERROR, "the subscriptions could not be opened", "code", amp_err_code(err));
     if (err == AMP_OK)
-        amp_keeper_retire_secrets(keeper);
+        amp_keeper_review_subscriptions(keeper);
     return err;
 }

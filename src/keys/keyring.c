@@ -24,6 +24,11 @@ static const struct amp_sealed_form form = {
 
 struct entry {
     uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN];
+    /* As packed, at hand for who looks through all. */
+    enum amp_principal_state state;
+    int64_t expires_unix_ms;
+    uint8_t name_len;
+    uint8_t name[AMP_PRINCIPAL_NAME_MAX];
     uint8_t *packed; /* owned */
     size_t packed_len;
     uint8_t *secret; /* owned, SECRET_LEN bytes of secret memory */
@@ -126,6 +131,10 @@ static enum amp_err entry_init(struct entry *entry, const struct amp_principal *
         return AMP_ERR_OUT_OF_MEMORY;
     }
     memcpy(entry->key_id, principal->key_id, sizeof(entry->key_id));
+    memcpy(entry->name, principal->name, sizeof(entry->name));
+    entry->name_len = principal->name_len;
+    entry->state = principal->state;
+    entry->expires_unix_ms = principal->expires_unix_ms;
     memcpy(entry->packed, storage, packed.len);
     memcpy(entry->secret, secret, SECRET_LEN);
     return AMP_OK;
@@ -312,8 +321,8 @@ enum amp_err amp_keyring_create(struct amp_keyring *keyring, struct amp_principa
 static void set_state(struct entry *entry, struct amp_principal *principal, enum amp_principal_state state,
                       int64_t expires_unix_ms)
 {
-    principal->state = state;
-    principal->expires_unix_ms = expires_unix_ms;
+    entry->state = principal->state = state;
+    entry->expires_unix_ms = principal->expires_unix_ms = expires_unix_ms;
     struct amp_out packed = amp_out(entry->packed, entry->packed_len);
     amp_principal_pack(&packed, principal);
 }
@@ -384,20 +393,63 @@ enum amp_err amp_keyring_at(const struct amp_keyring *keyring, size_t index, str
     return amp_principal_unpack(out, amp_slice(entry->packed, entry->packed_len));
 }
 
+static bool may_sign(const struct amp_keyring *keyring, const struct entry *entry)
+{
+    return entry->state == AMP_PRINCIPAL_ACTIVE || (entry->state == AMP_PRINCIPAL_EXPIRING &&
+                                                    amp_clock_unix_ms(&keyring->config.clock) < entry->expires_unix_ms);
+}
+
+static enum amp_err locate_signer(const struct amp_keyring *keyring, struct amp_slice key_id, size_t *at)
+{
+    if (key_id.len != AMP_PRINCIPAL_KEY_ID_LEN || !locate(keyring, key_id.ptr, at))
+        return AMP_ERR_UNKNOWN_KEY;
+    return may_sign(keyring, &keyring->entries[*at]) ? AMP_OK : AMP_ERR_KEY_DISABLED;
+}
+
+enum amp_err amp_keyring_signer(const struct amp_keyring *keyring, struct amp_slice key_id, struct amp_principal *out)
+{
+    size_t at;
+    enum amp_err err = locate_signer(keyring, key_id, &at);
+    return err == AMP_OK ? amp_keyring_at(keyring, at, out) : err;
+}
+
 enum amp_err amp_keyring_find(const struct amp_keyring *keyring, struct amp_slice key_id, struct amp_principal *out,
                               struct amp_keyring_secret *secret)
 {
     size_t at;
-    if (key_id.len != AMP_PRINCIPAL_KEY_ID_LEN || !locate(keyring, key_id.ptr, &at))
-        return AMP_ERR_UNKNOWN_KEY;
-    enum amp_err err = amp_keyring_at(keyring, at, out);
-    if (err != AMP_OK)
-        return err;
-    if (out->state == AMP_PRINCIPAL_DISABLED ||
-        (out->state == AMP_PRINCIPAL_EXPIRING && amp_clock_unix_ms(&keyring->config.clock) >= out->expires_unix_ms))
-        return AMP_ERR_KEY_DISABLED;
-    amp_base64url_encode(secret->text, keyring->entries[at].secret, SECRET_LEN);
-    return AMP_OK;
+    enum amp_err err = locate_signer(keyring, key_id, &at);
+    if (err == AMP_OK)
+        err = amp_keyring_at(keyring, at, out);
+    if (err == AMP_OK)
+        amp_base64url_encode(secret->text, keyring->entries[at].secret, SECRET_LEN);
+    return err;
+}
+
+bool amp_keyring_principal_lives(const struct amp_keyring *keyring, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN])
+{
+    size_t at;
+    if (!locate(keyring, key_id, &at))
+        return false;
+    const struct amp_slice name = amp_slice(keyring->entries[at].name, keyring->entries[at].name_len);
+    for (size_t i = 0; i < keyring->count; i++) {
+        const struct entry *entry = &keyring->entries[i];
+        if (amp_slice_equal(amp_slice(entry->name, entry->name_len), name) && may_sign(keyring, entry))
+            return true;
+    }
+    return false;
+}
+
+int64_t amp_keyring_next_expiry(const struct amp_keyring *keyring)
+{
+    int64_t now_ms = amp_clock_unix_ms(&keyring->config.clock);
+    int64_t next_ms = INT64_MAX;
+    for (size_t i = 0; i < keyring->count; i++) {
+        const struct entry *entry = &keyring->entries[i];
+        if (entry->state == AMP_PRINCIPAL_EXPIRING && entry->expires_unix_ms > now_ms &&
+            entry->expires_unix_ms < next_ms)
+            next_ms = entry->expires_unix_ms;
+    }
+    return next_ms;
 }
 
 enum amp_err amp_keyring_next_epoch(struct amp_keyring *keyring, uint32_t *id)

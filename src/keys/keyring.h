@@ -69,6 +69,14 @@ enum amp_err amp_keyring_at(const struct amp_keyring *keyring, size_t index, str
 enum amp_err amp_keyring_find(const struct amp_keyring *keyring, struct amp_slice key_id, struct amp_principal *out,
                               struct amp_keyring_secret *secret) AMP_MUST_USE;
 
+/* The same without the secret. */
+enum amp_err amp_keyring_signer(const struct amp_keyring *keyring, struct amp_slice key_id,
+                                struct amp_principal *out) AMP_MUST_USE;
+/* Whether the principal whose key this is, or was, may sign now with any: all keys of one name are one principal's. */
+bool amp_keyring_principal_lives(const struct amp_keyring *keyring, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]);
+/* When the next key expires; INT64_MAX: none will. */
+int64_t amp_keyring_next_expiry(const struct amp_keyring *keyring);
+
 /* An id for an epoch key: greater than every one this keyring ever gave, across restarts. */
 enum amp_err amp_keyring_next_epoch(struct amp_keyring *keyring, uint32_t *id) AMP_MUST_USE;
 

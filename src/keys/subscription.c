@@ -4,7 +4,7 @@
 
 enum {
     TEXT_MAX = AMP_GRANT_QUEUE_MAX + AMP_URL_MAX + AMP_SUBSCRIPTION_DESCRIPTION_MAX + AMP_JWK_MAX,
-    PACKED_MAX = AMP_SUBSCRIPTION_ID_LEN + 1 + 1 + 8 + AMP_PRINCIPAL_KEY_ID_LEN + 1 + 2 + 2 + 2 + TEXT_MAX,
+    PACKED_MAX = AMP_SUBSCRIPTION_ID_LEN + 1 + 1 + 8 + 4 + AMP_PRINCIPAL_KEY_ID_LEN + 1 + 2 + 2 + 2 + TEXT_MAX,
     SECRETS_PACKED_MAX = 1 + AMP_WEBHOOK_SECRETS_MAX * (1 + AMP_WEBHOOK_SECRET_MAX) + 8,
     SECRET_MIN = 24,
 };
@@ -16,7 +16,7 @@ static const struct amp_slice id_prefix = {(const uint8_t *)"sub_", 4};
 
 const char *amp_subscription_state_name(enum amp_subscription_state state)
 {
-    static const char *const names[] = {"active", "gone", "failing"};
+    static const char *const names[] = {"active", "gone", "failing", "owner_disabled"};
     return (size_t)state < AMP_SUBSCRIPTION_STATE_COUNT_ ? names[state] : "unknown";
 }
 
@@ -91,6 +91,7 @@ void amp_subscription_pack(struct amp_out *out, const struct amp_subscription *s
     put_uint(out, subscription->state, 1);
     put_uint(out, subscription->ordered ? 1 : 0, 1);
     put_uint(out, (uint64_t)subscription->created_unix_ms, 8);
+    put_uint(out, subscription->generation, 4);
     amp_out_bytes(out, subscription->owner, sizeof(subscription->owner));
     put_text(out, subscription->queue, subscription->queue_len);
     put_text(out, subscription->url, subscription->url_len);
@@ -148,6 +149,7 @@ enum amp_err amp_subscription_unpack(struct amp_subscription *subscription, stru
     uint64_t state = get_uint(&in, 1);
     uint64_t ordered = get_uint(&in, 1);
     subscription->created_unix_ms = (int64_t)get_uint(&in, 8);
+    subscription->generation = (uint32_t)get_uint(&in, 4);
     get_bytes(&in, subscription->owner, sizeof(subscription->owner));
     subscription->queue_len = (uint8_t)get_text(&in, subscription->queue, sizeof(subscription->queue));
     subscription->url_len = get_text(&in, subscription->url, sizeof(subscription->url));

@@ -23,11 +23,12 @@
 
 enum amp_subscription_state {
     AMP_SUBSCRIPTION_ACTIVE,
-    AMP_SUBSCRIPTION_GONE,    /* the endpoint answered 410: disabled */
-    AMP_SUBSCRIPTION_FAILING, /* it failed for push.disable_after: disabled */
+    AMP_SUBSCRIPTION_GONE,     /* the endpoint answered 410: disabled */
+    AMP_SUBSCRIPTION_FAILING,  /* it failed for push.disable_after: disabled */
+    AMP_SUBSCRIPTION_ORPHANED, /* its owner has no key any more that may sign: disabled */
     AMP_SUBSCRIPTION_STATE_COUNT_
 };
-/* "active", "gone", "failing". */
+/* "active", "gone", "failing", "owner_disabled". */
 const char *amp_subscription_state_name(enum amp_subscription_state state);
 
 /* What is public of one. */
@@ -36,7 +37,8 @@ struct amp_subscription {
     enum amp_subscription_state state;
     bool ordered; /* a message waits for the one before it */
     int64_t created_unix_ms;
-    uint8_t owner[AMP_PRINCIPAL_KEY_ID_LEN]; /* who made it */
+    uint32_t generation;                     /* how often it was rotated */
+    uint8_t owner[AMP_PRINCIPAL_KEY_ID_LEN]; /* who made it, or took it over */
     uint8_t queue_len;
     uint8_t queue[AMP_GRANT_QUEUE_MAX];
     uint16_t url_len;
@@ -95,13 +97,14 @@ const struct amp_subscription_secrets *amp_subscriptions_secrets_at(const struct
 /* *index; AMP_ERR_SUBSCRIPTION_UNKNOWN. */
 enum amp_err amp_subscriptions_find(const struct amp_subscriptions *subscriptions,
                                     const uint8_t id[AMP_SUBSCRIPTION_ID_LEN], size_t *index) AMP_MUST_USE;
-/* `wanted`: id, state and time are set here. AMP_ERR_INVALID, AMP_ERR_OVER_LIMIT (of all, or of its queue), IO, CRYPTO.
- * The secret is found by its index, which is that of the last. */
+/* `wanted`: id, state, time and generation are set here. AMP_ERR_INVALID, AMP_ERR_OVER_LIMIT (of all, or of its queue),
+ * IO, CRYPTO. The secret is found by its index, which is that of the last. */
 enum amp_err amp_subscriptions_create(struct amp_subscriptions *subscriptions, struct amp_subscription *wanted,
                                       size_t *index) AMP_MUST_USE;
 /* A new secret; the one before signs on for AMP_SUBSCRIPTION_OVERLAP_MS, an older one no more. A disabled subscription
- * becomes active again. */
-enum amp_err amp_subscriptions_rotate(struct amp_subscriptions *subscriptions, size_t index) AMP_MUST_USE;
+ * becomes active again. `owner`: who takes it over; NULL: it stays whose it is. */
+enum amp_err amp_subscriptions_rotate(struct amp_subscriptions *subscriptions, size_t index,
+                                      const uint8_t *owner) AMP_MUST_USE;
 /* Forgets the older secret, as is to be done once its time is over. */
 enum amp_err amp_subscriptions_retire(struct amp_subscriptions *subscriptions, size_t index) AMP_MUST_USE;
 enum amp_err amp_subscriptions_remove(struct amp_subscriptions *subscriptions, size_t index) AMP_MUST_USE;

@@ -240,6 +240,7 @@ enum amp_err amp_subscriptions_create(struct amp_subscriptions *subscriptions, s
                                       size_t *index)
 {
     wanted->state = AMP_SUBSCRIPTION_ACTIVE;
+    wanted->generation = 0;
     wanted->created_unix_ms = amp_clock_unix_ms(&subscriptions->config.clock);
     enum amp_err err = amp_subscription_check(wanted);
     if (err == AMP_OK && !has_room(subscriptions, wanted))
@@ -281,7 +282,7 @@ static enum amp_err copy(const struct amp_subscriptions *subscriptions, size_t i
     return entry_init(out, entry->subscription, entry->secrets);
 }
 
-enum amp_err amp_subscriptions_rotate(struct amp_subscriptions *subscriptions, size_t index)
+enum amp_err amp_subscriptions_rotate(struct amp_subscriptions *subscriptions, size_t index, const uint8_t *owner)
 {
     struct entry fresh;
     enum amp_err err = copy(subscriptions, index, &fresh);
@@ -292,6 +293,9 @@ enum amp_err amp_subscriptions_rotate(struct amp_subscriptions *subscriptions, s
     secrets->count = 2;
     secrets->older_expires_unix_ms = amp_clock_unix_ms(&subscriptions->config.clock) + AMP_SUBSCRIPTION_OVERLAP_MS;
     fresh.subscription->state = AMP_SUBSCRIPTION_ACTIVE;
+    fresh.subscription->generation++;
+    if (owner != NULL)
+        memcpy(fresh.subscription->owner, owner, sizeof(fresh.subscription->owner));
     err = amp_webhook_secret_new(&secrets->secrets[0]);
     if (err == AMP_OK)
         return change(subscriptions, index, &fresh);

@@ -32,7 +32,8 @@ static void on_ended(void *ctx, const struct amp_delivery_end *how)
         (struct end){how->order->ask, how->order->origin, how->err, how->status, how->attempts, how->queue.len};
 }
 
-static void on_disabled(void *ctx, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN], enum amp_subscription_state why)
+static void on_disabled(void *ctx, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN], uint32_t generation,
+                        enum amp_subscription_state why)
 {
     assert_true(scene.disabled_count < 16);
     memcpy(scene.disabled[scene.disabled_count], id, AMP_SUBSCRIPTION_ID_LEN);

@@ -154,7 +154,7 @@ static void tell_subscription(uint8_t n, enum amp_subscription_state as)
 {
     static const char text[] = "0123456789abcdef";
     struct amp_subscription subscription = {
-        .id = {n}, .state = as, .queue_len = 5, .queue = "cards", .created_unix_ms = 1};
+        .id = {n}, .state = as, .generation = n + 6u, .queue_len = 5, .queue = "cards", .created_unix_ms = 1};
     struct amp_subscription_secrets secrets = {.count = 1};
     uint8_t packed[AMP_SUBSCRIPTION_PACKED_MAX];
     uint8_t packed_secrets[AMP_SUBSCRIPTION_SECRETS_PACKED_MAX];
@@ -340,7 +340,7 @@ static void courier_tells_the_keeper_what_is_gone(void **state)
     deliver(1, 1, 10, 10);
     hear_delivered(1, AMP_ERR_SUBSCRIPTION_DISABLED, 410, 1);
     hear(scene.keeper, AMP_IPC_SUBSCRIPTION_FAILED);
-    const uint8_t failed[20] = {[0] = 1, [19] = AMP_SUBSCRIPTION_GONE};
+    const uint8_t failed[24] = {[0] = 1, [19] = AMP_SUBSCRIPTION_GONE, [23] = 7};
     assert_int_equal(scene.payload.len, sizeof(failed));
     assert_memory_equal(scene.payload.ptr, failed, sizeof(failed));
     attach_keeper(); /* a keeper that died before it heard */

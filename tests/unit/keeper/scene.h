@@ -9,6 +9,7 @@
 #include "audit/event.h"
 #include "base/clock.h"
 #include "crypto/crypto.h"
+#include "ipc/admin.h"
 #include "ipc/table.h"
 #include "keeper/keeper.h"
 
@@ -26,6 +27,8 @@ struct scene {
     int courier;
     int log;
     uint64_t logged; /* events the scribe was told of */
+    uint64_t durable;
+    bool hold_durable; /* the scribe writes, and says of nothing that it is durable */
     int admin;
     uint8_t packet[PACKET_MAX];
     struct amp_slice payload; /* of the last packet received */
@@ -50,5 +53,14 @@ void scene_hear(struct scene *scene, int from, enum amp_ipc_type expected);
 bool scene_is_hung_up(struct scene *scene, int fd);
 /* The next event that reaches the scribe, which then says that it is durable. Borrows from the last packet. */
 void scene_hear_event(struct scene *scene, struct amp_event *event);
+/* The same without a look at it. */
+void scene_skip_event(struct scene *scene);
+/* The scribe says how far its log is written and durable. */
+void scene_confirm(struct scene *scene);
+/* Asks as an administrator, until the log is known to be writable; AMP_OK where what comes next is no KEY_DONE. */
+enum amp_err scene_ask_admin(struct scene *scene, enum amp_ipc_type type, struct amp_slice payload);
+enum amp_err scene_hear_done(struct scene *scene);
+void scene_create_key(struct scene *scene, const char *name, uint32_t permissions, const char *queue,
+                      struct amp_admin_secret *made);
 
 #endif

@@ -6,49 +6,6 @@
 #include "scene.h"
 #include "wire/sigv4.h"
 
-/* Asks until the log is known to be writable: the scribe's word and this question race to the keeper. */
-static enum amp_err ask_admin(struct scene *scene, enum amp_ipc_type type, struct amp_slice payload)
-{
-    for (;;) {
-        scene_say(scene->admin, type, payload, -1);
-        ssize_t n = recv(scene->admin, scene->packet, sizeof(scene->packet), MSG_PEEK);
-        assert_true(n > 0);
-        struct amp_ipc_in in = {amp_slice(scene->packet + 1, (size_t)n - 1), false};
-        if (scene->packet[0] != AMP_IPC_KEY_DONE)
-            return AMP_OK;
-        enum amp_err err = (enum amp_err)amp_ipc_get_u32(&in);
-        if (err != AMP_ERR_AUDIT_UNAVAILABLE)
-            return err;
-        scene_hear(scene, scene->admin, AMP_IPC_KEY_DONE);
-    }
-}
-
-static enum amp_err hear_done(struct scene *scene)
-{
-    scene_hear(scene, scene->admin, AMP_IPC_KEY_DONE);
-    struct amp_ipc_in in = {scene->payload, false};
-    enum amp_err err = (enum amp_err)amp_ipc_get_u32(&in);
-    assert_true(amp_ipc_end(&in));
-    return err;
-}
-
-static void create_key(struct scene *scene, struct amp_admin_secret *made)
-{
-    static const struct amp_grant grant = {.permissions = AMP_MAY_ALL, .queue_len = 1, .queue = "*"};
-    uint8_t storage[256];
-    struct amp_event event;
-    struct amp_out out = amp_out(storage, sizeof(storage));
-    amp_admin_put_create(&out, AMP_SLICE_LIT("shop"), 0, 0, &grant, 1);
-    assert_int_equal(ask_admin(scene, AMP_IPC_KEY_CREATE, amp_out_done(&out)), AMP_OK);
-    scene_hear(scene, scene->admin, AMP_IPC_KEY_SECRET);
-    memcpy(made->key_id, scene->payload.ptr, sizeof(made->key_id));
-    memcpy(made->text, scene->payload.ptr + sizeof(made->key_id), sizeof(made->text));
-    assert_int_equal(hear_done(scene), AMP_OK);
-    scene_hear_event(scene, &event);
-    assert_int_equal(event.act, AMP_ACT_KEY_CREATE);
-    assert_true(amp_slice_equal(event.subject, amp_slice(made->key_id, sizeof(made->key_id))));
-}
-
 /* The date of today and some days, YYYYMMDD. */
 static struct amp_slice day(int offset, char storage[16])
 {
@@ -92,7 +49,7 @@ static void a_day_key_is_derived_and_the_secret_stays(void **state)
     struct amp_key256 expected;
     char date[16];
     scene_begin(scene);
-    create_key(scene, &made);
+    scene_create_key(scene, "shop", AMP_MAY_ALL, "*", &made);
     assert_int_equal(ask_day_key(scene, made.key_id, 0, "eu-west-1", "ampoule", &got), AMP_OK);
     assert_null(memmem(scene->payload.ptr, scene->payload.len, made.text, 8));
     assert_int_equal(amp_sigv4_day_key(&expected, amp_slice(made.text, sizeof(made.text)), day(0, date),
@@ -121,7 +78,7 @@ static void only_near_days_and_our_services_have_keys(void **state)
     struct amp_admin_secret made;
     struct amp_key256 key;
     scene_begin(scene);
-    create_key(scene, &made);
+    scene_create_key(scene, "shop", AMP_MAY_ALL, "*", &made);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(ask_day_key(scene, made.key_id, cases[i].day_offset, "r", cases[i].service, &key),
                          cases[i].expected);
@@ -135,8 +92,8 @@ static void fronts_are_told_when_a_key_ends(void **state)
     struct amp_admin_secret made;
     struct amp_key256 key;
     scene_begin(scene);
-    create_key(scene, &made);
-    assert_int_equal(ask_admin(scene, AMP_IPC_KEY_DISABLE, amp_slice(made.key_id, sizeof(made.key_id))), AMP_OK);
+    scene_create_key(scene, "shop", AMP_MAY_ALL, "*", &made);
+    assert_int_equal(scene_ask_admin(scene, AMP_IPC_KEY_DISABLE, amp_slice(made.key_id, sizeof(made.key_id))), AMP_OK);
     scene_hear(scene, scene->front, AMP_IPC_PRINCIPAL_CHANGED);
     assert_memory_equal(scene->payload.ptr, made.key_id, sizeof(made.key_id));
     assert_int_equal(ask_day_key(scene, made.key_id, 0, "r", "sqs", &key), AMP_ERR_KEY_DISABLED);
@@ -224,7 +181,7 @@ static void nothing_is_administered_while_the_log_cannot_be_written(void **state
     scene_hear(scene, scene->control, AMP_IPC_READY);
     scene_give_link(scene, AMP_ROLE_ADMIN, 0, &scene->admin);
     scene_say(scene->admin, AMP_IPC_KEY_LIST, amp_slice(NULL, 0), -1);
-    assert_int_equal(hear_done(scene), AMP_ERR_AUDIT_UNAVAILABLE);
+    assert_int_equal(scene_hear_done(scene), AMP_ERR_AUDIT_UNAVAILABLE);
 }
 
 static void draining_waits_for_the_last_record(void **state)

@@ -4,21 +4,29 @@
 #include "keys/subscription.h"
 #include "scene.h"
 
-static const uint8_t owner[] = "AMPKAAAAAAAAAAAAAAAA";
+static uint8_t owner[AMP_PRINCIPAL_KEY_ID_LEN + 1]; /* who asks, and may: "shop" */
 
 static struct amp_subscription wanted(const char *queue, const char *url)
 {
     struct amp_subscription made = {.queue_len = (uint8_t)strlen(queue), .url_len = (uint16_t)strlen(url)};
-    memcpy(made.owner, owner, sizeof(made.owner));
+    memcpy(made.owner, owner[0] != 0 ? owner : (const uint8_t *)"AMPKAAAAAAAAAAAAAAAA", sizeof(made.owner));
     memcpy(made.queue, queue, made.queue_len);
     memcpy(made.url, url, made.url_len);
     return made;
 }
 
-/* With a courier and with a second link of front. */
+static void become(struct scene *scene, const char *name, uint32_t permissions, const char *queue)
+{
+    struct amp_admin_secret made;
+    scene_create_key(scene, name, permissions, queue, &made);
+    memcpy(owner, made.key_id, sizeof(made.key_id));
+}
+
+/* With a courier and with a second link of front; "shop" asks. */
 static void begin_pushing(struct scene *scene)
 {
     scene_begin(scene);
+    become(scene, "shop", AMP_MAY_ALL, "*");
     scene_give_link(scene, AMP_ROLE_FRONT, 1, &scene->worker);
     scene_give_link(scene, AMP_ROLE_COURIER, 0, &scene->courier);
     scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TELLING);
@@ -46,7 +54,7 @@ static struct answered hear_answer(struct scene *scene, uint64_t ask)
     return answered;
 }
 
-/* Asks, over front's second link, until the log is known to be writable. */
+/* Asks, over front's second link; until the log is known to be writable, but where it is held. */
 static struct answered ask_subscription(struct scene *scene, enum amp_ipc_type type, struct amp_slice question)
 {
     static uint64_t ask;
@@ -58,7 +66,7 @@ static struct answered ask_subscription(struct scene *scene, enum amp_ipc_type t
         amp_out_slice(&out, question);
         scene_say(scene->worker, type, amp_out_done(&out), -1);
         answered = hear_answer(scene, ask);
-    } while (answered.err == AMP_ERR_AUDIT_UNAVAILABLE);
+    } while (answered.err == AMP_ERR_AUDIT_UNAVAILABLE && !scene->hold_durable);
     return answered;
 }
 
@@ -247,12 +255,12 @@ static void a_slow_courier_is_told_in_the_end_what_is(void **state)
     struct amp_subscription told;
     struct amp_event event;
     struct answered last = {0};
+    begin_pushing(scene);
     struct amp_subscription asked = wanted("payments", "https://example.com/");
     memset(asked.jwk, ' ', JWK_LEN);
     asked.jwk[0] = '{';
     asked.jwk[JWK_LEN - 1] = '}';
     asked.jwk_len = JWK_LEN;
-    begin_pushing(scene);
     struct answered gone = subscribe(scene);
     struct answered made = create_subscription(scene, &asked);
     assert_recorded(scene, AMP_ACT_SUBSCRIPTION_CREATE, AMP_OK, made.id);
@@ -272,12 +280,13 @@ static void a_slow_courier_is_told_in_the_end_what_is(void **state)
     assert_memory_equal(retold.secrets.secrets[0].bytes, last.secret.bytes, last.secret.len);
 }
 
-static void say_failed(struct scene *scene, const uint8_t *id, uint32_t why)
+static void say_failed(struct scene *scene, const uint8_t *id, uint32_t why, uint32_t generation)
 {
-    uint8_t storage[AMP_SUBSCRIPTION_ID_LEN + 4];
+    uint8_t storage[AMP_SUBSCRIPTION_ID_LEN + 4 + 4];
     struct amp_out out = amp_out(storage, sizeof(storage));
     amp_out_bytes(&out, id, AMP_SUBSCRIPTION_ID_LEN);
     amp_ipc_put_u32(&out, why);
+    amp_ipc_put_u32(&out, generation);
     scene_say(scene->courier, AMP_IPC_SUBSCRIPTION_FAILED, amp_out_done(&out), -1);
 }
 
@@ -291,9 +300,9 @@ static void what_the_courier_gave_up_is_disabled_once_with_an_alarm(void **state
     struct answered made = subscribe(scene);
     hear_at_front(scene, &told);
     hear_at_courier(scene, &told, &secrets);
-    say_failed(scene, nobody, AMP_SUBSCRIPTION_FAILING);
-    say_failed(scene, made.id, AMP_SUBSCRIPTION_GONE);
-    say_failed(scene, made.id, AMP_SUBSCRIPTION_FAILING); /* it is disabled already */
+    say_failed(scene, nobody, AMP_SUBSCRIPTION_FAILING, 0);
+    say_failed(scene, made.id, AMP_SUBSCRIPTION_GONE, 0);
+    say_failed(scene, made.id, AMP_SUBSCRIPTION_FAILING, 0); /* it is disabled already */
     assert_recorded(scene, AMP_ACT_SUBSCRIPTION_DISABLE, AMP_ERR_PUSH_REFUSED, made.id);
     hear_at_front(scene, &told);
     assert_int_equal(told.state, AMP_SUBSCRIPTION_GONE);
@@ -303,6 +312,166 @@ static void what_the_courier_gave_up_is_disabled_once_with_an_alarm(void **state
     assert_recorded(scene, AMP_ACT_SUBSCRIPTION_ROTATE, AMP_OK, made.id);
     hear_at_courier(scene, &told, &secrets);
     assert_int_equal(told.state, AMP_SUBSCRIPTION_ACTIVE);
+    assert_int_equal(told.generation, 1);
+    hear_at_front(scene, &told);
+    say_failed(scene, made.id, AMP_SUBSCRIPTION_GONE, 0); /* said before it heard of the rotation */
+    say_failed(scene, made.id, AMP_SUBSCRIPTION_FAILING, 1);
+    assert_recorded(scene, AMP_ACT_SUBSCRIPTION_DISABLE, AMP_ERR_PUSH_UNREACHABLE, made.id);
+    hear_at_front(scene, &told);
+    assert_int_equal(told.state, AMP_SUBSCRIPTION_FAILING);
+}
+
+static void assert_refused(struct scene *scene, struct answered answered, enum amp_act act)
+{
+    struct amp_event event;
+    assert_int_equal(answered.err, AMP_ERR_NOT_PERMITTED);
+    assert_int_equal(answered.secret.len, 0);
+    scene_hear_event(scene, &event);
+    assert_string_equal(amp_act_name(event.act), amp_act_name(act));
+    assert_int_equal(event.code, AMP_ERR_NOT_PERMITTED);
+    assert_int_equal(event.outcome, AMP_OUTCOME_REFUSED);
+    assert_true(event.alarm);
+    assert_true(amp_slice_is(event.who, owner[0] == 'A' ? (const char *)owner : ""));
+}
+
+/* Front is not believed: who asks must be in the keyring, able to sign, and permitted. */
+static void a_front_that_lies_makes_no_subscription(void **state)
+{
+    struct scene *scene = *state;
+    struct amp_subscription told;
+    begin_pushing(scene);
+    struct answered made = subscribe(scene);
+    hear_at_front(scene, &told);
+    struct amp_subscription with_jwk = wanted("payments", "https://example.com/");
+    memcpy(with_jwk.jwk, "{}", 2);
+    with_jwk.jwk_len = 2;
+    static const struct {
+        const char *name;
+        uint32_t permissions;
+        const char *queue;
+        bool may_make; /* without a jwk */
+    } askers[] = {
+        {"clerk", AMP_MAY_ALL & ~AMP_MAY_MANAGE, "*", false},
+        {"other", AMP_MAY_ALL, "refunds", false},
+        {"manager", AMP_MAY_MANAGE, "payments", true},
+    };
+    for (size_t i = 0; i < sizeof(askers) / sizeof(askers[0]); i++) {
+        become(scene, askers[i].name, askers[i].permissions, askers[i].queue);
+        memcpy(with_jwk.owner, owner, sizeof(with_jwk.owner));
+        assert_refused(scene, create_subscription(scene, &with_jwk), AMP_ACT_SUBSCRIPTION_CREATE);
+        if (askers[i].may_make) {
+            subscribe(scene);
+            continue;
+        }
+        const struct amp_subscription plain = wanted("payments", "https://example.com/");
+        assert_refused(scene, create_subscription(scene, &plain), AMP_ACT_SUBSCRIPTION_CREATE);
+        assert_refused(scene, ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id), AMP_ACT_SUBSCRIPTION_ROTATE);
+        assert_refused(scene, ask_about(scene, AMP_IPC_SUBSCRIPTION_DELETE, made.id), AMP_ACT_SUBSCRIPTION_DELETE);
+    }
+    hear_at_front(scene, &told); /* the manager's, and nothing else */
+    assert_memory_equal(told.owner, owner, sizeof(told.owner));
+}
+
+static void disable_key(struct scene *scene, const uint8_t *key_id)
+{
+    struct amp_event event;
+    assert_int_equal(scene_ask_admin(scene, AMP_IPC_KEY_DISABLE, amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN)), AMP_OK);
+    assert_int_equal(scene_hear_done(scene), AMP_OK);
+    scene_hear_event(scene, &event);
+    assert_int_equal(event.act, AMP_ACT_KEY_DISABLE);
+    scene_hear(scene, scene->front, AMP_IPC_PRINCIPAL_CHANGED);
+    scene_hear(scene, scene->worker, AMP_IPC_PRINCIPAL_CHANGED);
+}
+
+static void a_key_that_is_unknown_or_disabled_or_none_makes_no_subscription(void **state)
+{
+    static const char *const unknown[] = {"AMPKBBBBBBBBBBBBBBBB", "drop table clients;;"};
+    struct scene *scene = *state;
+    struct amp_subscription told;
+    begin_pushing(scene);
+    struct answered made = subscribe(scene);
+    hear_at_front(scene, &told);
+    become(scene, "late", AMP_MAY_ALL, "*");
+    disable_key(scene, owner);
+    for (int i = 0; i < 3; i++) {
+        const struct amp_subscription asked = wanted("payments", "https://example.com/");
+        if (i != 2)
+            assert_refused(scene, create_subscription(scene, &asked), AMP_ACT_SUBSCRIPTION_CREATE);
+        assert_refused(scene, ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id), AMP_ACT_SUBSCRIPTION_ROTATE);
+        assert_refused(scene, ask_about(scene, AMP_IPC_SUBSCRIPTION_DELETE, made.id), AMP_ACT_SUBSCRIPTION_DELETE);
+        if (i < 2)
+            memcpy(owner, unknown[i], AMP_PRINCIPAL_KEY_ID_LEN);
+    }
+}
+
+static void what_belongs_to_nobody_any_more_is_disabled_until_somebody_takes_it(void **state)
+{
+    uint8_t first[AMP_PRINCIPAL_KEY_ID_LEN];
+    uint8_t second[AMP_PRINCIPAL_KEY_ID_LEN];
+    struct scene *scene = *state;
+    struct amp_subscription told;
+    struct amp_subscription_secrets secrets;
+    begin_pushing(scene);
+    memcpy(first, owner, sizeof(first));
+    struct answered made = subscribe(scene);
+    become(scene, "shop", AMP_MAY_ALL, "*");
+    memcpy(second, owner, sizeof(second));
+    become(scene, "till", AMP_MAY_MANAGE, "payments");
+    struct answered others = subscribe(scene);
+    for (size_t i = 0; i < 2; i++) {
+        hear_at_front(scene, &told);
+        hear_at_courier(scene, &told, &secrets);
+    }
+    disable_key(scene, first); /* the name has another key */
+    disable_key(scene, second);
+    struct amp_event event;
+    scene_hear_event(scene, &event);
+    assert_int_equal(event.act, AMP_ACT_SUBSCRIPTION_DISABLE);
+    assert_int_equal(event.code, AMP_ERR_KEY_DISABLED);
+    assert_true(event.alarm);
+    assert_true(amp_slice_is(event.who, "keeper"));
+    hear_at_front(scene, &told);
+    assert_int_equal(told.state, AMP_SUBSCRIPTION_ORPHANED);
+    assert_memory_equal(told.id, made.id, sizeof(told.id));
+    hear_at_courier(scene, &told, &secrets);
+    assert_int_equal(told.state, AMP_SUBSCRIPTION_ORPHANED);
+    assert_int_equal(ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id).err, AMP_OK);
+    assert_recorded(scene, AMP_ACT_SUBSCRIPTION_ROTATE, AMP_OK, made.id);
+    hear_at_front(scene, &told);
+    assert_int_equal(told.state, AMP_SUBSCRIPTION_ACTIVE);
+    assert_memory_equal(told.owner, owner, sizeof(told.owner)); /* of who rotated it */
+    hear_at_courier(scene, &told, &secrets);
+    assert_int_equal(ask_about(scene, AMP_IPC_SUBSCRIPTION_DELETE, others.id).err, AMP_OK);
+    assert_recorded(scene, AMP_ACT_SUBSCRIPTION_DELETE, AMP_OK, others.id);
+    scene_hear(scene, scene->front, AMP_IPC_SUBSCRIPTION_GONE); /* it was never disabled */
+}
+
+/* Of two keys the younger is disabled, and the older one's time ends while nothing else happens. */
+static void the_end_of_the_last_key_comes_also_by_itself(void **state)
+{
+    enum { OVERLAP_MS = 300 };
+    struct scene *scene = *state;
+    struct amp_subscription told;
+    struct amp_event event;
+    uint8_t storage[AMP_PRINCIPAL_KEY_ID_LEN + 8];
+    uint8_t fresh[AMP_PRINCIPAL_KEY_ID_LEN];
+    begin_pushing(scene);
+    subscribe(scene);
+    hear_at_front(scene, &told);
+    struct amp_out out = amp_out(storage, sizeof(storage));
+    amp_out_bytes(&out, owner, AMP_PRINCIPAL_KEY_ID_LEN);
+    amp_ipc_put_u64(&out, OVERLAP_MS);
+    assert_int_equal(scene_ask_admin(scene, AMP_IPC_KEY_ROTATE, amp_out_done(&out)), AMP_OK);
+    scene_hear(scene, scene->admin, AMP_IPC_KEY_SECRET);
+    memcpy(fresh, scene->payload.ptr, sizeof(fresh));
+    assert_int_equal(scene_hear_done(scene), AMP_OK);
+    for (size_t i = 0; i < 2; i++)
+        scene_hear_event(scene, &event);
+    scene_hear(scene, scene->front, AMP_IPC_PRINCIPAL_CHANGED);
+    scene_hear(scene, scene->worker, AMP_IPC_PRINCIPAL_CHANGED);
+    disable_key(scene, fresh);
+    hear_at_front(scene, &told);
+    assert_int_equal(told.state, AMP_SUBSCRIPTION_ORPHANED);
 }
 
 static void a_courier_that_sends_nonsense_is_cut_off_and_reported(void **state)
@@ -312,7 +481,7 @@ static void a_courier_that_sends_nonsense_is_cut_off_and_reported(void **state)
     static const uint32_t states[] = {AMP_SUBSCRIPTION_ACTIVE, AMP_SUBSCRIPTION_STATE_COUNT_, UINT32_MAX};
     begin_pushing(scene);
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-        say_failed(scene, nobody, states[i]);
+        say_failed(scene, nobody, states[i], 0);
         assert_true(scene_is_hung_up(scene, scene->courier));
         scene_hear(scene, scene->control, AMP_IPC_VIOLATION);
         assert_int_equal(scene->payload.ptr[0], AMP_ROLE_COURIER);
@@ -352,6 +521,37 @@ static void no_subscription_is_made_while_the_log_cannot_be_written(void **state
     assert_int_equal(hear_answer(scene, 9).err, AMP_ERR_AUDIT_UNAVAILABLE);
 }
 
+/* A secret is not made that cannot be shown, because what was done could not be recorded: the scribe writes all it
+ * hears, but none of it becomes durable, until half of what may wait for that waits. */
+static void nothing_is_done_without_room_for_its_record(void **state)
+{
+    enum { MANY = 200000 };
+    struct scene *scene = *state;
+    struct amp_subscription told;
+    struct answered answered;
+    size_t asked = 0;
+    begin_pushing(scene);
+    struct answered made = subscribe(scene);
+    hear_at_front(scene, &told);
+    struct amp_subscription refused = wanted(
+        "01234567890123456789012345678901234567890123456789012345678901234567890123456789", "https://example.com/");
+    memcpy(refused.owner, "AMPKBBBBBBBBBBBBBBBB", sizeof(refused.owner));
+    scene->hold_durable = true;
+    do {
+        answered = create_subscription(scene, &refused);
+        if (answered.err == AMP_ERR_NOT_PERMITTED)
+            scene_skip_event(scene);
+    } while (answered.err == AMP_ERR_NOT_PERMITTED && ++asked < MANY);
+    assert_int_equal(answered.err, AMP_ERR_AUDIT_UNAVAILABLE);
+    answered = ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id);
+    assert_int_equal(answered.err, AMP_ERR_AUDIT_UNAVAILABLE);
+    scene->hold_durable = false;
+    scene_confirm(scene);
+    assert_int_equal(ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id).err, AMP_OK);
+    hear_at_front(scene, &told);
+    assert_int_equal(told.generation, 1);
+}
+
 /* A file of a subscription whose secret was rotated so long ago. */
 static void write_rotated(struct scene *scene, int64_t ago_ms)
 {
@@ -366,7 +566,7 @@ static void write_rotated(struct scene *scene, int64_t ago_ms)
     const struct amp_subscriptions_config config = {scene->dir.fd, amp_clock_fake(&then), &provider};
     assert_int_equal(amp_subscriptions_open(&subscriptions, &config), AMP_OK);
     assert_int_equal(amp_subscriptions_create(subscriptions, &made, &index), AMP_OK);
-    assert_int_equal(amp_subscriptions_rotate(subscriptions, index), AMP_OK);
+    assert_int_equal(amp_subscriptions_rotate(subscriptions, index, NULL), AMP_OK);
     amp_subscriptions_free(subscriptions);
     provider.ops->close(provider.self);
 }
@@ -405,8 +605,13 @@ int main(void)
         TEST(who_comes_later_is_told_all_there_are),
         TEST(a_slow_courier_is_told_in_the_end_what_is),
         TEST(what_the_courier_gave_up_is_disabled_once_with_an_alarm),
+        TEST(a_front_that_lies_makes_no_subscription),
+        TEST(a_key_that_is_unknown_or_disabled_or_none_makes_no_subscription),
+        TEST(what_belongs_to_nobody_any_more_is_disabled_until_somebody_takes_it),
+        TEST(the_end_of_the_last_key_comes_also_by_itself),
         TEST(a_courier_that_sends_nonsense_is_cut_off_and_reported),
         TEST(a_subscription_that_front_should_have_refused_is_refused),
+        TEST(nothing_is_done_without_room_for_its_record),
         TEST(no_subscription_is_made_while_the_log_cannot_be_written),
         TEST(an_older_secret_is_forgotten_when_its_time_is_over),
     };

@@ -164,6 +164,32 @@ static void a_disabled_key_stays_disabled(void **state)
     assert_int_equal(amp_keyring_rotate(ring->keyring, principal.key_id, 0, &principal, &secret), AMP_ERR_KEY_DISABLED);
 }
 
+static void a_principal_lives_as_long_as_any_of_its_keys(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal first;
+    struct amp_principal fresh;
+    struct amp_principal other;
+    struct amp_keyring_secret secret;
+    assert_int_equal(create(ring, "shop", &first, &secret), AMP_OK);
+    assert_int_equal(create(ring, "shop2", &other, &secret), AMP_OK);
+    assert_true(amp_keyring_next_expiry(ring->keyring) == INT64_MAX);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, first.key_id, HOUR_MS, &fresh, &secret), AMP_OK);
+    assert_true(amp_keyring_next_expiry(ring->keyring) == ring->time.unix_ms + HOUR_MS);
+    for (int restart = 0; restart < 2; restart++) {
+        assert_true(amp_keyring_principal_lives(ring->keyring, first.key_id));
+        assert_int_equal(amp_keyring_disable(ring->keyring, fresh.key_id), AMP_OK);
+        assert_true(amp_keyring_principal_lives(ring->keyring, fresh.key_id)); /* by the older one */
+        assert_int_equal(reopen(ring), AMP_OK);
+    }
+    ring->time.unix_ms += HOUR_MS;
+    assert_false(amp_keyring_principal_lives(ring->keyring, fresh.key_id));
+    assert_false(amp_keyring_principal_lives(ring->keyring, first.key_id));
+    assert_true(amp_keyring_principal_lives(ring->keyring, other.key_id));
+    assert_false(amp_keyring_principal_lives(ring->keyring, (const uint8_t *)"AMPKAAAAAAAAAAAAAAAA"));
+    assert_true(amp_keyring_next_expiry(ring->keyring) == INT64_MAX);
+}
+
 static void unknown_and_malformed_are_refused(void **state)
 {
     struct ring *ring = *state;
@@ -330,6 +356,7 @@ int main(void)
         TEST(keys_and_secrets_differ),
         TEST(a_rotated_key_works_until_the_overlap_ends),
         TEST(a_disabled_key_stays_disabled),
+        TEST(a_principal_lives_as_long_as_any_of_its_keys),
         TEST(unknown_and_malformed_are_refused),
         TEST(every_changed_bit_and_every_truncation_of_the_file_is_refused),
         TEST(another_kek_does_not_open_it),

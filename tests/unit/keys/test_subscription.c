@@ -208,7 +208,7 @@ static void a_rotated_secret_signs_on_beside_the_new_one(void **state)
     size_t index;
     assert_int_equal(create(book, "payments", &index), AMP_OK);
     const struct amp_webhook_secret first = secrets_at(book, index)->secrets[0];
-    assert_int_equal(amp_subscriptions_rotate(book->subscriptions, index), AMP_OK);
+    assert_int_equal(amp_subscriptions_rotate(book->subscriptions, index, NULL), AMP_OK);
     const struct amp_webhook_secret second = secrets_at(book, index)->secrets[0];
     assert_memory_not_equal(second.bytes, first.bytes, AMP_WEBHOOK_SECRET_LEN);
     for (int restart = 0; restart < 2; restart++) {
@@ -220,7 +220,7 @@ static void a_rotated_secret_signs_on_beside_the_new_one(void **state)
         assert_int_equal(reopen(book), AMP_OK);
     }
     amp_clock_fake_advance(&book->time, HOUR_MS);
-    assert_int_equal(amp_subscriptions_rotate(book->subscriptions, index), AMP_OK);
+    assert_int_equal(amp_subscriptions_rotate(book->subscriptions, index, NULL), AMP_OK);
     assert_memory_equal(secrets_at(book, index)->secrets[1].bytes, second.bytes, AMP_WEBHOOK_SECRET_LEN);
     assert_true(secrets_at(book, index)->older_expires_unix_ms == book->time.unix_ms + AMP_SUBSCRIPTION_OVERLAP_MS);
 }
@@ -231,7 +231,7 @@ static void a_retired_secret_is_gone_from_memory_and_file(void **state)
     struct book *book = *state;
     size_t index;
     assert_int_equal(create(book, "payments", &index), AMP_OK);
-    assert_int_equal(amp_subscriptions_rotate(book->subscriptions, index), AMP_OK);
+    assert_int_equal(amp_subscriptions_rotate(book->subscriptions, index, NULL), AMP_OK);
     const struct amp_webhook_secret kept = secrets_at(book, index)->secrets[0];
     assert_int_equal(amp_subscriptions_retire(book->subscriptions, index), AMP_OK);
     for (int restart = 0; restart < 2; restart++) {
@@ -252,7 +252,7 @@ static void a_disabled_subscription_is_made_active_by_rotating(void **state)
     assert_int_equal(amp_subscriptions_set_state(book->subscriptions, index, AMP_SUBSCRIPTION_FAILING), AMP_OK);
     assert_int_equal(reopen(book), AMP_OK);
     assert_int_equal(amp_subscriptions_at(book->subscriptions, index)->state, AMP_SUBSCRIPTION_FAILING);
-    assert_int_equal(amp_subscriptions_rotate(book->subscriptions, index), AMP_OK);
+    assert_int_equal(amp_subscriptions_rotate(book->subscriptions, index, NULL), AMP_OK);
     assert_int_equal(reopen(book), AMP_OK);
     assert_int_equal(amp_subscriptions_at(book->subscriptions, index)->state, AMP_SUBSCRIPTION_ACTIVE);
 }
@@ -377,7 +377,7 @@ static void what_cannot_be_written_is_undone(void **state)
         book->broken = failure == 0;
         limit_files(failure == 1 ? 16 : RLIM_INFINITY);
         assert_int_equal(create(book, "late", &late), AMP_ERR_IO);
-        assert_int_equal(amp_subscriptions_rotate(book->subscriptions, 0), AMP_ERR_IO);
+        assert_int_equal(amp_subscriptions_rotate(book->subscriptions, 0, NULL), AMP_ERR_IO);
         assert_int_equal(amp_subscriptions_retire(book->subscriptions, 0), AMP_ERR_IO);
         assert_int_equal(amp_subscriptions_set_state(book->subscriptions, 0, AMP_SUBSCRIPTION_GONE), AMP_ERR_IO);
         assert_int_equal(amp_subscriptions_remove(book->subscriptions, 0), AMP_ERR_IO);
