@@ -5,7 +5,6 @@
 #include "courier/courier.h"
 
 #include <event2/event.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -17,8 +16,6 @@
 
 enum { FRONT_INDEX = 0, KEEPER_INDEX = 0, SCRIBE_INDEX = 0 };
 enum { DRAIN_ATTEMPTS_S = 4, DRAIN_RECORDS_S = 2 };
-/* Of the resolver's threads: the default of 8 MiB each counts in full against what may be locked. */
-enum { THREAD_STACK_BYTES = 512 << 10 };
 
 struct courier {
     const struct amp_role_env *env;
@@ -434,21 +431,9 @@ static void tear_down(struct courier *courier)
     event_base_free(courier->base);
 }
 
-static void set_thread_stacks(void)
-{
-    pthread_attr_t attributes;
-    bool good = pthread_attr_init(&attributes) == 0;
-    if (!good || pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES) != 0 ||
-        pthread_setattr_default_np(&attributes) != 0)
-        amp_log(AMP_LOG_WARN, "the size of threads' stacks could not be set");
-    if (good)
-        pthread_attr_destroy(&attributes);
-}
-
 int amp_courier_main(const struct amp_role_env *env)
 {
     struct courier courier = {.env = env, .clock = amp_clock_system(), .status = 1};
-    set_thread_stacks();
     courier.base = event_base_new();
     if (courier.base == NULL)
         return 1;

@@ -7,7 +7,9 @@
  */
 #include "courier/deliverer.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <openssl/ssl.h>
@@ -17,19 +19,29 @@
 
 #include "base/log.h"
 #include "courier/fields.h"
+#include "courier/resolver.h"
 #include "courier/trust.h"
 
 enum { CONNECTIONS_KEPT = 256, RETRY_AFTER_MAX_S = 24 * 3600 };
+enum { HOST_MAX = 253, RESOLVED_TEXT_MAX = 2048 };
+enum { UPLOAD_BYTES = 16384 }; /* the least libcurl takes; its default is four times that for each attempt */
 
 struct amp_attempt {
     LIST_ENTRY(amp_attempt) next;
     struct amp_deliverer *deliverer;
+    struct amp_lookup *lookup; /* NULL: there is none, or it is over */
     CURL *easy;
     struct curl_slist *fields;
+    struct curl_slist *resolved; /* what libcurl is told of the name */
+    char host[HOST_MAX + 1];     /* a name; empty where the URL has an address */
+    uint16_t port;
     bool https;
     bool opened;  /* a socket, to an address that the policy permits */
     bool refused; /* an address that it does not */
+    bool starved; /* no socket could be had */
     bool cut;     /* the answer's body was longer than we read */
+    int64_t began_ms;
+    int64_t timeout_ms;
     size_t head_len;
     size_t body_len;
     void *ctx;
@@ -41,9 +53,8 @@ struct amp_deliverer {
     CURLM *multi;
     struct event *timer;
     X509_STORE *trust;
-    struct curl_slist *resolve;
+    struct amp_resolver *resolver;
     LIST_HEAD(, amp_attempt) attempts;
-    struct amp_deliverer_counts counts;
 };
 
 /* ---- what libcurl asks about one attempt ---- */
@@ -56,12 +67,19 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose, struct curl
     if (purpose != CURLSOCKTYPE_IPCXN ||
         !amp_policy_permits(deliverer->config.policy, &address->addr, address->addrlen, attempt->https)) {
         attempt->refused = true;
-        deliverer->counts.refused++;
         return CURL_SOCKET_BAD;
     }
     attempt->opened = true;
-    deliverer->counts.opened++;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    attempt->starved = fd < 0;
+    return fd;
+}
+
+/* It would resolve a name by itself, in a thread: it was told the addresses, so it never should. */
+static int on_resolve(void *resolver, void *unused, void *ctx)
+{
+    const struct amp_attempt *attempt = ctx;
+    return attempt->host[0] != '\0';
 }
 
 static size_t on_head(char *bytes, size_t one, size_t len, void *ctx)
@@ -96,10 +114,17 @@ static bool set_target(struct amp_attempt *attempt, const struct amp_attempt_ord
     if (amp_url_parse(&url, amp_slice_str(order->url)) != AMP_OK)
         return false;
     attempt->https = url.https;
+    attempt->port = url.port;
+    if (!url.ipv4 && !url.ipv6) {
+        if (url.host.len > HOST_MAX)
+            return false;
+        memcpy(attempt->host, url.host.ptr, url.host.len);
+    }
     return curl_easy_setopt(easy, CURLOPT_URL, order->url) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
                             attempt->deliverer->config.policy->dev ? "https,http" : "https") == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_RESOLVE, attempt->deliverer->resolve) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolve) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, attempt) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, attempt) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK && /* nor one that the environment names */
@@ -126,6 +151,7 @@ static bool set_request(struct amp_attempt *attempt, const struct amp_attempt_or
     return curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "Ampoule/" AMP_VERSION) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HTTPHEADER, attempt->fields) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)order->body.len) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_POSTFIELDS, order->body.ptr) == CURLE_OK && /* not copied */
            curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head) == CURLE_OK &&
@@ -134,29 +160,115 @@ static bool set_request(struct amp_attempt *attempt, const struct amp_attempt_or
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, attempt) == CURLE_OK;
 }
 
-static bool set_times(struct amp_attempt *attempt, const struct amp_attempt_order *order)
+/* What is left of `most_ms` since the attempt began. libcurl takes 0 for no limit. */
+static long left_ms(const struct amp_attempt *attempt, int64_t most_ms)
+{
+    int64_t left = attempt->began_ms + most_ms - amp_clock_mono_ms(&attempt->deliverer->config.clock);
+    return left > 1 ? (long)left : 1;
+}
+
+static int64_t connect_ms(const struct amp_attempt *attempt)
+{
+    int64_t most_ms = attempt->deliverer->config.connect_ms;
+    return most_ms < attempt->timeout_ms ? most_ms : attempt->timeout_ms;
+}
+
+/* Hands it to libcurl. False: no memory. */
+static bool connect_to(struct amp_attempt *attempt)
 {
     CURL *easy = attempt->easy;
-    int64_t connect_ms = attempt->deliverer->config.connect_ms;
-    /* At the end of an attempt whose name is being resolved still, the resolver's thread is left to end by itself: to
-     * wait for it would keep every other delivery waiting. */
-    return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                            (long)(connect_ms < order->timeout_ms ? connect_ms : order->timeout_ms)) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)order->timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PRIVATE, attempt) == CURLE_OK;
+    return curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_ms(attempt, connect_ms(attempt))) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_ms(attempt, attempt->timeout_ms)) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PRIVATE, attempt) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_RESOLVE, attempt->resolved) == CURLE_OK &&
+           curl_multi_add_handle(attempt->deliverer->multi, easy) == CURLM_OK;
 }
 
 static void attempt_free(struct amp_attempt *attempt)
 {
     LIST_REMOVE(attempt, next);
+    amp_lookup_cancel(attempt->lookup);
     if (attempt->easy != NULL) {
         curl_multi_remove_handle(attempt->deliverer->multi, attempt->easy);
         curl_easy_cleanup(attempt->easy);
     }
     curl_slist_free_all(attempt->fields);
+    curl_slist_free_all(attempt->resolved);
     free(attempt);
+}
+
+/* It is over: frees it, then tells. */
+static void finish(struct amp_attempt *attempt, const struct amp_attempt_result *result)
+{
+    void *ctx = attempt->ctx;
+    void (*done)(void *, const struct amp_attempt_result *) = attempt->done;
+    attempt_free(attempt);
+    done(ctx, result);
+}
+
+static bool permits_all(const struct amp_attempt *attempt, const struct amp_resolved *resolved)
+{
+    for (size_t i = 0; i < resolved->count; i++) {
+        if (!amp_policy_permits_address(attempt->deliverer->config.policy, &resolved->addresses[i], attempt->port,
+                                        attempt->https))
+            return false;
+    }
+    return true;
+}
+
+/* "+HOST:PORT:ADDRESS,[ADDRESS]"; "+": libcurl forgets it as it does what it resolved itself. */
+static bool tell_addresses(struct amp_attempt *attempt, const struct amp_resolved *resolved)
+{
+    uint8_t storage[RESOLVED_TEXT_MAX];
+    struct amp_out out = amp_out(storage, sizeof(storage));
+    amp_out_str(&out, "+");
+    amp_out_str(&out, attempt->host);
+    amp_out_str(&out, ":");
+    amp_out_u64(&out, attempt->port);
+    for (size_t i = 0; i < resolved->count; i++) {
+        const struct amp_address *address = &resolved->addresses[i];
+        char text[INET6_ADDRSTRLEN];
+        if (inet_ntop(address->v4 ? AF_INET : AF_INET6, address->bytes, text, sizeof(text)) == NULL)
+            return false;
+        amp_out_str(&out, i == 0 ? ":" : ",");
+        amp_out_str(&out, address->v4 ? "" : "[");
+        amp_out_str(&out, text);
+        amp_out_str(&out, address->v4 ? "" : "]");
+    }
+    amp_out_byte(&out, '\0');
+    attempt->resolved = out.overflow ? NULL : curl_slist_append(NULL, (const char *)storage);
+    return attempt->resolved != NULL;
+}
+
+static void on_looked_up(void *ctx, enum amp_err err, const struct amp_resolved *resolved)
+{
+    struct amp_attempt *attempt = ctx;
+    struct amp_attempt_result result = {.err = AMP_ERR_PUSH_UNREACHABLE, .ours = err != AMP_ERR_NOT_FOUND};
+    attempt->lookup = NULL;
+    if (err == AMP_OK && !permits_all(attempt, resolved))
+        result = (struct amp_attempt_result){.err = AMP_ERR_URL_REFUSED};
+    else if (err == AMP_OK && tell_addresses(attempt, resolved) && connect_to(attempt))
+        return;
+    finish(attempt, &result);
+}
+
+static bool set_up_attempt(struct amp_attempt *attempt, const struct amp_attempt_order *order)
+{
+    const struct amp_clock *clock = &attempt->deliverer->config.clock;
+    attempt->began_ms = amp_clock_mono_ms(clock);
+    attempt->timeout_ms = order->timeout_ms;
+    attempt->fields = amp_fields_new(order, amp_clock_unix_ms(clock) / 1000);
+    attempt->easy = attempt->fields != NULL ? curl_easy_init() : NULL;
+    return attempt->easy != NULL && set_target(attempt, order) && set_tls(attempt) && set_request(attempt, order);
+}
+
+static bool set_off(struct amp_attempt *attempt)
+{
+    if (attempt->host[0] == '\0')
+        return connect_to(attempt);
+    return amp_lookup_start(&attempt->lookup, attempt->deliverer->resolver, amp_slice_str(attempt->host),
+                            connect_ms(attempt), attempt, on_looked_up) == AMP_OK;
 }
 
 static enum amp_err start(void *self, struct amp_attempt **out, const struct amp_attempt_order *order)
@@ -170,10 +282,7 @@ static enum amp_err start(void *self, struct amp_attempt **out, const struct amp
     attempt->ctx = order->ctx;
     attempt->done = order->done;
     LIST_INSERT_HEAD(&deliverer->attempts, attempt, next);
-    attempt->fields = amp_fields_new(order, amp_clock_unix_ms(&deliverer->config.clock) / 1000);
-    attempt->easy = attempt->fields != NULL ? curl_easy_init() : NULL;
-    if (attempt->easy != NULL && set_target(attempt, order) && set_tls(attempt) && set_request(attempt, order) &&
-        set_times(attempt, order) && curl_multi_add_handle(deliverer->multi, attempt->easy) == CURLM_OK) {
+    if (set_up_attempt(attempt, order) && set_off(attempt)) {
         *out = attempt;
         return AMP_OK;
     }
@@ -186,6 +295,21 @@ static void cancel(void *self, struct amp_attempt *attempt)
     attempt_free(attempt);
 }
 
+/* Nothing was learnt of the endpoint: memory, descriptors, ports, or the way to anywhere near it were missing. */
+static bool is_ours(const struct amp_attempt *attempt, CURLcode code)
+{
+    static const int ours[] = {ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL, ENOBUFS, ENOMEM};
+    long number = 0;
+    if (code == CURLE_OUT_OF_MEMORY || code == CURLE_COULDNT_RESOLVE_HOST || attempt->starved)
+        return true;
+    curl_easy_getinfo(attempt->easy, CURLINFO_OS_ERRNO, &number);
+    for (size_t i = 0; code == CURLE_COULDNT_CONNECT && i < sizeof(ours) / sizeof(ours[0]); i++) {
+        if (number == ours[i])
+            return true;
+    }
+    return false;
+}
+
 /* An answer whose body we stopped reading is an answer; one that broke off is none. */
 static struct amp_attempt_result judge(const struct amp_attempt *attempt, CURLcode code)
 {
@@ -195,6 +319,7 @@ static struct amp_attempt_result judge(const struct amp_attempt *attempt, CURLco
     if (code != CURLE_OK && !attempt->cut) {
         if (attempt->refused && !attempt->opened)
             result.err = AMP_ERR_URL_REFUSED;
+        result.ours = result.err != AMP_ERR_URL_REFUSED && is_ours(attempt, code);
         return result;
     }
     curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -222,10 +347,7 @@ static void finish_attempts(struct amp_deliverer *deliverer)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
         struct amp_attempt *attempt = (struct amp_attempt *)(void *)private;
         const struct amp_attempt_result result = judge(attempt, message->data.result);
-        void *ctx = attempt->ctx;
-        void (*done)(void *, const struct amp_attempt_result *) = attempt->done;
-        attempt_free(attempt); /* and the message with it */
-        done(ctx, &result);
+        finish(attempt, &result); /* and the message with it */
     }
 }
 
@@ -291,11 +413,10 @@ static enum amp_err set_up(struct amp_deliverer *deliverer)
         return AMP_ERR_CRYPTO; /* on_tls speaks to no other */
     deliverer->timer = evtimer_new(config->base, on_timer, deliverer);
     deliverer->multi = curl_multi_init();
-    deliverer->resolve = config->resolve != NULL ? curl_slist_append(NULL, config->resolve) : NULL;
-    if (deliverer->timer == NULL || deliverer->multi == NULL || !set_up_multi(deliverer) ||
-        (config->resolve != NULL && deliverer->resolve == NULL))
+    if (deliverer->timer == NULL || deliverer->multi == NULL || !set_up_multi(deliverer))
         return AMP_ERR_OUT_OF_MEMORY;
-    return amp_trust_read(&deliverer->trust, config->ca_fd);
+    enum amp_err err = amp_resolver_new(&deliverer->resolver, config->base, config->clock, config->name_servers);
+    return err != AMP_OK ? err : amp_trust_read(&deliverer->trust, config->ca_fd);
 }
 
 enum amp_err amp_deliverer_new(struct amp_deliverer **out, const struct amp_deliverer_config *config)
@@ -326,7 +447,7 @@ void amp_deliverer_free(struct amp_deliverer *deliverer)
         curl_multi_cleanup(deliverer->multi);
     if (deliverer->timer != NULL)
         event_free(deliverer->timer);
-    curl_slist_free_all(deliverer->resolve);
+    amp_resolver_free(deliverer->resolver);
     X509_STORE_free(deliverer->trust);
     free(deliverer);
     curl_global_cleanup();
@@ -336,9 +457,4 @@ struct amp_transport amp_deliverer_transport(struct amp_deliverer *deliverer)
 {
     static const struct amp_transport_ops ops = {.start = start, .cancel = cancel};
     return (struct amp_transport){&ops, deliverer};
-}
-
-struct amp_deliverer_counts amp_deliverer_counts(const struct amp_deliverer *deliverer)
-{
-    return deliverer->counts;
 }

@@ -1,7 +1,9 @@
 /*
  * Attempts over the network: libcurl on the role's event loop. Each is one POST over HTTP/1.1 and TLS 1.2 or 1.3 (http
  * in development mode), signed by the Standard Webhooks scheme, without proxy, redirect, cookie or netrc. A name is
- * resolved once for an attempt, and a socket is opened to an address of it only where the policy permits that address.
+ * resolved once for an attempt, by courier/resolver.h and never by libcurl. Where the policy forbids one address of it
+ * nothing is connected to: a name of both kinds is how rebinding looks. Each socket is checked once more as it is
+ * opened.
  */
 #ifndef AMP_COURIER_DELIVERER_H
 #define AMP_COURIER_DELIVERER_H
@@ -20,9 +22,8 @@ struct amp_deliverer_config {
     struct amp_clock clock;          /* what webhook-timestamp tells */
     const struct amp_policy *policy; /* lives as long as the deliverer */
     int64_t connect_ms;
-    int ca_fd; /* as amp_trust_read's; borrowed */
-    /* For tests, in place of the resolver: "HOST:PORT:ADDRESS,ADDRESS"; NULL: none. */
-    const char *resolve;
+    int ca_fd;                /* as amp_trust_read's; borrowed */
+    const char *name_servers; /* as amp_resolver_new's */
 };
 
 struct amp_deliverer;
@@ -31,12 +32,5 @@ enum amp_err amp_deliverer_new(struct amp_deliverer **out, const struct amp_deli
 /* All attempts are done or cancelled. */
 void amp_deliverer_free(struct amp_deliverer *deliverer);
 struct amp_transport amp_deliverer_transport(struct amp_deliverer *deliverer);
-
-/* Since the start. */
-struct amp_deliverer_counts {
-    uint64_t opened;  /* sockets to addresses that the policy permits */
-    uint64_t refused; /* addresses that it does not */
-};
-struct amp_deliverer_counts amp_deliverer_counts(const struct amp_deliverer *deliverer);
 
 #endif

@@ -151,13 +151,17 @@ enum amp_err amp_policy_init(struct amp_policy *policy, const struct amp_config 
     return AMP_OK;
 }
 
+bool amp_policy_permits_address(const struct amp_policy *policy, const struct amp_address *address, uint16_t port,
+                                bool https)
+{
+    if (policy->dev && is_loopback(address))
+        return true;
+    return https && permits(policy, address, port);
+}
+
 bool amp_policy_permits(const struct amp_policy *policy, const struct sockaddr *address, size_t len, bool https)
 {
     struct amp_address to;
     uint16_t port = 0;
-    if (!read_sockaddr(&to, &port, address, len))
-        return false;
-    if (policy->dev && is_loopback(&to))
-        return true;
-    return https && permits(policy, &to, port);
+    return read_sockaddr(&to, &port, address, len) && amp_policy_permits_address(policy, &to, port, https);
 }

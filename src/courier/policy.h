@@ -25,5 +25,7 @@ enum amp_err amp_policy_init(struct amp_policy *policy, const struct amp_config 
  * may be connected to, and is all that may be by http.
  */
 bool amp_policy_permits(const struct amp_policy *policy, const struct sockaddr *address, size_t len, bool https);
+bool amp_policy_permits_address(const struct amp_policy *policy, const struct amp_address *address, uint16_t port,
+                                bool https);
 
 #endif

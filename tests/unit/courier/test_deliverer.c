@@ -1,7 +1,9 @@
 /* Attempts against real servers on loopback. */
+#include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -9,6 +11,7 @@
 #include "../support.h"
 #include "base/text.h"
 #include "courier/deliverer.h"
+#include "dns_server.h"
 #include "web_server.h"
 
 enum { PATIENCE_MS = 10000, SHORT_MS = 300 };
@@ -25,6 +28,7 @@ struct scene {
     struct amp_deliverer *deliverer;
     struct amp_transport transport;
     struct web_server *server;
+    struct dns_server *names;
     char url[256];
     unsigned done; /* attempts that are over */
     struct amp_attempt_result result;
@@ -32,7 +36,7 @@ struct scene {
 
 static struct scene scene;
 
-static void open_deliverer(bool dev, const char *allow, int ca_fd, const char *resolve)
+static void open_deliverer(bool dev, const char *allow, int ca_fd, const char *name_servers)
 {
     memset(&scene, 0, sizeof(scene));
     scene.fake.unix_ms = 1800000000999;
@@ -48,7 +52,7 @@ static void open_deliverer(bool dev, const char *allow, int ca_fd, const char *r
                                                 .policy = &scene.policy,
                                                 .connect_ms = 5000,
                                                 .ca_fd = ca_fd,
-                                                .resolve = resolve};
+                                                .name_servers = name_servers};
     assert_int_equal(amp_deliverer_new(&scene.deliverer, &config), AMP_OK);
     scene.transport = amp_deliverer_transport(scene.deliverer);
 }
@@ -60,10 +64,22 @@ static void serve(const struct web_step *steps, size_t count)
     snprintf(scene.url, sizeof(scene.url), "http://127.0.0.1:%u/hook?a=b", web_server_port(scene.server));
 }
 
+static void serve_names(const struct dns_name *names, size_t count)
+{
+    struct dns_server *server = dns_server_start(names, count);
+    struct web_server *web;
+    static const struct web_step accepts_once = {.answer = "HTTP/1.1 204 No Content\r\n\r\n", .hang_up = true};
+    open_deliverer(true, NULL, -1, dns_server_address(server));
+    scene.names = server;
+    scene.server = web = web_server_start(&accepts_once, 1);
+    snprintf(scene.url, sizeof(scene.url), "http://a.example:%u/", web_server_port(web));
+}
+
 static int finish(void **state)
 {
     amp_deliverer_free(scene.deliverer);
     web_server_stop(scene.server);
+    dns_server_stop(scene.names);
     if (scene.base != NULL)
         event_base_free(scene.base);
     memset(&scene, 0, sizeof(scene));
@@ -248,7 +264,21 @@ static void deliverer_finds_nobody_there(void **state)
     web_server_stop(scene.server);
     scene.server = NULL;
     assert_result(attempt(scene.url), AMP_ERR_PUSH_UNREACHABLE, 0);
-    assert_int_equal(amp_deliverer_counts(scene.deliverer).opened, 1);
+    assert_false(scene.result.ours);
+}
+
+static void deliverer_blames_nobody_where_it_has_no_descriptors(void **state)
+{
+    struct rlimit limit, none;
+    open_deliverer(true, NULL, -1, NULL);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){0, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_result(attempt("http://127.0.0.1:9/"), AMP_ERR_PUSH_UNREACHABLE, 0);
+    assert_true(scene.result.ours);
+    assert_result(attempt("http://a.example/"), AMP_ERR_PUSH_UNREACHABLE, 0); /* nor for a question */
+    assert_true(scene.result.ours);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 static void deliverer_reads_answers_no_further_than_needed(void **state)
@@ -283,37 +313,129 @@ static void deliverer_connects_to_no_refused_address(void **state)
                                        "http://8.8.8.8/",
                                        "https://[64:ff9b::7f00:1]/"};
     open_deliverer(true, NULL, -1, NULL);
-    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++)
         assert_result(attempt(urls[i]), AMP_ERR_URL_REFUSED, 0);
-        assert_true(amp_deliverer_counts(scene.deliverer).refused > i);
-    }
-    assert_int_equal(amp_deliverer_counts(scene.deliverer).opened, 0);
 }
 
-static void deliverer_checks_the_address_that_a_name_led_to(void **state)
+static void deliverer_refuses_a_name_that_has_a_refused_address(void **state)
 {
-    static const char *const refused[] = {"10.0.0.1", "[::ffff:10.0.0.1],[fe80::1],169.254.169.254"};
-    static const char *const mixed[] = {"10.0.0.1,127.0.0.1", "[::ffff:127.0.0.1],127.0.0.1"};
-    char resolve[128];
-    struct web_server *server = web_server_start(&accepts, 1);
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(resolve, sizeof(resolve), "rebind.example:%u:%s", web_server_port(server), refused[i]);
-        open_deliverer(true, NULL, -1, resolve);
-        snprintf(scene.url, sizeof(scene.url), "http://rebind.example:%u/", web_server_port(server));
+    static const struct dns_name names[] = {
+        {.name = "a.example", .addresses = {"10.0.0.1"}},
+        {.name = "a.example", .addresses = {"::ffff:10.0.0.1", "fe80::1", "169.254.169.254"}},
+        {.name = "a.example", .addresses = {"10.0.0.1", "127.0.0.1"}},
+        {.name = "a.example", .addresses = {"127.0.0.1", "10.0.0.1"}},
+        {.name = "a.example", .addresses = {"127.0.0.1", "::ffff:127.0.0.1"}},
+        {.name = "a.example", .addresses = {"::1", "127.0.0.1", "127.0.0.2", "8.8.8.8"}},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        serve_names(&names[i], 1);
         assert_result(attempt(scene.url), AMP_ERR_URL_REFUSED, 0);
-        assert_int_equal(amp_deliverer_counts(scene.deliverer).opened, 0);
-        finish(NULL);
-        /* One of them may be connected to, and that is the only one that is. */
-        snprintf(resolve, sizeof(resolve), "rebind.example:%u:%s", web_server_port(server), mixed[i]);
-        open_deliverer(true, NULL, -1, resolve);
-        snprintf(scene.url, sizeof(scene.url), "http://rebind.example:%u/", web_server_port(server));
-        assert_result(attempt(scene.url), AMP_OK, 204);
-        assert_int_equal(amp_deliverer_counts(scene.deliverer).opened, 1);
-        assert_true(amp_deliverer_counts(scene.deliverer).refused >= 1);
+        assert_false(scene.result.ours);
+        assert_int_equal(web_server_connections(scene.server), 0);
         finish(NULL);
     }
-    assert_int_equal(web_server_requests(server), 2);
-    web_server_stop(server);
+}
+
+static void deliverer_connects_to_the_addresses_of_a_name(void **state)
+{
+    static const struct dns_name names[] = {
+        {.name = "a.example", .addresses = {"127.0.0.1"}},
+        {.name = "a.example", .addresses = {"127.0.0.1", "::1"}}, /* where nobody listens */
+        {.name = "a.example", .addresses = {"127.0.0.9", "127.0.0.1"}},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        serve_names(&names[i], 1);
+        assert_result(attempt(scene.url), AMP_OK, 204);
+        assert_non_null(strstr(web_server_request(scene.server, 0), "\r\nHost: a.example:"));
+        finish(NULL);
+    }
+}
+
+static void deliverer_checks_a_name_that_changes_its_mind(void **state)
+{
+    static const struct dns_name before = {.name = "a.example", .addresses = {"127.0.0.1"}};
+    static const struct dns_name after = {.name = "a.example", .addresses = {"192.168.1.1"}};
+    serve_names(&before, 1);
+    assert_result(attempt(scene.url), AMP_OK, 204);
+    dns_server_change(scene.names, &after, 1);
+    assert_result(attempt(scene.url), AMP_ERR_URL_REFUSED, 0);
+    dns_server_change(scene.names, &before, 1);
+    assert_result(attempt(scene.url), AMP_OK, 204);
+    assert_int_equal(web_server_requests(scene.server), 2);
+}
+
+static void deliverer_remembers_addresses_for_seconds(void **state)
+{
+    static const struct dns_name name = {.name = "a.example", .addresses = {"127.0.0.1"}, .ttl_s = 3600};
+    static const struct dns_name quick = {.name = "a.example", .addresses = {"127.0.0.1"}, .ttl_s = 2};
+    serve_names(&name, 1);
+    for (int i = 0; i < 3; i++)
+        assert_result(attempt(scene.url), AMP_OK, 204);
+    assert_int_equal(dns_server_questions(scene.names), 2); /* one of each family */
+    dns_server_change(scene.names, &quick, 1);
+    amp_clock_fake_advance(&scene.fake, 5000);
+    assert_result(attempt(scene.url), AMP_OK, 204);
+    assert_int_equal(dns_server_questions(scene.names), 4);
+    amp_clock_fake_advance(&scene.fake, 1999);
+    assert_result(attempt(scene.url), AMP_OK, 204);
+    assert_int_equal(dns_server_questions(scene.names), 4);
+    amp_clock_fake_advance(&scene.fake, 1);
+    assert_result(attempt(scene.url), AMP_OK, 204);
+    assert_int_equal(dns_server_questions(scene.names), 6);
+}
+
+static void deliverer_tells_who_is_to_blame_for_a_name(void **state)
+{
+    static const struct dns_name names[] = {{.name = "other.example"},
+                                            {.name = "a.example"}, /* there, without addresses */
+                                            {.name = "a.example", .mood = DNS_FAILS},
+                                            {.name = "a.example", .mood = DNS_IS_SILENT}};
+    for (size_t i = 0; i < 4; i++) {
+        serve_names(&names[i], 1);
+        assert_result(attempt_body(scene.url, AMP_SLICE_LIT("{}"), SHORT_MS), AMP_ERR_PUSH_UNREACHABLE, 0);
+        assert_int_equal(scene.result.ours, i >= 2);
+        finish(NULL);
+    }
+}
+
+static size_t count_entries(const char *folder)
+{
+    size_t count = 0;
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static void deliverer_ends_lookups_in_time_and_leaves_nothing_behind(void **state)
+{
+    enum { MANY = 64 };
+    static const struct dns_name silent = {.name = "a.example", .mood = DNS_IS_SILENT};
+    struct amp_attempt *attempts[MANY], *cancelled;
+    serve_names(&silent, 1);
+    size_t threads = count_entries("/proc/self/task");
+    size_t descriptors = count_entries("/proc/self/fd");
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(begin(&attempts[i], scene.url, AMP_SLICE_LIT("{}"), SHORT_MS), AMP_OK);
+    assert_int_equal(begin(&cancelled, scene.url, AMP_SLICE_LIT("{}"), PATIENCE_MS), AMP_OK);
+    assert_int_equal(count_entries("/proc/self/task"), threads);
+    wait_for(MANY);
+    assert_int_equal(scene.result.err, AMP_ERR_PUSH_UNREACHABLE);
+    scene.transport.ops->cancel(scene.transport.self, cancelled);
+    event_base_loop(scene.base, EVLOOP_NONBLOCK);
+    assert_int_equal(scene.done, MANY);
+    assert_int_equal(count_entries("/proc/self/task"), threads);
+    assert_int_equal(count_entries("/proc/self/fd"), descriptors);
+}
+
+static void deliverer_reads_the_file_of_hosts(void **state)
+{
+    serve_names(NULL, 0);
+    snprintf(scene.url, sizeof(scene.url), "http://localhost:%u/", web_server_port(scene.server));
+    assert_result(attempt(scene.url), AMP_OK, 204);
+    assert_int_equal(dns_server_questions(scene.names), 0);
 }
 
 static void deliverer_speaks_https_alone_in_production(void **state)
@@ -327,7 +449,6 @@ static void deliverer_speaks_https_alone_in_production(void **state)
     assert_int_equal(begin(&none, "file:///etc/passwd", AMP_SLICE_LIT("{}"), SHORT_MS), AMP_ERR_PUSH_UNREACHABLE);
     assert_int_equal(begin(&none, "https://a@b.example/", AMP_SLICE_LIT("{}"), SHORT_MS), AMP_ERR_PUSH_UNREACHABLE);
     assert_null(none);
-    assert_int_equal(amp_deliverer_counts(scene.deliverer).opened, 0);
     assert_int_equal(web_server_connections(server), 0);
     web_server_stop(server);
 }
@@ -431,9 +552,16 @@ int main(void)
         TEST(deliverer_reads_retry_after),
         TEST(deliverer_takes_half_an_answer_for_none),
         TEST(deliverer_finds_nobody_there),
+        TEST(deliverer_blames_nobody_where_it_has_no_descriptors),
         TEST(deliverer_reads_answers_no_further_than_needed),
         TEST(deliverer_connects_to_no_refused_address),
-        TEST(deliverer_checks_the_address_that_a_name_led_to),
+        TEST(deliverer_refuses_a_name_that_has_a_refused_address),
+        TEST(deliverer_connects_to_the_addresses_of_a_name),
+        TEST(deliverer_checks_a_name_that_changes_its_mind),
+        TEST(deliverer_remembers_addresses_for_seconds),
+        TEST(deliverer_tells_who_is_to_blame_for_a_name),
+        TEST(deliverer_ends_lookups_in_time_and_leaves_nothing_behind),
+        TEST(deliverer_reads_the_file_of_hosts),
         TEST(deliverer_speaks_https_alone_in_production),
         TEST(deliverer_uses_no_proxy),
         TEST(deliverer_cancels),
