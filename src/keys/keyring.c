@@ -18,6 +18,7 @@ enum {
 static const struct amp_sealed_form form = {
     .name = AMP_KEYRING_FILE,
     .temporary = AMP_KEYRING_FILE ".new",
+    .previous = AMP_KEYRING_FILE ".old",
     .magic = {'A', 'M', 'P', 'K', 'R', 'I', 'N', 'G'},
     .plain_max = AMP_KEYRING_BYTES_MAX,
 };

@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "crypto/crypto.h"
 
 enum {
@@ -188,8 +189,8 @@ static enum amp_err write_all(int fd, struct amp_slice bytes)
     return AMP_OK;
 }
 
-static enum amp_err replace(const struct amp_sealed_form *form, int dir_fd, struct amp_slice header,
-                            struct amp_slice sealed)
+static enum amp_err write_temporary(const struct amp_sealed_form *form, int dir_fd, struct amp_slice header,
+                                    struct amp_slice sealed)
 {
     int fd = openat(dir_fd, form->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
@@ -201,12 +202,43 @@ static enum amp_err replace(const struct amp_sealed_form *form, int dir_fd, stru
         err = AMP_ERR_IO;
     if (close(fd) != 0)
         err = AMP_ERR_IO;
+    return err;
+}
+
+/* Gives the file that stands there a second name, where there is one. */
+static enum amp_err keep_previous(const struct amp_sealed_form *form, int dir_fd, bool *exists)
+{
+    unlinkat(dir_fd, form->previous, 0); /* of a life that ended in between */
+    *exists = linkat(dir_fd, form->name, dir_fd, form->previous, 0) == 0;
+    return *exists || errno == ENOENT ? AMP_OK : AMP_ERR_IO;
+}
+
+/* The caller will go on with what was there before: so must who reads the file next. */
+static void put_back(const struct amp_sealed_form *form, int dir_fd, bool existed)
+{
+    amp_log_errno(AMP_LOG_ERROR, "the state directory cannot be synced", errno);
+    if ((existed ? renameat(dir_fd, form->previous, dir_fd, form->name) : unlinkat(dir_fd, form->name, 0)) != 0)
+        amp_fatal("a sealed file that is not durable cannot be taken back");
+    if (fsync(dir_fd) != 0)
+        amp_log_errno(AMP_LOG_ERROR, "whether a change that failed comes back after a power cut is not known", errno);
+}
+
+static enum amp_err replace(const struct amp_sealed_form *form, int dir_fd, struct amp_slice header,
+                            struct amp_slice sealed)
+{
+    bool existed = false;
+    enum amp_err err = write_temporary(form, dir_fd, header, sealed);
+    if (err == AMP_OK)
+        err = keep_previous(form, dir_fd, &existed);
     if (err == AMP_OK && renameat(dir_fd, form->temporary, dir_fd, form->name) != 0)
         err = AMP_ERR_IO;
-    if (err != AMP_OK)
+    if (err != AMP_OK) {
         unlinkat(dir_fd, form->temporary, 0);
-    else if (fsync(dir_fd) != 0)
+    } else if (fsync(dir_fd) != 0) {
+        put_back(form, dir_fd, existed);
         err = AMP_ERR_IO;
+    }
+    unlinkat(dir_fd, form->previous, 0);
     return err;
 }
 

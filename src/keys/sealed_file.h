@@ -15,6 +15,7 @@
 struct amp_sealed_form {
     const char *name;
     const char *temporary; /* what is new is written there first */
+    const char *previous;  /* what is replaced stands there until its successor is durable */
     uint8_t magic[AMP_SEALED_MAGIC_LEN];
     size_t plain_max;
 };
@@ -25,7 +26,8 @@ enum amp_err amp_sealed_file_read(const struct amp_sealed_form *form, int dir_fd
                                   const struct amp_key_provider *provider, struct amp_secret_buf *plain) AMP_MUST_USE;
 /*
  * Seals `plain` in place and replaces the file: written beside it, synced, renamed, directory synced. On failure the
- * old file stands. `plain` is wiped either way.
+ * old file stands, or is put back where only the directory could not be synced; where that fails too, the process
+ * aborts, to begin again with whichever is there. `plain` is wiped either way.
  */
 enum amp_err amp_sealed_file_write(const struct amp_sealed_form *form, int dir_fd,
                                    const struct amp_key_provider *provider, struct amp_secret_buf *plain) AMP_MUST_USE;

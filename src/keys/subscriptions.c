@@ -10,6 +10,7 @@ enum { INSIDE_HEADER = 4, LENGTH_LEN = 2 };
 static const struct amp_sealed_form form = {
     .name = AMP_SUBSCRIPTION_FILE,
     .temporary = AMP_SUBSCRIPTION_FILE ".new",
+    .previous = AMP_SUBSCRIPTION_FILE ".old",
     .magic = {'A', 'M', 'P', 'S', 'U', 'B', 'S', 'C'},
     .plain_max = AMP_SUBSCRIPTIONS_BYTES_MAX,
 };
