@@ -57,8 +57,9 @@ static enum amp_err fill(struct list *list)
     bool more;
     do {
         size_t count = 0;
-        enum amp_err err = queues->ops->list(queues->self, list->prefix, list->sources_of,
-                                             amp_queue_name_slice(&list->after), names, AT_ONCE, &count, &more);
+        const struct amp_queue_query query = {
+            .prefix = list->prefix, .sources_of = list->sources_of, .after = amp_queue_name_slice(&list->after)};
+        enum amp_err err = queues->ops->list(queues->self, &query, names, AT_ONCE, &count, &more);
         if (err != AMP_OK)
             return err;
         take(list, names, count, more);

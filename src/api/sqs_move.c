@@ -25,8 +25,8 @@ static enum amp_err check_sources(const struct amp_sqs_call *sqs)
     bool more = true;
     while (more) {
         size_t count = 0;
-        enum amp_err err = queues->ops->list(queues->self, amp_slice(NULL, 0), sqs->queue, amp_queue_name_slice(&after),
-                                             names, AT_ONCE, &count, &more);
+        const struct amp_queue_query query = {.sources_of = sqs->queue, .after = amp_queue_name_slice(&after)};
+        enum amp_err err = queues->ops->list(queues->self, &query, names, AT_ONCE, &count, &more);
         if (err != AMP_OK)
             return err;
         for (size_t i = 0; i < count; i++) {

@@ -92,6 +92,16 @@ struct amp_queue_view {
     uint64_t delayed;
 };
 
+/* Which queues are wanted. Slices borrow. */
+struct amp_queue_query {
+    struct amp_slice prefix;
+    struct amp_slice sources_of; /* not empty: only those whose dead-letter queue is that one */
+    struct amp_slice after;      /* only those behind it; empty: from the first */
+    /* Under a lock of the engine: it is quick and asks the engine nothing. NULL: all. */
+    bool (*wanted)(void *ctx, struct amp_slice name);
+    void *ctx;
+};
+
 struct amp_message_in {
     struct amp_slice queue;
     uint8_t id[AMP_MESSAGE_ID_LEN];
@@ -101,7 +111,6 @@ struct amp_message_in {
     int64_t sent_unix_ms;
     int64_t expires_unix_ms; /* authenticated by the seal, so it never changes: moving a message lengthens no life */
     int64_t delay_ms;        /* of a standard queue; -1: the queue's own. A FIFO queue has its own only */
-    bool silent;             /* not announced to `available` */
     /* FIFO queues alone. */
     uint8_t group[AMP_MESSAGE_HASH_LEN];
     uint8_t deduplication[AMP_MESSAGE_HASH_LEN];
@@ -191,7 +200,7 @@ struct amp_engine_config {
     /* Told, under no lock, each time sealed bytes are wiped. */
     void (*dropped)(void *ctx, uint32_t epoch);
     /*
-     * A message that is not silent can be received for the first time in this queue: sent, or its delay over, or moved
+     * A message can be received for the first time in this queue: sent, or its delay over, or moved
      * here. Under no lock; peek finds it. Returns for how many deliveries it is taken (at most 100), or -1: not now (a
      * send is refused with AMP_ERR_VAULT_FULL; others are asked again by a later sweep, and can be received meanwhile).
      * Each delivery is ended by `delivered`.
@@ -225,20 +234,17 @@ struct amp_queue_engine_ops {
                            enum amp_err (*edit)(void *ctx, struct amp_queue_settings *settings,
                                                 struct amp_queue_tags *tags),
                            void *ctx);
-    /*
-     * The first `most` names behind `after` (empty: from the first), in byte order, that begin with `prefix`. With
-     * `sources_of` not empty: only those whose dead-letter queue is that one. *count tells how many; *more: there are
-     * others.
-     */
-    enum amp_err (*list)(void *self, struct amp_slice prefix, struct amp_slice sources_of, struct amp_slice after,
-                         struct amp_queue_name *names, size_t most, size_t *count, bool *more);
+    /* The first `most` names that are wanted, in byte order; *count tells how many, *more: there are others. One pass
+     * over all queues, however few are wanted. */
+    enum amp_err (*list)(void *self, const struct amp_queue_query *query, struct amp_queue_name *names, size_t most,
+                         size_t *count, bool *more);
 
     /* AMP_ERR_VAULT_FULL at the cap: nothing is half put, and the caller keeps the epoch, as with every error.
      * AMP_ERR_INVALID: its life is not 1 ms to 2^32 - 1 ms. */
     enum amp_err (*send)(void *self, const struct amp_message_in *message, struct amp_message_sent *sent);
     /*
-     * Takes up to `most` messages that are available, oldest first (FIFO: in order within each group, and none of a
-     * group that has one in flight). Sealed bytes are appended to `sealed` (ciphertext; the caller's). One received
+     * Takes up to `most` messages that are available: those never received, the oldest first, by turns with those that
+     * came back (FIFO: in order within each group, and none of a group that has one in flight). Sealed bytes are appended to `sealed` (ciphertext; the caller's). One received
      * more than max_receives times goes to the dead-letter queue instead, where that is there and of the same kind; it
      * takes its count of receives along, and is counted anew there. *count 0: there is none now.
      * AMP_ERR_OVER_LIMIT: AMP_IN_FLIGHT_MAX are in flight.
@@ -248,6 +254,9 @@ struct amp_queue_engine_ops {
     /* AMP_OK also where it is gone already. With the stamp of an earlier receive: nothing is deleted, AMP_OK for a
      * standard queue as AWS answers, AMP_ERR_RECEIPT_INVALID for a FIFO one. */
     enum amp_err (*remove)(void *self, struct amp_slice queue, const struct amp_receipt *receipt);
+    /* What was received but could not be told of: there again at its old place, received once less, as if it had never
+     * been. Its receipts are void. Skips those that others received meanwhile, or that are gone. */
+    void (*give_back)(void *self, struct amp_slice queue, const struct amp_receipt *receipts, size_t count);
     /* From now; 0: available at once. AMP_ERR_MESSAGE_NOT_INFLIGHT where it is not in flight under this receipt;
      * AMP_ERR_VISIBILITY_INVALID where it would be hidden for more than 12 hours since it was received. */
     enum amp_err (*change_visibility)(void *self, struct amp_slice queue, const struct amp_receipt *receipt,

@@ -47,15 +47,14 @@ struct message {
     uint64_t stamp;      /* of the last receive in this queue; 0: none */
     uint32_t life_ms;
     uint32_t first_received_ms; /* after it was sent; where receives is not 0 */
-    uint32_t received_ms;       /* the last time, likewise */
+    uint32_t since_ms;          /* it is in its state, likewise */
     uint32_t receives;
     uint32_t epoch;
     uint32_t sealed_len;
     uint16_t receives_before; /* of these, in the queues it was dead-lettered from */
-    int8_t deliveries; /* taken less ended; below 0 while `available` is being asked and its delivery has ended */
+    int16_t deliveries; /* taken less ended; below 0 while `available` is being asked and its delivery has ended */
     uint8_t state;
     bool fifo;
-    bool silent;
     bool untold;     /* `available` is to be asked once it is */
     bool refused;    /* some delivery ended without acknowledgement */
     uint8_t bytes[]; /* struct in_order where FIFO, then sealed */
@@ -97,8 +96,9 @@ struct stock {
     uint64_t count[MESSAGE_STATES];
     uint32_t travelling;
     struct amp_ring receivable; /* standard: AVAILABLE messages; FIFO: groups that something can be received of */
-    struct amp_ring returned;   /* standard: those of them that were in flight, which go first */
+    struct amp_ring returned;   /* standard: those of them that were received before, which take turns with the others */
     struct amp_ring waiting;    /* the others */
+    bool returned_last;         /* the message received last was one of them */
     struct origin recent;       /* the last sender's, most often the only one's */
 };
 
@@ -224,11 +224,18 @@ enum amp_err amp_memory_message_new(struct amp_memory *memory, const struct amp_
 void amp_memory_message_free(struct amp_memory *memory, struct message *message);
 struct amp_slice amp_memory_message_sealed(const struct message *message);
 struct in_order *amp_memory_message_in_order(struct message *message);
-/* Puts it into its origin's stock, behind the others, or with `returns` before those that were never taken out. */
+/* Where a message comes among those that are available. One of a FIFO queue has its place in its group. */
+enum rank {
+    RANK_LAST,
+    RANK_BY_TIME, /* since when it is available; the wheel gives out the latest first of what is due in one tick */
+    RANK_FIRST,
+};
+/* Puts it into its origin's stock; RANK_FIRST: one of a FIFO queue too is first of its group. */
 void amp_memory_message_put(struct visit *visit, struct message *message, enum message_state state, int64_t due_ms,
-                            bool first);
-void amp_memory_message_enter_state(struct visit *visit, struct message *message, enum message_state state,
-                                    int64_t due_ms);
+                            enum rank rank);
+/* Out of the state it is in. */
+void amp_memory_message_hide(struct visit *visit, struct message *message, int64_t until_ms);
+void amp_memory_message_show(struct visit *visit, struct message *message, int64_t since_ms, enum rank rank);
 void amp_memory_message_set_due(struct visit *visit, struct message *message, int64_t due_ms);
 /* Takes it out of all but its origin and its group, which it still counts for. */
 void amp_memory_message_take_out(struct visit *visit, struct message *message);
@@ -253,6 +260,11 @@ bool amp_memory_message_tend(struct visit *visit, size_t *work);
 static inline bool amp_memory_message_expired(const struct message *message, int64_t now_ms)
 {
     return message->deadline_ms <= now_ms;
+}
+/* Never received from this queue. */
+static inline bool amp_memory_message_is_fresh(const struct message *message)
+{
+    return message->receives == message->receives_before;
 }
 static inline int64_t amp_memory_message_put_ms(const struct message *message)
 {
@@ -345,12 +357,13 @@ enum amp_err amp_memory_change(void *self, struct amp_slice name,
                                enum amp_err (*edit)(void *ctx, struct amp_queue_settings *settings,
                                                     struct amp_queue_tags *tags),
                                void *ctx);
-enum amp_err amp_memory_list(void *self, struct amp_slice prefix, struct amp_slice sources_of, struct amp_slice after,
-                             struct amp_queue_name *names, size_t most, size_t *count, bool *more);
+enum amp_err amp_memory_list(void *self, const struct amp_queue_query *query, struct amp_queue_name *names, size_t most,
+                             size_t *count, bool *more);
 enum amp_err amp_memory_send(void *self, const struct amp_message_in *in, struct amp_message_sent *sent);
 enum amp_err amp_memory_receive(void *self, const struct amp_receive *receive, struct amp_message_out *out,
                                 size_t *count, struct amp_secret_buf *sealed);
 enum amp_err amp_memory_remove(void *self, struct amp_slice queue, const struct amp_receipt *receipt);
+void amp_memory_give_back(void *self, struct amp_slice queue, const struct amp_receipt *receipts, size_t count);
 enum amp_err amp_memory_change_visibility(void *self, struct amp_slice queue, const struct amp_receipt *receipt,
                                           int64_t visibility_ms);
 enum amp_err amp_memory_purge(void *self, struct amp_slice queue, uint64_t *purged);

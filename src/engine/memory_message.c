@@ -29,7 +29,6 @@ enum amp_err amp_memory_message_new(struct amp_memory *memory, const struct amp_
     message->epoch = in->epoch;
     message->sealed_len = (uint32_t)in->sealed.len;
     message->fifo = fifo;
-    message->silent = in->silent;
     if (in->sealed.len != 0)
         memcpy((uint8_t *)message + header_len(fifo), in->sealed.ptr, in->sealed.len);
     *out = message;
@@ -81,24 +80,48 @@ static void leave_state(struct visit *visit, struct message *message)
         group_of(message)->in_flight--;
 }
 
-/* The wheel gives out the latest first of those that return in the same tick: sorted a little, they are in order. */
-static void join_returned(struct stock *stock, struct message *message)
+static bool is_before(const struct message *a, const struct message *b)
 {
-    struct amp_ring *at = &stock->returned;
+    int64_t put_a = amp_memory_message_put_ms(a), put_b = amp_memory_message_put_ms(b);
+    int64_t since_a = put_a + a->since_ms, since_b = put_b + b->since_ms;
+    return since_a != since_b ? since_a < since_b : put_a < put_b;
+}
+
+/* Sorted a little, they are in order. */
+static struct amp_ring *place_by_time(struct amp_ring *ring, const struct message *message)
+{
+    struct amp_ring *at = ring;
     for (int i = 0; i < SORT_MOST; i++) {
         struct amp_ring *before = amp_ring_before(at);
-        if (before == &stock->returned || amp_memory_message_put_ms(AMP_CONTAINER(before, struct message, place)) <
-                                              amp_memory_message_put_ms(message))
+        if (before == ring || is_before(AMP_CONTAINER(before, struct message, place), message))
             break;
         at = before;
     }
-    amp_ring_insert(at, &message->place);
+    return at;
 }
 
-static void join_state(struct visit *visit, struct message *message, enum message_state state, bool returns)
+static void join_available(struct stock *stock, struct message *message, enum rank rank)
+{
+    struct amp_ring *ring = amp_memory_message_is_fresh(message) ? &stock->receivable : &stock->returned;
+    switch (rank) {
+    case RANK_LAST:
+        amp_ring_append(ring, &message->place);
+        break;
+    case RANK_BY_TIME:
+        amp_ring_insert(place_by_time(ring, message), &message->place);
+        break;
+    case RANK_FIRST:
+        amp_ring_prepend(ring, &message->place);
+        break;
+    }
+}
+
+static void join_state(struct visit *visit, struct message *message, enum message_state state, int64_t since_ms,
+                       enum rank rank)
 {
     struct stock *stock = message->origin->stock;
     message->state = (uint8_t)state;
+    message->since_ms = (uint32_t)(since_ms - amp_memory_message_put_ms(message));
     count(visit, message, 1);
     if (message->fifo) {
         group_of(message)->in_flight += state == MESSAGE_IN_FLIGHT;
@@ -106,10 +129,7 @@ static void join_state(struct visit *visit, struct message *message, enum messag
     } else if (state != MESSAGE_AVAILABLE) {
         amp_ring_append(&stock->waiting, &message->place);
     } else {
-        if (returns)
-            join_returned(stock, message);
-        else
-            amp_ring_append(&stock->receivable, &message->place);
+        join_available(stock, message, rank);
         amp_waiters_wake_one(visit, stock->queue);
     }
 }
@@ -132,23 +152,28 @@ static int64_t due_in(const struct visit *visit, const struct message *message, 
 }
 
 void amp_memory_message_put(struct visit *visit, struct message *message, enum message_state state, int64_t due_ms,
-                            bool returns)
+                            enum rank rank)
 {
     struct group *group = group_of(message);
     amp_index_insert(&visit->stripe->messages, &visit->memory->meter, &message->entry);
     if (group != NULL)
-        (returns ? amp_ring_prepend : amp_ring_append)(&group->messages, &message->place);
+        (rank == RANK_FIRST ? amp_ring_prepend : amp_ring_append)(&group->messages, &message->place);
     amp_memory_message_set_due(visit, message, due_in(visit, message, state, due_ms));
-    join_state(visit, message, state, returns);
+    join_state(visit, message, state, visit->now_ms, rank);
 }
 
-void amp_memory_message_enter_state(struct visit *visit, struct message *message, enum message_state state,
-                                    int64_t due_ms)
+void amp_memory_message_hide(struct visit *visit, struct message *message, int64_t until_ms)
 {
-    bool returns = message->state == MESSAGE_IN_FLIGHT;
     leave_state(visit, message);
-    amp_memory_message_set_due(visit, message, due_in(visit, message, state, due_ms));
-    join_state(visit, message, state, returns);
+    amp_memory_message_set_due(visit, message, until_ms);
+    join_state(visit, message, MESSAGE_IN_FLIGHT, visit->now_ms, RANK_LAST);
+}
+
+void amp_memory_message_show(struct visit *visit, struct message *message, int64_t since_ms, enum rank rank)
+{
+    leave_state(visit, message);
+    amp_memory_message_set_due(visit, message, due_in(visit, message, MESSAGE_AVAILABLE, 0));
+    join_state(visit, message, MESSAGE_AVAILABLE, since_ms, rank);
 }
 
 void amp_memory_message_take_out(struct visit *visit, struct message *message)
@@ -220,7 +245,7 @@ bool amp_memory_message_ripen(struct visit *visit, struct message *message)
         return false;
     }
     if (message->state != MESSAGE_AVAILABLE)
-        amp_memory_message_enter_state(visit, message, MESSAGE_AVAILABLE, 0);
+        amp_memory_message_show(visit, message, message->due.due_ms, RANK_BY_TIME);
     if (message->untold)
         tell(visit, message);
     else
@@ -244,11 +269,12 @@ bool amp_memory_message_waits(const struct stock *stock)
     return amp_ring_first(&stock->returned) != NULL || amp_ring_first(&stock->receivable) != NULL;
 }
 
+/* Who comes back at once again and again takes every other turn, and keeps nobody waiting. */
 static struct message *first_receivable(const struct stock *stock)
 {
-    struct amp_ring *first = amp_ring_first(&stock->returned);
-    if (first == NULL)
-        first = amp_ring_first(&stock->receivable);
+    struct amp_ring *first = amp_ring_first(&stock->receivable), *returned = amp_ring_first(&stock->returned);
+    if (returned != NULL && (first == NULL || !stock->returned_last))
+        first = returned;
     if (first != NULL && stock->fifo)
         first = amp_ring_first(&AMP_CONTAINER(first, struct group, place)->messages);
     return first == NULL ? NULL : AMP_CONTAINER(first, struct message, place);

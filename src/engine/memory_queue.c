@@ -308,8 +308,7 @@ static void sift_up(struct amp_queue_name *heap, size_t at)
 }
 
 struct listing {
-    struct amp_slice prefix;
-    struct amp_slice sources_of;
+    const struct amp_queue_query *query;
     struct amp_queue_name after;
     struct amp_queue_name *names;
     size_t most;
@@ -317,19 +316,27 @@ struct listing {
     bool more;
 };
 
-static bool is_listed(const struct listing *listing, const struct queue *queue)
+static bool is_wanted(const struct listing *listing, const struct queue *queue)
 {
+    const struct amp_queue_query *query = listing->query;
     struct amp_slice name = amp_queue_name_slice(&queue->name);
-    return queue->gone_until_ms == 0 && name.len >= listing->prefix.len &&
-           amp_slice_equal(amp_slice(name.ptr, listing->prefix.len), listing->prefix) &&
+    return queue->gone_until_ms == 0 && name.len >= query->prefix.len &&
+           amp_slice_equal(amp_slice(name.ptr, query->prefix.len), query->prefix) &&
            order(&queue->name, &listing->after) > 0 &&
-           (listing->sources_of.len == 0 ||
-            amp_slice_equal(amp_queue_name_slice(&queue->settings.dead_letter), listing->sources_of));
+           (query->sources_of.len == 0 ||
+            amp_slice_equal(amp_queue_name_slice(&queue->settings.dead_letter), query->sources_of)) &&
+           (query->wanted == NULL || query->wanted(query->ctx, name));
+}
+
+/* Nothing new would be learned of it: others are known to follow those found, and it would be one of them. */
+static bool is_beyond(const struct listing *listing, const struct queue *queue)
+{
+    return listing->more && (listing->most == 0 || order(&queue->name, &listing->names[0]) > 0);
 }
 
 static void list_one(struct listing *listing, const struct queue *queue)
 {
-    if (!is_listed(listing, queue))
+    if (is_beyond(listing, queue) || !is_wanted(listing, queue))
         return;
     if (listing->count < listing->most) {
         listing->names[listing->count] = queue->name;
@@ -343,22 +350,28 @@ static void list_one(struct listing *listing, const struct queue *queue)
     }
 }
 
-enum amp_err amp_memory_list(void *self, struct amp_slice prefix, struct amp_slice sources_of, struct amp_slice after,
-                             struct amp_queue_name *names, size_t most, size_t *count, bool *more)
+/* The lock is open between two chains: others need not wait for the whole pass. */
+static void list_stripe(struct listing *listing, struct stripe *stripe)
+{
+    for (size_t i = 0; i < CHAINS; i++) {
+        pthread_mutex_lock(&stripe->lock);
+        for (const struct queue *queue = stripe->queues[i]; queue != NULL; queue = queue->next)
+            list_one(listing, queue);
+        pthread_mutex_unlock(&stripe->lock);
+    }
+}
+
+enum amp_err amp_memory_list(void *self, const struct amp_queue_query *query, struct amp_queue_name *names, size_t most,
+                             size_t *count, bool *more)
 {
     struct amp_memory *memory = self;
-    struct listing listing = {.prefix = prefix, .sources_of = sources_of, .names = names, .most = most};
+    struct amp_slice after = query->after;
+    struct listing listing = {.query = query, .names = names, .most = most};
     listing.after.len = (uint8_t)(after.len < AMP_QUEUE_NAME_MAX ? after.len : AMP_QUEUE_NAME_MAX);
     if (after.len != 0)
         memcpy(listing.after.text, after.ptr, listing.after.len);
-    for (size_t s = 0; s < STRIPES; s++) {
-        pthread_mutex_lock(&memory->stripes[s].lock);
-        for (size_t i = 0; i < CHAINS; i++) {
-            for (const struct queue *queue = memory->stripes[s].queues[i]; queue != NULL; queue = queue->next)
-                list_one(&listing, queue);
-        }
-        pthread_mutex_unlock(&memory->stripes[s].lock);
-    }
+    for (size_t i = 0; i < STRIPES; i++)
+        list_stripe(&listing, &memory->stripes[i]);
     for (size_t left = listing.count; left > 1; left--) {
         swap(&names[0], &names[left - 1]);
         sift_down(names, left - 1);

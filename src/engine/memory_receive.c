@@ -50,12 +50,11 @@ static enum amp_err take(struct visit *visit, struct intake *intake, struct mess
     enum amp_err err = copy_sealed(message, out, intake->sealed);
     if (err != AMP_OK)
         return err;
-    uint32_t age_ms = (uint32_t)(visit->now_ms - amp_memory_message_put_ms(message));
+    message->origin->stock->returned_last = !amp_memory_message_is_fresh(message);
     if (message->receives++ == 0)
-        message->first_received_ms = age_ms;
-    message->received_ms = age_ms;
+        message->first_received_ms = (uint32_t)(visit->now_ms - amp_memory_message_put_ms(message));
     message->stamp = intake->stamps[intake->count] | 1; /* never 0, which is none */
-    amp_memory_message_enter_state(visit, message, MESSAGE_IN_FLIGHT, visit->now_ms + intake->visibility_ms);
+    amp_memory_message_hide(visit, message, visit->now_ms + intake->visibility_ms);
     describe(message, out);
     intake->taken[intake->count++] = message;
     return AMP_OK;
@@ -74,11 +73,11 @@ static bool is_dead_letter(const struct visit *visit, const struct intake *intak
            message->receives - message->receives_before >= settings->max_receives;
 }
 
-/* What is not hidden at all can be received again once this call is through. The first taken shall be first again. */
+/* What is not hidden at all can be received again once this call is through. */
 static void show_again(struct visit *visit, const struct intake *intake)
 {
-    for (size_t i = intake->count; i != 0 && intake->visibility_ms == 0; i--)
-        amp_memory_message_enter_state(visit, intake->taken[i - 1], MESSAGE_AVAILABLE, 0);
+    for (size_t i = 0; i < intake->count && intake->visibility_ms == 0; i++)
+        amp_memory_message_show(visit, intake->taken[i], visit->now_ms, RANK_LAST);
 }
 
 static enum amp_err take_all(struct visit *visit, struct intake *intake, struct party *party)
@@ -111,6 +110,11 @@ static enum amp_err take_all(struct visit *visit, struct intake *intake, struct 
 
 /* FIFO receive attempts. */
 
+static int64_t hidden_since(const struct message *message)
+{
+    return amp_memory_message_put_ms(message) + message->since_ms;
+}
+
 /* What of an earlier attempt's messages is still in flight under its receipts, hidden anew. */
 static void take_again(struct visit *visit, struct intake *intake, const struct attempt *attempt)
 {
@@ -122,7 +126,8 @@ static void take_again(struct visit *visit, struct intake *intake, const struct 
         if (!fits(intake, message) || copy_sealed(message, out, intake->sealed) != AMP_OK)
             break;
         describe(message, out);
-        amp_memory_message_set_due(visit, message, visit->now_ms + intake->visibility_ms);
+        int64_t until_ms = visit->now_ms + intake->visibility_ms, bound_ms = hidden_since(message) + VISIBILITY_MAX;
+        amp_memory_message_set_due(visit, message, until_ms < bound_ms ? until_ms : bound_ms);
         intake->taken[intake->count++] = message;
     }
     show_again(visit, intake);
@@ -219,11 +224,10 @@ static enum amp_err hide(struct visit *visit, const struct amp_receipt *receipt,
     struct message *message = amp_memory_message_find(visit, receipt->id);
     if (message == NULL || message->state != MESSAGE_IN_FLIGHT || message->stamp != receipt->stamp)
         return AMP_ERR_MESSAGE_NOT_INFLIGHT;
-    int64_t since_ms = visit->now_ms - amp_memory_message_put_ms(message) - message->received_ms;
-    if (visibility_ms < 0 || visibility_ms > VISIBILITY_MAX - since_ms)
+    if (visibility_ms < 0 || visibility_ms > VISIBILITY_MAX - (visit->now_ms - hidden_since(message)))
         return AMP_ERR_VISIBILITY_INVALID;
     if (visibility_ms == 0)
-        amp_memory_message_enter_state(visit, message, MESSAGE_AVAILABLE, 0);
+        amp_memory_message_show(visit, message, visit->now_ms, RANK_LAST);
     else
         amp_memory_message_set_due(visit, message, visit->now_ms + visibility_ms);
     return AMP_OK;
@@ -239,6 +243,27 @@ enum amp_err amp_memory_change_visibility(void *self, struct amp_slice queue, co
     err = hide(&visit, receipt, visibility_ms);
     amp_memory_leave(&visit);
     return err;
+}
+
+static void forget_receive(struct visit *visit, const struct amp_receipt *receipt)
+{
+    struct message *message = amp_memory_message_find(visit, receipt->id);
+    if (message == NULL || message->stamp != receipt->stamp || receipt->stamp == 0)
+        return;
+    message->stamp = 0;
+    message->receives--;
+    amp_memory_message_show(visit, message, visit->now_ms, RANK_FIRST);
+}
+
+/* From the last to the first, which shall be first again. */
+void amp_memory_give_back(void *self, struct amp_slice queue, const struct amp_receipt *receipts, size_t count)
+{
+    struct visit visit;
+    if (amp_memory_enter(&visit, self, queue) != AMP_OK)
+        return;
+    for (size_t i = count; i != 0; i--)
+        forget_receive(&visit, &receipts[i - 1]);
+    amp_memory_leave(&visit);
 }
 
 /* For push. */

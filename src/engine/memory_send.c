@@ -77,7 +77,7 @@ static enum amp_err put(struct visit *visit, const struct amp_message_in *in, st
     if (queue->settings.fifo)
         put_in_order(visit, message, &place, asks && delay_ms == 0);
     amp_memory_message_put(visit, message, delay_ms == 0 ? MESSAGE_AVAILABLE : MESSAGE_DELAYED,
-                           visit->now_ms + delay_ms, false);
+                           visit->now_ms + delay_ms, RANK_LAST);
     if (queue->settings.fifo)
         sent->sequence = amp_memory_message_in_order(message)->sequence;
     memcpy(sent->id, in->id, sizeof sent->id);
@@ -97,7 +97,7 @@ void amp_memory_message_told(struct visit *visit, struct message *message, int t
 
 void amp_memory_message_deliver(struct visit *visit, struct message *message, int change)
 {
-    message->deliveries = (int8_t)(message->deliveries + change);
+    message->deliveries = (int16_t)(message->deliveries + change);
     if (message->deliveries == 0 && !message->refused)
         amp_memory_message_destroy(visit, message);
 }
@@ -138,7 +138,7 @@ enum amp_err amp_memory_send(void *self, const struct amp_message_in *in, struct
     struct amp_memory *memory = self;
     *sent = (struct amp_message_sent){0};
     bool fifo = amp_queue_name_is_fifo(in->queue);
-    bool asks = memory->config.available != NULL && !in->silent;
+    bool asks = memory->config.available != NULL;
     uint8_t memo_name[AMP_INDEX_ID_LEN];
     struct message *message;
     enum amp_err err = amp_memory_message_new(memory, in, fifo, &message);

@@ -68,15 +68,15 @@ static enum amp_err put(struct visit *visit, const struct party *party, struct t
     if (message->fifo)
         *amp_memory_message_in_order(message) = (struct in_order){.group = group, .sequence = ++queue->sequence};
     begin_anew(message, party->travel);
-    message->untold = !message->silent && visit->memory->config.available != NULL;
-    amp_memory_message_put(visit, message, MESSAGE_AVAILABLE, 0, false);
+    message->untold = visit->memory->config.available != NULL;
+    amp_memory_message_put(visit, message, MESSAGE_AVAILABLE, 0, RANK_LAST);
     return AMP_OK;
 }
 
 static void put_back(struct visit *visit, const struct traveller *traveller)
 {
     struct message *message = traveller->message;
-    amp_memory_message_put(visit, message, MESSAGE_AVAILABLE, 0, true);
+    amp_memory_message_put(visit, message, MESSAGE_AVAILABLE, 0, RANK_FIRST);
     if (traveller->origin->stock->queue == NULL)
         amp_memory_message_destroy(visit, message); /* its queue was purged meanwhile */
 }

@@ -25,22 +25,6 @@ static void a_message_is_told_of_once_however_often_it_is_received(void **state)
     assert_int_equal(house->ear.told, 1);
 }
 
-static void a_silent_message_is_not_told_of(void **state)
-{
-    struct house *house = *state;
-    struct draft d;
-    create(house, "q");
-    draft(&d, house, "q", 1);
-    d.in.silent = true;
-    assert_int_equal(send_draft(house, &d), AMP_OK);
-    d.in.delay_ms = 1000;
-    id_from(d.in.id, 2);
-    assert_int_equal(send_draft(house, &d), AMP_OK);
-    pass(house, 2000);
-    assert_counts(house, "q", 2, 0, 0);
-    assert_int_equal(house->ear.told, 0);
-}
-
 static void a_delayed_message_is_told_of_when_its_delay_is_over(void **state)
 {
     struct house *house = *state;
@@ -208,7 +192,6 @@ static void a_moved_message_is_told_of_again_where_it_comes_to(void **state)
 
 static const struct CMUnitTest push_tests[] = {
     TEST(a_message_is_told_of_once_however_often_it_is_received),
-    TEST(a_silent_message_is_not_told_of),
     TEST(a_delayed_message_is_told_of_when_its_delay_is_over),
     TEST(a_duplicate_is_not_told_of),
     TEST(a_send_that_push_cannot_take_now_is_refused_whole),

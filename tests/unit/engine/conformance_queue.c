@@ -208,6 +208,19 @@ static void a_shorter_life_ends_no_message_early(void **state)
     expect(house, "q", 1);
 }
 
+/* Of names that begin with `but`, nobody shall learn. */
+struct veil {
+    char but;
+    size_t asked;
+};
+
+static bool is_unveiled(void *ctx, struct amp_slice name)
+{
+    struct veil *veil = ctx;
+    veil->asked++;
+    return name.ptr[0] != veil->but;
+}
+
 static void assert_listed(struct house *house, const char *prefix, const char *sources_of, const char *after,
                           size_t most, const char *wanted, bool wants_more)
 {
@@ -215,7 +228,9 @@ static void assert_listed(struct house *house, const char *prefix, const char *s
     char got[200] = "";
     size_t count, len = 0;
     bool more;
-    assert_int_equal(DO(house, list, text(prefix), text(sources_of), text(after), names, most, &count, &more), AMP_OK);
+    const struct amp_queue_query query = {
+        .prefix = text(prefix), .sources_of = text(sources_of), .after = text(after)};
+    assert_int_equal(DO(house, list, &query, names, most, &count, &more), AMP_OK);
     for (size_t i = 0; i < count; i++)
         len += (size_t)snprintf(got + len, sizeof got - len, "%.*s ", (int)names[i].len, (const char *)names[i].text);
     assert_string_equal(got, wanted);
@@ -241,6 +256,36 @@ static void queues_are_listed_in_order_and_in_pages(void **state)
     assert_listed(house, "", "a", "s1", 10, "s2 ", false);
     assert_listed(house, "none", "", "", 10, "", false);
     assert_listed(house, "", "", "", 0, "", true);
+}
+
+static void one_pass_finds_the_few_that_a_caller_may_see(void **state)
+{
+    struct house *house = *state;
+    struct veil veil = {.but = 'b'};
+    const struct amp_queue_query query = {.after = text("a1"), .wanted = is_unveiled, .ctx = &veil};
+    struct amp_queue_name found[3];
+    char name[8];
+    size_t count;
+    bool more;
+    for (int i = 0; i < 80; i++) {
+        snprintf(name, sizeof name, "b%d", i);
+        create(house, name);
+    }
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "%c%d", i < 2 ? 'a' : 'c', i);
+        create(house, name);
+    }
+    assert_int_equal(DO(house, list, &query, found, 3, &count, &more), AMP_OK);
+    assert_int_equal(count, 2);
+    assert_true(amp_slice_is(amp_queue_name_slice(&found[0]), "c2"));
+    assert_true(amp_slice_is(amp_queue_name_slice(&found[1]), "c3"));
+    assert_false(more);
+    assert_int_equal(veil.asked, 82); /* once of each behind a1 */
+    assert_int_equal(DO(house, list, &query, found, 1, &count, &more), AMP_OK);
+    assert_true(count == 1 && more && amp_slice_is(amp_queue_name_slice(&found[0]), "c2"));
+    veil.but = 'c';
+    assert_int_equal(DO(house, list, &query, found, 3, &count, &more), AMP_OK);
+    assert_true(count == 3 && more && amp_slice_is(amp_queue_name_slice(&found[2]), "b10"));
 }
 
 static void a_purge_ends_what_is_there_and_may_come_once_a_minute(void **state)
@@ -309,6 +354,7 @@ static const struct CMUnitTest queue_tests[] = {
     TEST(a_change_is_whole_or_not_at_all),
     TEST(a_shorter_life_ends_no_message_early),
     TEST(queues_are_listed_in_order_and_in_pages),
+    TEST(one_pass_finds_the_few_that_a_caller_may_see),
     TEST(a_purge_ends_what_is_there_and_may_come_once_a_minute),
     TEST(a_purged_or_deleted_mass_is_wiped_by_and_by),
 };

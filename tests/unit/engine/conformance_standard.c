@@ -55,7 +55,7 @@ static void the_oldest_goes_first_and_no_more_than_wanted(void **state)
     assert_int_equal(receive_for(house, "q", 11, -1), AMP_ERR_INVALID);
 }
 
-static void what_is_in_flight_is_hidden_for_its_time_and_returns_before_the_newer(void **state)
+static void what_is_in_flight_is_hidden_for_its_time_and_then_takes_turns_with_the_newer(void **state)
 {
     struct house *house = *state;
     create(house, "q");
@@ -76,7 +76,75 @@ static void what_is_in_flight_is_hidden_for_its_time_and_returns_before_the_newe
     expect_none(house, "q");
     send_message(house, "q", 3);
     pass(house, 100);
-    expect(house, "q", 1, 2, 3);
+    expect(house, "q", 1, 3, 2);
+}
+
+static void what_comes_back_at_once_again_and_again_keeps_nobody_waiting(void **state)
+{
+    struct house *house = *state;
+    create(house, "q");
+    for (uint64_t i = 1; i <= 3; i++)
+        send_message(house, "q", i);
+    assert_int_equal(receive_for(house, "q", 3, 1000), AMP_OK); /* and these return in a while */
+    send_message(house, "q", 100);
+    send_message(house, "q", 101);
+    assert_int_equal(receive_for(house, "q", 2, -1), AMP_OK);
+    for (uint64_t i = 0; i < 2; i++)
+        assert_int_equal(hide(house, "q", i, 0), AMP_OK);
+    pass_unswept(house, 1100);
+    for (uint64_t i = 4; i <= 8; i++)
+        send_message(house, "q", i);
+    bool got[9] = {false};
+    for (unsigned i = 0; i < 2 * 8 + 2; i++) {
+        assert_int_equal(receive_for(house, "q", 1, -1), AMP_OK);
+        uint32_t number = house->out[0].epoch;
+        if (number >= 100)
+            assert_int_equal(hide(house, "q", 0, 0), AMP_OK);
+        else
+            got[number] = true;
+    }
+    for (size_t i = 1; i <= 8; i++)
+        assert_true(got[i]);
+}
+
+static void what_is_given_back_is_there_as_if_it_had_never_been_received(void **state)
+{
+    struct house *house = *state;
+    create_with_dead_letter(house, "q", "dead", 2);
+    create(house, "dead");
+    for (uint64_t i = 1; i <= 4; i++) {
+        send_message(house, "q", i);
+        pass(house, 1);
+    }
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(receive_for(house, "q", 3, i % 2 == 0 ? -1 : 0), AMP_OK);
+        struct amp_receipt receipts[3];
+        for (size_t k = 0; k < 3; k++) {
+            assert_is(house, &house->out[k], k + 1);
+            assert_int_equal(house->out[k].receives, 1);
+            receipts[k] = house->out[k].receipt;
+        }
+        pass(house, 1000);
+        DO(house, give_back, text("q"), receipts, 3);
+        assert_counts(house, "q", 4, 0, 0);
+        assert_int_equal(DO(house, remove, text("q"), &receipts[0]), AMP_OK); /* of no receive */
+        DO(house, give_back, text("q"), receipts, 3);
+    }
+    expect(house, "q", 1, 2, 3, 4);
+    assert_int_equal(house->out[0].receives, 1);
+    assert_int_equal(house->out[0].first_received_unix_ms, house->clock.unix_ms);
+    struct amp_receipt held = house->out[0].receipt;
+    pass(house, 30100);
+    expect(house, "q", 1, 2, 3, 4);
+    DO(house, give_back, text("q"), &held, 1); /* another has it now */
+    assert_counts(house, "q", 0, 4, 0);
+    assert_int_equal(remove_received(house, "q", 0), AMP_OK);
+    DO(house, give_back, text("q"), &house->out[0].receipt, 1);
+    DO(house, give_back, text("none"), &house->out[0].receipt, 1);
+    DO(house, give_back, text("q"), &house->out[1].receipt, 1);
+    expect(house, "q", 2);
+    assert_int_equal(house->out[0].receives, 2);
+    assert_counts(house, "dead", 0, 0, 0);
 }
 
 static void it_returns_also_where_no_sweep_comes_by(void **state)
@@ -386,7 +454,9 @@ static const struct CMUnitTest standard_tests[] = {
     TEST(what_was_sent_is_received_with_all_that_was_said),
     TEST(sealed_bytes_are_appended_behind_what_is_there),
     TEST(the_oldest_goes_first_and_no_more_than_wanted),
-    TEST(what_is_in_flight_is_hidden_for_its_time_and_returns_before_the_newer),
+    TEST(what_is_in_flight_is_hidden_for_its_time_and_then_takes_turns_with_the_newer),
+    TEST(what_comes_back_at_once_again_and_again_keeps_nobody_waiting),
+    TEST(what_is_given_back_is_there_as_if_it_had_never_been_received),
     TEST(it_returns_also_where_no_sweep_comes_by),
     TEST(what_is_not_hidden_at_all_comes_once_in_a_receive_and_again_in_the_next),
     TEST(what_is_deleted_is_wiped_at_once_and_deleting_it_again_succeeds),

@@ -264,6 +264,7 @@ static void act(struct crowd *crowd, unsigned me, uint64_t dice)
     struct arena *arena = &crowd->arena;
     const char *queue = all[dice % 4];
     struct amp_engine_swept swept = {0};
+    static const struct amp_queue_query everything = {.prefix = {NULL, 0}};
     struct amp_queue_name listed[3];
     size_t count;
     uint64_t purged;
@@ -297,7 +298,7 @@ static void act(struct crowd *crowd, unsigned me, uint64_t dice)
         wait_a_little(arena, queue);
         break;
     case 13:
-        (void)DO(arena, list, text(""), text(""), text(""), listed, 3, &count, &more);
+        (void)DO(arena, list, &everything, listed, 3, &count, &more);
         break;
     default:
         atomic_fetch_add(&hand_ms, (int64_t)(dice >> 30) % 100);
