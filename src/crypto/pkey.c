@@ -71,8 +71,3 @@ bool amp_pkey_is_rsa(const struct amp_pkey *key)
 {
     return key->is_rsa;
 }
-
-bool amp_pkey_is_private(const struct amp_pkey *key)
-{
-    return key->is_private;
-}

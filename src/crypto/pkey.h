@@ -39,7 +39,6 @@ enum amp_err amp_pkey_rsa_numbers(const struct amp_pkey *key, uint8_t *n, size_t
                                   size_t *e_len) AMP_MUST_USE;
 bool amp_pkey_is_rsa(const struct amp_pkey *key);
 enum amp_curve amp_pkey_curve(const struct amp_pkey *key); /* of an EC key */
-bool amp_pkey_is_private(const struct amp_pkey *key);
 
 /* `out` has AMP_RSA_BYTES_MAX bytes. AMP_ERR_TOO_LARGE for more than the modulus's bytes less 66. */
 enum amp_err amp_rsa_oaep_encrypt(const struct amp_pkey *key, const uint8_t *in, size_t len, uint8_t *out,

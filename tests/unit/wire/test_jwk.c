@@ -9,12 +9,21 @@
     "vRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzK" \
     "nqDKgw"
 
+static bool is_private(const struct amp_pkey *key)
+{
+    uint8_t x[AMP_EC_BYTES_MAX], y[AMP_EC_BYTES_MAX], d[AMP_EC_BYTES_MAX], plain[AMP_RSA_BYTES_MAX];
+    size_t len;
+    if (amp_pkey_is_rsa(key))
+        return amp_rsa_oaep_decrypt(key, x, 0, plain, &len) == AMP_ERR_NOT_AUTHENTIC; /* not of this length */
+    return amp_pkey_ec_numbers(key, x, y, d) == AMP_OK;
+}
+
 static void the_thumbprint_is_that_of_rfc7638(void **state)
 {
     struct amp_jwk jwk =
         good_jwk("{\"kty\":\"RSA\",\"n\":\"" RFC7638_N "\",\"e\":\"AQAB\",\"kid\":\"2011-04-29\"}", false);
     assert_slice(amp_slice(jwk.kid, sizeof jwk.kid), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
-    assert_false(amp_pkey_is_private(jwk.key));
+    assert_false(is_private(jwk.key));
     amp_jwk_fini(&jwk);
 }
 
@@ -25,8 +34,8 @@ static void a_private_key_has_the_name_of_its_public_one(void **state)
     for (size_t i = 0; i < COUNT(pairs); i++) {
         struct amp_jwk public = good_jwk(pairs[i][0], false), private = good_jwk(pairs[i][1], true);
         assert_memory_equal(public.kid, private.kid, sizeof public.kid);
-        assert_false(amp_pkey_is_private(public.key));
-        assert_true(amp_pkey_is_private(private.key));
+        assert_false(is_private(public.key));
+        assert_true(is_private(private.key));
         amp_jwk_fini(&public);
         amp_jwk_fini(&private);
     }
