@@ -101,10 +101,11 @@ static enum amp_err find_line_end(int fd, uint64_t size, uint8_t *block, uint64_
         enum amp_err err = read_at(fd, block, len, at - len);
         if (err != AMP_OK)
             return err;
-        const uint8_t *newline = memrchr(block, '\n', len);
         at -= len;
-        if (newline != NULL) {
-            *end = at + (uint64_t)(newline - block) + 1;
+        while (len != 0 && block[len - 1] != '\n')
+            len--;
+        if (len != 0) {
+            *end = at + len;
             return AMP_OK;
         }
     }
