@@ -117,6 +117,12 @@ void amp_endpoints_remove(struct amp_endpoints *endpoints, struct amp_endpoint *
     amp_secret_free(endpoint);
 }
 
+size_t amp_endpoint_live_secrets(const struct amp_endpoint *endpoint, int64_t now_unix_ms)
+{
+    const struct amp_subscription_secrets *secrets = &endpoint->secrets;
+    return secrets->count > 1 && now_unix_ms >= secrets->older_expires_unix_ms ? 1 : secrets->count;
+}
+
 struct amp_endpoint *amp_endpoints_next(const struct amp_endpoints *endpoints, const struct amp_endpoint *endpoint)
 {
     struct amp_endpoint *next = endpoint != NULL ? LIST_NEXT(endpoint, bucket) : NULL;

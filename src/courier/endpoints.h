@@ -65,6 +65,8 @@ enum amp_err amp_endpoints_put(struct amp_endpoints *endpoints, struct amp_endpo
                                const struct amp_subscription_secrets *secrets) AMP_MUST_USE;
 /* It holds no deliveries any more. */
 void amp_endpoints_remove(struct amp_endpoints *endpoints, struct amp_endpoint *endpoint);
+/* How many of its secrets sign: the older one does until it lapses. */
+size_t amp_endpoint_live_secrets(const struct amp_endpoint *endpoint, int64_t now_unix_ms);
 /* The next one behind `endpoint`, or the first; NULL behind the last. */
 struct amp_endpoint *amp_endpoints_next(const struct amp_endpoints *endpoints, const struct amp_endpoint *endpoint);
 

@@ -5,6 +5,7 @@
 
 #include "courier/courier.h"
 #include "courier/endpoints.h"
+#include "courier/pause.h"
 #include "store/wheel.h"
 
 /*
@@ -220,21 +221,9 @@ static void disable(struct amp_schedule *schedule, struct amp_endpoint *endpoint
     end_all(endpoint, AMP_ERR_SUBSCRIPTION_DISABLED);
 }
 
-/* 0.2, 0.5, 1, 2, 5, 10, 10 ... seconds, give or take a fifth: many that failed at once are not tried again at once. */
-static int64_t pause_behind(uint32_t attempts)
-{
-    static const uint16_t pauses_ms[] = {200, 500, 1000, 2000, 5000, 10000};
-    enum { LAST = sizeof(pauses_ms) / sizeof(pauses_ms[0]) - 1 };
-    uint32_t pause_ms = pauses_ms[attempts - 1 < LAST ? attempts - 1 : LAST];
-    uint32_t random = 0;
-    if (amp_random(&random, sizeof(random)) != AMP_OK)
-        return pause_ms;
-    return pause_ms - pause_ms / 5 + random % (2 * (pause_ms / 5) + 1);
-}
-
 static void rest(struct amp_delivery *delivery, int64_t least_ms)
 {
-    int64_t pause_ms = pause_behind(delivery->attempts);
+    int64_t pause_ms = amp_pause_behind_ms(delivery->attempts);
     delivery->state = RESTING;
     wait_until(delivery, now_ms(delivery->schedule) + (pause_ms > least_ms ? pause_ms : least_ms));
 }
@@ -292,12 +281,6 @@ static void on_attempt_done(void *ctx, const struct amp_attempt_result *result)
     pump(schedule);
 }
 
-static size_t live_secrets(const struct amp_schedule *schedule, const struct amp_subscription_secrets *secrets)
-{
-    bool lapsed = amp_clock_unix_ms(&schedule->config.clock) >= secrets->older_expires_unix_ms;
-    return secrets->count > 1 && lapsed ? 1 : secrets->count;
-}
-
 /* It is READY, or a test that was just admitted. */
 static void attempt(struct amp_delivery *delivery)
 {
@@ -312,7 +295,7 @@ static void attempt(struct amp_delivery *delivery)
     const struct amp_attempt_order order = {
         .url = endpoint->url,
         .secrets = endpoint->secrets.secrets,
-        .secret_count = live_secrets(schedule, &endpoint->secrets),
+        .secret_count = amp_endpoint_live_secrets(endpoint, amp_clock_unix_ms(&config->clock)),
         .message = delivery->order.message,
         .body = amp_slice(delivery->order.body, delivery->order.body_len),
         .timeout_ms = left_ms < config->timeout_ms ? left_ms : config->timeout_ms,

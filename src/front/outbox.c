@@ -248,10 +248,13 @@ enum amp_err amp_outbox_add(struct amp_outbox *outbox, struct amp_slice queue,
 static bool grow_slots(struct amp_outbox *outbox)
 {
     uint32_t count = outbox->slot_count == 0 ? 256 : 2 * outbox->slot_count;
-    struct slot *slots = count > SLOTS_MAX ? NULL : reallocarray(outbox->slots, count, sizeof *slots);
+    struct slot *slots = count > SLOTS_MAX ? NULL : calloc(count, sizeof *slots);
 
     if (slots == NULL)
         return false;
+    if (outbox->slots != NULL)
+        memcpy(slots, outbox->slots, outbox->slot_count * sizeof *slots);
+    free(outbox->slots);
     for (uint32_t i = outbox->slot_count; i < count; i++)
         slots[i] = (struct slot){.next_free = i + 1 < count ? i + 1 : NO_SLOT};
     outbox->free_slot = outbox->slot_count;
