@@ -1,6 +1,7 @@
 /*
- * Addresses of names, by c-ares on the role's event loop: of /etc/hosts, else of the name servers in /etc/resolv.conf.
- * No threads, and nothing but what was answered outlives its lookup, for seconds.
+ * Addresses of names, by c-ares on the role's event loop: of /etc/hosts, else of the name servers in /etc/resolv.conf;
+ * localhost and what is under it are this machine, and nobody is asked (RFC 6761 section 6.3). No threads, and nothing
+ * but what was answered outlives its lookup, for seconds.
  */
 #ifndef AMP_COURIER_RESOLVER_H
 #define AMP_COURIER_RESOLVER_H
