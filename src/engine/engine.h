@@ -21,6 +21,7 @@
 #define AMP_MESSAGE_SENDER_LEN    20 /* an access key id */
 #define AMP_RECEIVE_MAX           10
 #define AMP_RECEIVE_BYTES_MAX     (1536 * 1024) /* sealed bytes of one receive, the first message excepted */
+#define AMP_RECEIVE_DEAD_MAX      128           /* dead letters that one receive sorts out before it is empty */
 #define AMP_QUEUE_TAGS_MAX        50
 #define AMP_QUEUE_TAG_KEY_MAX     128 /* characters; bytes of UTF-8 at most four times as many */
 #define AMP_QUEUE_TAG_VALUE_MAX   256
@@ -240,13 +241,14 @@ struct amp_queue_engine_ops {
                          size_t *count, bool *more);
 
     /* AMP_ERR_VAULT_FULL at the cap: nothing is half put, and the caller keeps the epoch, as with every error.
-     * AMP_ERR_INVALID: its life is not 1 ms to 2^32 - 1 ms. */
+     * AMP_ERR_INVALID: its life is not 1 ms to 2^32 - 1 ms, or is over by now. */
     enum amp_err (*send)(void *self, const struct amp_message_in *message, struct amp_message_sent *sent);
     /*
      * Takes up to `most` messages that are available: those never received, the oldest first, by turns with those that
      * came back (FIFO: in order within each group, and none of a group that has one in flight). Sealed bytes are appended to `sealed` (ciphertext; the caller's). One received
      * more than max_receives times goes to the dead-letter queue instead, where that is there and of the same kind; it
-     * takes its count of receives along, and is counted anew there. *count 0: there is none now.
+     * takes its count of receives along, and is counted anew there. *count 0: there is none now, or there were
+     * AMP_RECEIVE_DEAD_MAX dead letters; `wait` tells which.
      * AMP_ERR_OVER_LIMIT: AMP_IN_FLIGHT_MAX are in flight.
      */
     enum amp_err (*receive)(void *self, const struct amp_receive *receive, struct amp_message_out *out, size_t *count,
@@ -281,7 +283,8 @@ struct amp_queue_engine_ops {
 
     /* AMP_ERR_MOVE_SOURCE_INVALID: no queue names `source` as its dead-letter queue, or one task runs already, or the
      * destination cannot take its kind. `task` is filled. It fails at a message that cannot go where it should, which
-     * stays. What was moved counts as never received. */
+     * stays; without a destination that is where it came from, while that queue names `source` as its dead-letter
+     * queue. What was moved counts as never received, and as moved from nowhere. */
     enum amp_err (*move_start)(void *self, struct amp_slice source, struct amp_slice destination, uint32_t per_second,
                                struct amp_move_task *task);
     /* *source and *moved. AMP_ERR_RESOURCE_NOT_FOUND: no such task, or it runs no more. */

@@ -88,9 +88,7 @@ static void ask(struct amp_memory *memory, const struct news *news)
     struct visit visit;
     if (taken == 0 || amp_memory_enter(&visit, memory, queue) != AMP_OK)
         return;
-    struct message *message = amp_memory_message_find(&visit, news->id);
-    if (message != NULL)
-        amp_memory_message_told(&visit, message, taken);
+    amp_memory_told(&visit, news->id, taken);
     amp_memory_leave(&visit);
 }
 
@@ -126,7 +124,9 @@ static void stripe_init(struct stripe *stripe, const struct amp_clock *clock)
     amp_ring_init(&stripe->memos_by_age);
     amp_ring_init(&stripe->doomed);
     amp_ring_init(&stripe->gone);
+    amp_ring_init(&stripe->travellers);
     amp_ring_init(&stripe->tasks);
+    amp_ring_init(&stripe->at_work);
 }
 
 static void stripe_fini(struct amp_memory *memory, struct stripe *stripe)

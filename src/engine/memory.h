@@ -144,6 +144,7 @@ struct attempt {
 
 struct task {
     struct amp_ring place; /* in the stripe's, the latest first */
+    struct amp_ring turn;  /* in the stripe's, while it runs */
     struct queue *source;
     struct amp_move_task told;
     int64_t started_ms;
@@ -159,8 +160,10 @@ struct stripe {
     struct amp_ring memos_by_age;
     struct amp_ring doomed;
     struct amp_ring gone;
+    struct amp_ring travellers; /* that left it and did not get there yet */
     struct amp_ring tasks;
-    _Atomic uint32_t running; /* tasks */
+    struct amp_ring at_work;  /* those that run, the next to have its turn first */
+    _Atomic uint32_t running; /* so many */
     struct queue *queues[CHAINS];
     /* of queues that live */
     uint64_t queue_count;
@@ -251,8 +254,8 @@ struct message *amp_memory_message_find(struct visit *visit, const uint8_t id[AM
 struct message *amp_memory_message_next(struct visit *visit, const struct message *taken);
 /* Also where all that could be has expired but is too much to be taken out in one call. */
 bool amp_memory_message_waits(const struct stock *stock);
-/* What `available` said of it: for how many deliveries it is taken, or -1. The message may be gone behind this. */
-void amp_memory_message_told(struct visit *visit, struct message *message, int taken);
+/* What `available` said of the visited queue's message: for how many deliveries it is taken, or -1. */
+void amp_memory_told(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN], int taken);
 /* So many more deliveries, or fewer. A message whose deliveries all ended well is destroyed. */
 void amp_memory_message_deliver(struct visit *visit, struct message *message, int change);
 /* Ripens what is due; false where more may be. */
@@ -317,14 +320,24 @@ void amp_waiters_wake_all(struct visit *visit, struct queue *queue);
 
 /* memory_travel.c: from queue to queue. */
 
-enum travel { TRAVEL_DEAD_LETTER, TRAVEL_TASK };
+enum travel {
+    TRAVEL_DEAD_LETTER,
+    TRAVEL_TASK,
+    TRAVEL_TASK_HOME, /* only to where the queue it leaves is the dead-letter queue, when it gets there */
+};
 struct traveller {
+    struct amp_ring place; /* in the stripe's that it left */
     struct message *message;
+    uint8_t id[AMP_MESSAGE_ID_LEN];
     struct origin *origin; /* where it comes from, kept so that it can go back */
     struct group *group;
-    uint64_t sequence;
     struct amp_queue_name to;
     bool arrived;
+    /* what was told of it on its way, for where it goes back */
+    bool heard;
+    bool refused;
+    bool untold;
+    int16_t deliveries;
 };
 struct party {
     enum travel travel;
@@ -336,6 +349,9 @@ void amp_travel_begin(struct party *party, enum travel travel, const struct queu
 /* Under the source's lock. There must be room. */
 void amp_travel_depart(struct visit *visit, struct party *party, struct message *message,
                        const struct amp_queue_name *to);
+/* As amp_memory_told and amp_memory_delivered do for a message that is there. Nothing where it does not travel. */
+void amp_travel_told(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN], int taken);
+void amp_travel_delivered(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN], bool acknowledged);
 /* Under no lock: puts each where it wants to go, those that cannot back. Returns how many arrived. */
 unsigned amp_travel_arrive(struct amp_memory *memory, struct stripe *from, struct party *party);
 
@@ -343,7 +359,7 @@ unsigned amp_travel_arrive(struct amp_memory *memory, struct stripe *from, struc
 
 /* With its source queue. */
 void amp_tasks_free_of(struct visit *visit, const struct queue *source);
-/* Works on the stripe's tasks. Under no lock. */
+/* Works on the stripe's tasks, a few messages of each in turn. Under no lock. */
 void amp_tasks_tend(struct amp_memory *memory, struct stripe *stripe, size_t *work);
 
 /* The rows of the table of operations; contracts are in engine.h. */

@@ -16,7 +16,8 @@ enum amp_err amp_memory_message_new(struct amp_memory *memory, const struct amp_
 {
     *out = NULL;
     int64_t life_ms = in->expires_unix_ms - in->sent_unix_ms;
-    if (life_ms < 1 || life_ms > UINT32_MAX || in->sealed.len > UINT32_MAX / 2)
+    int64_t left_ms = in->expires_unix_ms - amp_clock_unix_ms(&memory->config.clock);
+    if (life_ms < 1 || life_ms > UINT32_MAX || left_ms < 1 || in->sealed.len > UINT32_MAX / 2)
         return AMP_ERR_INVALID;
     void *block;
     enum amp_err err = amp_meter_alloc(&memory->meter, header_len(fifo) + in->sealed.len, &block);
@@ -26,6 +27,7 @@ enum amp_err amp_memory_message_new(struct amp_memory *memory, const struct amp_
     memcpy(message->entry.id, in->id, sizeof in->id);
     message->sent_unix_ms = in->sent_unix_ms;
     message->life_ms = (uint32_t)life_ms;
+    message->deadline_ms = amp_clock_mono_ms(&memory->config.clock) + (left_ms < life_ms ? left_ms : life_ms);
     message->epoch = in->epoch;
     message->sealed_len = (uint32_t)in->sealed.len;
     message->fifo = fifo;

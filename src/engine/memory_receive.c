@@ -3,6 +3,8 @@
 
 #include "crypto/crypto.h"
 
+#define PASSES_MOST (AMP_RECEIVE_DEAD_MAX / TRAVELLERS_MAX)
+
 /* One receive call. */
 struct intake {
     const struct amp_receive *receive;
@@ -196,7 +198,8 @@ enum amp_err amp_memory_receive(void *self, const struct amp_receive *receive, s
     struct intake intake = {
         .receive = receive, .out = out, .sealed = sealed, .sealed_before = sealed->len, .redrives = true};
     enum amp_err err = amp_random(intake.stamps, receive->most * sizeof intake.stamps[0]);
-    for (bool again = err == AMP_OK; again;)
+    bool again = err == AMP_OK;
+    for (unsigned passes = 0; again && passes < PASSES_MOST; passes++)
         err = pass(self, &intake, &again);
     *count = intake.count;
     return err;
@@ -295,6 +298,8 @@ void amp_memory_delivered(void *self, struct amp_slice queue, const uint8_t id[A
     if (message != NULL) {
         message->refused |= !acknowledged;
         amp_memory_message_deliver(&visit, message, -1);
+    } else {
+        amp_travel_delivered(&visit, id, acknowledged);
     }
     amp_memory_leave(&visit);
 }

@@ -72,7 +72,6 @@ static enum amp_err put(struct visit *visit, const struct amp_message_in *in, st
     int64_t delay_ms =
         queue->settings.fifo || in->delay_ms < 0 ? (int64_t)queue->settings.delay_s * 1000 : in->delay_ms;
     message->origin = place.origin;
-    message->deadline_ms = visit->now_ms + message->life_ms;
     message->untold = asks && delay_ms != 0;
     if (queue->settings.fifo)
         put_in_order(visit, message, &place, asks && delay_ms == 0);
@@ -84,11 +83,14 @@ static enum amp_err put(struct visit *visit, const struct amp_message_in *in, st
     return AMP_OK;
 }
 
-void amp_memory_message_told(struct visit *visit, struct message *message, int taken)
+void amp_memory_told(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN], int taken)
 {
-    if (taken > 0)
+    struct message *message = amp_memory_message_find(visit, id);
+    if (message == NULL)
+        amp_travel_told(visit, id, taken);
+    else if (taken > 0)
         amp_memory_message_deliver(visit, message, taken);
-    if (taken >= 0)
+    if (message == NULL || taken >= 0)
         return;
     message->untold = true;
     if (message->state == MESSAGE_AVAILABLE)
@@ -103,9 +105,10 @@ void amp_memory_message_deliver(struct visit *visit, struct message *message, in
 }
 
 /* True where nobody had it yet, so that it was never sent. */
-static bool withdraw(struct visit *visit, struct message *message, struct memo *memo, struct message **refused)
+static bool withdraw(struct visit *visit, const uint8_t *id, struct memo *memo, struct message **refused)
 {
-    if (message->state != MESSAGE_AVAILABLE || message->receives != 0)
+    struct message *message = amp_memory_message_find(visit, id);
+    if (message == NULL || message->state != MESSAGE_AVAILABLE || message->receives != 0)
         return false;
     amp_memory_message_let_go(visit, message);
     *refused = message;
@@ -123,11 +126,10 @@ static enum amp_err ask(struct amp_memory *memory, const struct amp_message_in *
         return AMP_OK;
     struct message *refused = NULL;
     struct memo *memo = memo_name == NULL ? NULL : amp_memo_find(&visit, memo_name);
-    struct message *message = amp_memory_message_find(&visit, in->id);
     if (memo != NULL)
         ((struct duplicate *)(void *)memo)->tentative = false;
-    if (message != NULL && (taken >= 0 || !withdraw(&visit, message, memo, &refused)))
-        amp_memory_message_told(&visit, message, taken);
+    if (taken >= 0 || !withdraw(&visit, in->id, memo, &refused))
+        amp_memory_told(&visit, in->id, taken);
     amp_memory_leave(&visit);
     amp_memory_message_free(memory, refused);
     return refused != NULL ? AMP_ERR_VAULT_FULL : AMP_OK;

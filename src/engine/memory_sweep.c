@@ -46,9 +46,19 @@ static bool visit_once(struct amp_memory *memory, struct stripe *stripe, size_t 
 
 static void sweep_stripe(struct amp_memory *memory, struct stripe *stripe, size_t *work, struct amp_engine_swept *swept)
 {
-    amp_tasks_tend(memory, stripe, work);
     while (!visit_once(memory, stripe, work, swept) && *work != 0)
         ;
+}
+
+static void tend_tasks(struct amp_memory *memory, struct stripe *stripe, size_t *work, struct amp_engine_swept *swept)
+{
+    size_t before = *work;
+    amp_tasks_tend(memory, stripe, work);
+    if (*work == before)
+        return;
+    pthread_mutex_lock(&stripe->lock);
+    tell(stripe, swept);
+    pthread_mutex_unlock(&stripe->lock);
 }
 
 bool amp_memory_sweep(void *self, unsigned part, unsigned parts, size_t limit, struct amp_engine_swept *swept)
@@ -61,5 +71,7 @@ bool amp_memory_sweep(void *self, unsigned part, unsigned parts, size_t limit, s
     unsigned first = atomic_fetch_add_explicit(&memory->turn, 1, memory_order_relaxed);
     for (unsigned i = 0; i < mine && work != 0; i++)
         sweep_stripe(memory, &memory->stripes[part + (first + i) % mine * parts], &work, swept);
+    for (unsigned i = 0; i < mine && work != 0; i++) /* tasks have what expiry leaves them */
+        tend_tasks(memory, &memory->stripes[part + (first + i) % mine * parts], &work, swept);
     return work == 0;
 }

@@ -3,7 +3,7 @@
 
 #include "crypto/crypto.h"
 
-#define TASKS_AT_ONCE 8 /* of a stripe, in one sweep */
+#define IDLE_MOST 64 /* tasks that may do nothing now, of a stripe, in one sweep */
 
 _Static_assert(256 % STRIPES == 0, "byte 0 of a task's id tells its stripe");
 
@@ -25,6 +25,7 @@ static struct task *find(const struct stripe *stripe, const uint8_t id[16])
 static void end(struct stripe *stripe, struct task *task, enum amp_move_state state)
 {
     task->told.state = state;
+    amp_ring_remove(&task->turn);
     stripe->running--;
 }
 
@@ -126,6 +127,7 @@ static enum amp_err start(struct visit *visit, struct amp_move_task *told)
     struct task *task = block;
     *task = (struct task){.source = visit->queue, .told = *told, .started_ms = visit->now_ms};
     amp_ring_prepend(&visit->stripe->tasks, &task->place);
+    amp_ring_append(&visit->stripe->at_work, &task->turn);
     visit->stripe->running++;
     return AMP_OK;
 }
@@ -214,17 +216,37 @@ static uint64_t allowed(const struct task *task, int64_t now_ms)
     return due < left ? due : left;
 }
 
-static void depart(struct visit *visit, const struct task *task, uint64_t most, struct party *party)
+static size_t least(size_t a, size_t b)
 {
-    visit->queue = task->source;
-    amp_travel_begin(party, TRAVEL_TASK, task->source);
-    if (most > TRAVELLERS_MAX)
-        most = TRAVELLERS_MAX;
+    return a < b ? a : b;
+}
+
+static struct task *next_in_turn(struct stripe *stripe)
+{
+    struct amp_ring *next = amp_ring_first(&stripe->at_work);
+    if (next == NULL)
+        return NULL;
+    amp_ring_remove(next);
+    amp_ring_append(&stripe->at_work, next);
+    return AMP_CONTAINER(next, struct task, turn);
+}
+
+/* False where it may do no more now. What has expired is in the way, and costs work too. */
+static bool depart(struct visit *visit, struct task *task, size_t *work, struct party *party)
+{
+    const struct amp_queue_name *to = &task->told.destination;
+    uint64_t due = allowed(task, visit->now_ms), expired = visit->stripe->swept.expired;
+    size_t most = least(*work, due < TRAVELLERS_MAX ? (size_t)due : TRAVELLERS_MAX);
     struct message *message;
-    while (party->count < most && (message = amp_memory_message_next(visit, NULL)) != NULL) {
-        const struct amp_queue_name *to = &task->told.destination;
+    visit->queue = task->source;
+    amp_travel_begin(party, to->len != 0 ? TRAVEL_TASK : TRAVEL_TASK_HOME, task->source);
+    while (party->count < most && (message = amp_memory_message_next(visit, NULL)) != NULL)
         amp_travel_depart(visit, party, message, to->len != 0 ? to : &message->origin->source);
-    }
+    *work -= least(*work, party->count + (size_t)(visit->stripe->swept.expired - expired));
+    bool dry = most != 0 && party->count == 0 && !amp_memory_message_waits(task->source->stock);
+    if (dry || task->told.moved >= task->told.to_move)
+        end(visit->stripe, task, AMP_MOVE_COMPLETED);
+    return most != 0 && !dry;
 }
 
 /* What it came to. The task may be cancelled or gone by now. */
@@ -236,50 +258,35 @@ static void note(struct amp_memory *memory, struct stripe *stripe, const uint8_t
     struct task *task = find(stripe, id);
     if (task != NULL) {
         task->told.moved += arrived;
-        bool all = task->told.moved >= task->told.to_move || party->count == 0;
-        if (task->told.state == AMP_MOVE_RUNNING && (all || arrived < party->count))
-            end(stripe, task, arrived < party->count ? AMP_MOVE_FAILED : AMP_MOVE_COMPLETED);
+        if (task->told.state == AMP_MOVE_RUNNING && arrived < party->count)
+            end(stripe, task, AMP_MOVE_FAILED);
+        else if (task->told.state == AMP_MOVE_RUNNING && task->told.moved >= task->told.to_move)
+            end(stripe, task, AMP_MOVE_COMPLETED);
     }
     amp_memory_leave(&visit);
 }
 
-/* One party; false where the task is done, or may do no more now. */
-static bool step(struct amp_memory *memory, struct stripe *stripe, const uint8_t id[16], size_t *work)
+/* One party of the task whose turn it is; false where that may do no more now, or there is none. */
+static bool step(struct amp_memory *memory, struct stripe *stripe, size_t *work)
 {
     struct visit visit;
     struct party party = {.count = 0};
+    uint8_t id[16];
     bool works = false;
     amp_memory_enter_stripe(&visit, memory, stripe);
-    const struct task *task = find(stripe, id);
-    if (task != NULL && task->told.state == AMP_MOVE_RUNNING) {
-        uint64_t most = allowed(task, visit.now_ms);
-        works = most != 0 || task->told.moved >= task->told.to_move;
-        depart(&visit, task, most < *work ? most : *work, &party);
+    struct task *task = next_in_turn(stripe);
+    if (task != NULL) {
+        memcpy(id, task->told.id, sizeof id);
+        works = depart(&visit, task, work, &party);
     }
     amp_memory_leave(&visit);
-    if (!works)
-        return false;
-    *work -= party.count;
-    note(memory, stripe, id, &party, amp_travel_arrive(memory, stripe, &party));
-    return party.count != 0;
+    if (party.count != 0)
+        note(memory, stripe, id, &party, amp_travel_arrive(memory, stripe, &party));
+    return works;
 }
 
 void amp_tasks_tend(struct amp_memory *memory, struct stripe *stripe, size_t *work)
 {
-    if (stripe->running == 0)
-        return;
-    uint8_t ids[TASKS_AT_ONCE][16];
-    size_t count = 0;
-    pthread_mutex_lock(&stripe->lock);
-    for (struct amp_ring *at = amp_ring_first(&stripe->tasks); at != NULL && count < TASKS_AT_ONCE;
-         at = amp_ring_after(&stripe->tasks, at)) {
-        const struct task *task = AMP_CONTAINER(at, struct task, place);
-        if (task->told.state == AMP_MOVE_RUNNING)
-            memcpy(ids[count++], task->told.id, sizeof ids[0]);
-    }
-    pthread_mutex_unlock(&stripe->lock);
-    for (size_t i = 0; i < count && *work != 0; i++) {
-        while (step(memory, stripe, ids[i], work) && *work != 0)
-            ;
-    }
+    for (uint32_t idle = 0; idle < stripe->running && idle < IDLE_MOST && *work != 0;)
+        idle = step(memory, stripe, work) ? 0 : idle + 1;
 }

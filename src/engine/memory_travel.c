@@ -20,20 +20,54 @@ void amp_travel_depart(struct visit *visit, struct party *party, struct message 
     struct stock *stock = message->origin->stock;
     const struct in_order *in_order = amp_memory_message_in_order(message);
     *traveller = (struct traveller){.message = message, .origin = message->origin, .to = *to};
+    memcpy(traveller->id, message->entry.id, sizeof traveller->id);
+    amp_ring_append(&visit->stripe->travellers, &traveller->place);
     stock->travelling++;
     amp_memory_message_take_out(visit, message);
     if (in_order == NULL)
         return;
     traveller->group = in_order->group;
-    traveller->sequence = in_order->sequence;
     traveller->group->in_flight++;
     amp_group_settle(visit, stock, traveller->group);
+}
+
+/* The message itself may be another's already, where it has arrived. */
+static struct traveller *find(const struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN])
+{
+    const struct amp_ring *all = &visit->stripe->travellers;
+    for (struct amp_ring *at = amp_ring_first(all); at != NULL; at = amp_ring_after(all, at)) {
+        struct traveller *traveller = AMP_CONTAINER(at, struct traveller, place);
+        if (memcmp(traveller->id, id, sizeof traveller->id) == 0 && traveller->origin->stock == visit->queue->stock)
+            return traveller;
+    }
+    return NULL;
+}
+
+void amp_travel_told(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN], int taken)
+{
+    struct traveller *traveller = find(visit, id);
+    if (traveller == NULL || taken == 0)
+        return;
+    traveller->heard |= taken > 0;
+    traveller->untold |= taken < 0;
+    if (taken > 0)
+        traveller->deliveries = (int16_t)(traveller->deliveries + taken);
+}
+
+void amp_travel_delivered(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN], bool acknowledged)
+{
+    struct traveller *traveller = find(visit, id);
+    if (traveller == NULL)
+        return;
+    traveller->heard = true;
+    traveller->refused |= !acknowledged;
+    traveller->deliveries--;
 }
 
 /* A dead letter's receives are told on, but counted anew. */
 static void begin_anew(struct message *message, enum travel travel)
 {
-    if (travel == TRAVEL_TASK)
+    if (travel != TRAVEL_DEAD_LETTER)
         message->receives = 0;
     if (message->receives > UINT16_MAX)
         message->receives = UINT16_MAX;
@@ -43,16 +77,23 @@ static void begin_anew(struct message *message, enum travel travel)
     message->refused = false;
 }
 
+static bool is_home(const struct queue *queue, const struct party *party)
+{
+    return amp_slice_equal(amp_queue_name_slice(&queue->settings.dead_letter), amp_queue_name_slice(&party->from));
+}
+
 static enum amp_err put(struct visit *visit, const struct party *party, struct traveller *traveller)
 {
+    static const struct amp_queue_name nowhere;
     struct queue *queue = visit->queue;
     struct message *message = traveller->message;
     const struct origin *old = traveller->origin;
-    if (queue->settings.fifo != message->fifo)
+    if (queue->settings.fifo != message->fifo || (party->travel == TRAVEL_TASK_HOME && !is_home(queue, party)))
         return AMP_ERR_INVALID;
+    const struct amp_queue_name *source = party->travel == TRAVEL_DEAD_LETTER ? &party->from : &nowhere;
     struct origin *origin;
     struct group *group = NULL;
-    enum amp_err err = amp_origin_take(visit, queue->stock, old->sender, &old->home, &party->from, true, &origin);
+    enum amp_err err = amp_origin_take(visit, queue->stock, old->sender, &old->home, source, true, &origin);
     if (err != AMP_OK)
         return err;
     if (message->fifo) {
@@ -76,14 +117,19 @@ static enum amp_err put(struct visit *visit, const struct party *party, struct t
 static void put_back(struct visit *visit, const struct traveller *traveller)
 {
     struct message *message = traveller->message;
+    message->untold |= traveller->untold;
+    message->refused |= traveller->refused;
     amp_memory_message_put(visit, message, MESSAGE_AVAILABLE, 0, RANK_FIRST);
     if (traveller->origin->stock->queue == NULL)
         amp_memory_message_destroy(visit, message); /* its queue was purged meanwhile */
+    else if (traveller->heard)
+        amp_memory_message_deliver(visit, message, traveller->deliveries);
 }
 
-static void settle(struct visit *visit, const struct traveller *traveller)
+static void settle(struct visit *visit, struct traveller *traveller)
 {
     struct stock *stock = traveller->origin->stock;
+    amp_ring_remove(&traveller->place);
     if (traveller->group != NULL)
         traveller->group->in_flight--;
     if (!traveller->arrived) {
@@ -118,7 +164,7 @@ unsigned amp_travel_arrive(struct amp_memory *memory, struct stripe *from, struc
     amp_memory_enter_stripe(&visit, memory, from);
     for (unsigned i = party->count; i != 0; i--)
         settle(&visit, &party->travellers[i - 1]);
-    *(party->travel == TRAVEL_TASK ? &from->swept.moved : &from->swept.dead_lettered) += arrived;
+    *(party->travel == TRAVEL_DEAD_LETTER ? &from->swept.dead_lettered : &from->swept.moved) += arrived;
     amp_memory_leave(&visit);
     return arrived;
 }

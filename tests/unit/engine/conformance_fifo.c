@@ -188,6 +188,22 @@ static void the_same_attempt_gets_the_same_messages_hidden_anew(void **state)
     assert_int_equal(house->count, 3);
 }
 
+static void no_attempt_hides_longer_than_twelve_hours(void **state)
+{
+    struct house *house = *state;
+    create(house, Q);
+    send_for(house, Q, 1, (int64_t)24 * 60 * MINUTE);
+    assert_int_equal(attempt(house, 7, 1, (int64_t)12 * 60 * MINUTE), AMP_OK);
+    assert_int_equal(house->count, 1);
+    pass(house, 4 * MINUTE);
+    assert_int_equal(attempt(house, 7, 1, (int64_t)12 * 60 * MINUTE), AMP_OK);
+    assert_int_equal(house->count, 1);
+    pass(house, (int64_t)(12 * 60 - 4) * MINUTE - 1);
+    assert_counts(house, Q, 0, 1, 0);
+    pass(house, 100);
+    assert_counts(house, Q, 1, 0, 0);
+}
+
 static void an_attempt_tells_no_more_of_what_was_deleted_or_came_back(void **state)
 {
     struct house *house = *state;
@@ -289,6 +305,7 @@ static const struct CMUnitTest fifo_tests[] = {
     TEST(duplicates_can_count_per_group),
     TEST(another_queue_and_a_queue_made_anew_know_nothing_of_it),
     TEST(the_same_attempt_gets_the_same_messages_hidden_anew),
+    TEST(no_attempt_hides_longer_than_twelve_hours),
     TEST(an_attempt_tells_no_more_of_what_was_deleted_or_came_back),
     TEST(a_receipt_of_an_earlier_receive_is_refused),
     TEST(the_queues_delay_holds_and_not_the_messages),

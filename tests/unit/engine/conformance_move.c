@@ -135,7 +135,7 @@ static void a_task_brings_dead_letters_back_to_where_they_came_from(void **state
     assert_int_equal(task.moved, 30);
     expect(house, "q", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
     assert_int_equal(house->out[0].receives, 1);
-    assert_true(amp_slice_is(amp_queue_name_slice(&house->out[0].source), "dead"));
+    assert_int_equal(house->out[0].source.len, 0);
     assert_true(amp_slice_is(amp_queue_name_slice(&house->out[0].home), "q"));
     assert_int_equal(house->dropped, 0);
 }
@@ -224,6 +224,123 @@ static void a_task_that_cannot_go_on_fails_and_loses_nothing(void **state)
     expect(house, "dead", 100);
 }
 
+static enum amp_err forget_dead_letters(void *ctx, struct amp_queue_settings *settings, struct amp_queue_tags *tags)
+{
+    settings->dead_letter.len = 0;
+    return AMP_OK;
+}
+
+static void nothing_is_moved_home_to_a_queue_that_has_another_dead_letter_queue_by_now(void **state)
+{
+    struct house *house = *state;
+    struct amp_move_task task;
+    bury(house, 3);
+    create_with_dead_letter(house, "other", "dead", 1); /* so that a task may start */
+    assert_int_equal(DO(house, change, text("q"), forget_dead_letters, NULL), AMP_OK);
+    assert_int_equal(DO(house, move_start, text("dead"), text(""), 0, &task), AMP_OK);
+    sweep(house);
+    assert_int_equal(DO(house, move_find, task.id, &task), AMP_OK);
+    assert_int_equal(task.state, AMP_MOVE_FAILED);
+    assert_int_equal(task.moved, 0);
+    assert_counts(house, "q", 0, 0, 0);
+    assert_counts(house, "dead", 3, 0, 0);
+    assert_int_equal(DO(house, move_start, text("dead"), text("q"), 0, &task), AMP_OK); /* by its name */
+    sweep(house);
+    expect(house, "q", 1, 2, 3);
+    assert_int_equal(house->out[0].source.len, 0);
+}
+
+static void a_task_goes_on_behind_many_that_expired(void **state)
+{
+    enum { EXPIRED = 3000, LIVE = 20 };
+    struct house *house = *state;
+    struct amp_move_task task;
+    bury(house, 0);
+    create(house, "target");
+    for (uint64_t i = 0; i < EXPIRED; i++)
+        send_for(house, "dead", i, 10000);
+    for (uint64_t i = 0; i < LIVE; i++)
+        send_message(house, "dead", EXPIRED + i);
+    assert_int_equal(DO(house, move_start, text("dead"), text("target"), 0, &task), AMP_OK);
+    pass_unswept(house, 10000); /* expired, and not yet due to the wheel's tick */
+    sweep(house);
+    assert_int_equal(DO(house, move_find, task.id, &task), AMP_OK);
+    assert_int_equal(task.state, AMP_MOVE_COMPLETED);
+    assert_int_equal(task.moved, LIVE);
+    assert_int_equal(house->dropped, EXPIRED);
+    assert_counts(house, "target", LIVE, 0, 0);
+}
+
+static void a_task_leaves_expiry_its_time(void **state)
+{
+    struct house *house = *state;
+    struct amp_move_task task;
+    bury(house, 0);
+    create(house, "target");
+    for (uint64_t i = 0; i < 3000; i++)
+        send_message(house, "dead", i);
+    for (uint64_t i = 3000; i < 3050; i++)
+        send_for(house, "dead", i, 1000);
+    assert_int_equal(DO(house, move_start, text("dead"), text("target"), 0, &task), AMP_OK);
+    pass_unswept(house, 1100);
+    assert_true(DO(house, sweep, 0, 1, 100, &house->swept));
+    assert_int_equal(house->swept.expired, 50);
+    assert_true(house->swept.moved >= 50 && house->swept.moved < 100);
+}
+
+static void no_task_waits_for_the_others(void **state)
+{
+    enum { TASKS = 80, EACH = 40 }; /* more than there are stripes, so that some share one */
+    struct house *house = *state;
+    struct amp_queue_engine usual = house->engine;
+    struct amp_engine_config config = {.clock = amp_clock_fake(&house->clock),
+                                       .budget = &house->budget,
+                                       .max_queues = 1000,
+                                       .ctx = house,
+                                       .dropped = count_dropped};
+    assert_int_equal(tested_engine()(&house->engine, &config), AMP_OK);
+    struct amp_move_task tasks[TASKS];
+    char name[16], dead[16];
+    create(house, "target");
+    for (uint64_t i = 0; i < TASKS; i++) {
+        snprintf(name, sizeof name, "q%u", (unsigned)i);
+        snprintf(dead, sizeof dead, "dead%u", (unsigned)i);
+        create_with_dead_letter(house, name, dead, 1);
+        create(house, dead);
+        for (uint64_t k = 0; k < EACH; k++)
+            send_message(house, dead, i * EACH + k);
+        assert_int_equal(DO(house, move_start, text(dead), text("target"), i % 2 == 0 ? 1 : 0, &tasks[i]), AMP_OK);
+    }
+    for (unsigned i = 0; i < 64; i++) /* each stripe has its turn twice */
+        DO(house, sweep, 0, 1, 100, &house->swept);
+    for (size_t i = 0; i < TASKS; i++) {
+        assert_int_equal(DO(house, move_find, tasks[i].id, &tasks[i]), AMP_OK);
+        assert_int_equal(tasks[i].moved, i % 2 == 0 ? 1 : EACH);
+    }
+    house->engine.ops->close(house->engine.self);
+    house->engine = usual;
+}
+
+static void one_receive_sorts_out_so_many_dead_letters_and_no_more(void **state)
+{
+    struct house *house = *state;
+    struct amp_queue_waiter waiter = {0};
+    create_with_dead_letter(house, "q", "dead", 1);
+    create(house, "dead");
+    for (uint64_t i = 0; i < 300; i++)
+        send_message(house, "q", i);
+    for (unsigned i = 0; i < 30; i++)
+        assert_int_equal(receive_for(house, "q", 10, 1000), AMP_OK);
+    pass(house, 1100);
+    for (uint64_t i = 1; i <= 3; i++) {
+        expect_none(house, "q");
+        assert_counts(house, "dead", i * AMP_RECEIVE_DEAD_MAX < 300 ? i * AMP_RECEIVE_DEAD_MAX : 300, 0, 0);
+        enum amp_err waits = DO(house, wait, text("q"), &waiter);
+        assert_int_equal(waits, i < 3 ? AMP_ERR_AGAIN : AMP_OK);
+    }
+    DO(house, unwait, &waiter);
+}
+
 static void the_latest_tasks_are_listed(void **state)
 {
     struct house *house = *state;
@@ -278,6 +395,11 @@ static const struct CMUnitTest move_tests[] = {
     TEST(a_cancelled_task_moves_nothing_more),
     TEST(a_task_starts_only_where_it_can_work),
     TEST(a_task_that_cannot_go_on_fails_and_loses_nothing),
+    TEST(nothing_is_moved_home_to_a_queue_that_has_another_dead_letter_queue_by_now),
+    TEST(a_task_goes_on_behind_many_that_expired),
+    TEST(a_task_leaves_expiry_its_time),
+    TEST(no_task_waits_for_the_others),
+    TEST(one_receive_sorts_out_so_many_dead_letters_and_no_more),
     TEST(the_latest_tasks_are_listed),
     TEST(a_task_moves_fifo_messages_in_order),
 };

@@ -190,6 +190,87 @@ static void a_moved_message_is_told_of_again_where_it_comes_to(void **state)
     assert_int_equal(house->dropped, 1);
 }
 
+/* Engines call `dropped` under no lock: here while a dead letter is on its way. */
+struct road {
+    struct house *house;
+    uint64_t number; /* of the message that travels */
+    unsigned acknowledged, refused;
+};
+static struct road road;
+
+static void hear_on_the_way(void *ctx, uint32_t epoch)
+{
+    count_dropped(ctx, epoch);
+    for (; road.acknowledged != 0; road.acknowledged--)
+        deliver(road.house, "q", road.number, true);
+    for (; road.refused != 0; road.refused--)
+        deliver(road.house, "q", road.number, false);
+}
+
+/* Message `number` is received until it is a dead letter, sets out, and comes back because there is no such queue. */
+static void set_out_in_vain(struct house *house, uint64_t number, unsigned acknowledged, unsigned refused)
+{
+    house->ear.answer = 2;
+    send_message(house, "q", number);
+    house->ear.answer = 0;
+    send_for(house, "q", number + 1, 1000);
+    assert_int_equal(receive_for(house, "q", 1, 0), AMP_OK);
+    assert_is(house, &house->out[0], number);
+    pass_unswept(house, 1100); /* the other one is wiped while this one travels */
+    road = (struct road){house, number, acknowledged, refused};
+    uint64_t dropped = house->dropped;
+    assert_int_equal(receive_for(house, "q", 1, 0), AMP_OK);
+    assert_true(house->dropped > dropped);
+    assert_int_equal(road.acknowledged + road.refused, 0);
+}
+
+static void what_is_told_of_a_message_on_its_way_is_not_lost(void **state)
+{
+    struct house *house = *state;
+    struct amp_queue_engine usual = house->engine;
+    struct amp_engine_config config = {.clock = amp_clock_fake(&house->clock),
+                                       .budget = &house->budget,
+                                       .max_queues = 10,
+                                       .ctx = house,
+                                       .dropped = hear_on_the_way,
+                                       .available = listen_to};
+    assert_int_equal(tested_engine()(&house->engine, &config), AMP_OK);
+    create_with_dead_letter(house, "q", "none", 1);
+    set_out_in_vain(house, 10, 2, 0);
+    assert_int_equal(peek(house, "q", 10), AMP_ERR_NOT_FOUND); /* delivered to all */
+    set_out_in_vain(house, 20, 1, 0);
+    assert_int_equal(peek(house, "q", 20), AMP_OK);
+    deliver(house, "q", 20, true);
+    assert_int_equal(peek(house, "q", 20), AMP_ERR_NOT_FOUND);
+    set_out_in_vain(house, 30, 1, 1);
+    assert_int_equal(peek(house, "q", 30), AMP_OK);
+    set_out_in_vain(house, 40, 0, 0);
+    assert_int_equal(peek(house, "q", 40), AMP_OK);
+    house->engine.ops->close(house->engine.self);
+    house->engine = usual;
+}
+
+static void a_message_that_was_asked_about_on_its_way_is_asked_about_again(void **state)
+{
+    struct house *house = *state;
+    create_with_dead_letter(house, "q", "none", 1);
+    house->ear.answer = -1;
+    send_delayed(house, "q", 1, 1000);
+    pass(house, 1100);
+    assert_int_equal(receive_for(house, "q", 1, 400), AMP_OK);
+    assert_int_equal(house->count, 1);
+    pass_unswept(house, 1000);
+    uint64_t asked = house->ear.told;
+    assert_int_equal(receive_for(house, "q", 1, 0), AMP_OK); /* asks while it looks for its dead-letter queue */
+    assert_true(house->ear.told > asked);
+    asked = house->ear.told;
+    house->ear.answer = 1;
+    pass(house, 1000);
+    assert_told(house, asked + 1, "q", 1);
+    deliver(house, "q", 1, true);
+    assert_int_equal(house->dropped, 1);
+}
+
 static const struct CMUnitTest push_tests[] = {
     TEST(a_message_is_told_of_once_however_often_it_is_received),
     TEST(a_delayed_message_is_told_of_when_its_delay_is_over),
@@ -201,5 +282,7 @@ static const struct CMUnitTest push_tests[] = {
     TEST(without_a_subscription_nothing_is_delivered_and_nothing_ends),
     TEST(a_delivery_may_end_before_it_was_counted),
     TEST(a_moved_message_is_told_of_again_where_it_comes_to),
+    TEST(what_is_told_of_a_message_on_its_way_is_not_lost),
+    TEST(a_message_that_was_asked_about_on_its_way_is_asked_about_again),
 };
 const struct suite suite_push = SUITE(push);

@@ -390,6 +390,30 @@ static void the_wall_clock_may_step_as_it_likes(void **state)
     expect(house, "q", 1);
 }
 
+static void a_message_that_was_long_on_its_way_lives_no_longer_for_it(void **state)
+{
+    struct house *house = *state;
+    struct draft d;
+    create(house, "q");
+    draft(&d, house, "q", 1);
+    d.in.expires_unix_ms = d.in.sent_unix_ms + 10000;
+    pass(house, 4000);
+    assert_int_equal(send_draft(house, &d), AMP_OK);
+    pass(house, 5999);
+    expect(house, "q", 1);
+    assert_int_equal(house->out[0].first_received_unix_ms, house->clock.unix_ms);
+    pass(house, 1);
+    assert_int_equal(peek(house, "q", 1), AMP_ERR_NOT_FOUND);
+    draft(&d, house, "q", 2);
+    d.in.expires_unix_ms = d.in.sent_unix_ms + 10000;
+    pass(house, 10000);
+    assert_int_equal(send_draft(house, &d), AMP_ERR_INVALID);
+    house->clock.unix_ms -= 1000000; /* whoever steps the wall clock back lengthens no life */
+    assert_int_equal(send_draft(house, &d), AMP_OK);
+    pass(house, 10000);
+    assert_int_equal(peek(house, "q", 2), AMP_ERR_NOT_FOUND);
+}
+
 static void peeking_changes_nothing(void **state)
 {
     struct house *house = *state;
@@ -471,6 +495,7 @@ static const struct CMUnitTest standard_tests[] = {
     TEST(the_sweep_wipes_what_expired_in_whatever_state),
     TEST(a_life_of_none_or_of_months_is_no_life),
     TEST(the_wall_clock_may_step_as_it_likes),
+    TEST(a_message_that_was_long_on_its_way_lives_no_longer_for_it),
     TEST(peeking_changes_nothing),
     TEST(each_sender_is_told_of_its_own),
     TEST(an_empty_message_is_one_too),

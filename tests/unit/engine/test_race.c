@@ -81,10 +81,11 @@ static enum amp_err make(struct arena *arena, const char *name, const char *dead
 static enum amp_err put(struct arena *arena, const char *queue, uint64_t number, uint64_t group, int64_t delay_ms)
 {
     struct amp_message_sent sent;
+    int64_t now_ms = hand(NULL);
     struct amp_message_in in = {.queue = text(queue),
                                 .sealed = amp_slice(&number, sizeof number),
-                                .sent_unix_ms = 1,
-                                .expires_unix_ms = 1 + arena->life_ms,
+                                .sent_unix_ms = now_ms,
+                                .expires_unix_ms = now_ms + arena->life_ms,
                                 .delay_ms = delay_ms};
     id_from(in.id, number);
     memcpy(in.deduplication, in.id, sizeof in.id);
