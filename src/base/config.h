@@ -74,7 +74,7 @@ struct amp_config {
         int64_t connect_ms;
         int64_t timeout_ms;       /* of one attempt, connecting included */
         int64_t disable_after_ms; /* a subscription that failed for so long is disabled */
-        uint32_t concurrency;     /* attempts under way at once, for each endpoint */
+        uint32_t concurrency;     /* attempts under way at once, to one scheme, host and port */
     } push;
     struct {
         enum amp_config_provider provider;
