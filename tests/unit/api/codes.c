@@ -63,8 +63,8 @@ static const enum amp_err subscribe[] = {ONCE,
                                          AMP_ERR_OVER_LIMIT,
                                          AMP_OK};
 static const enum amp_err look[] = {SIGNED, AMP_ERR_NOT_PERMITTED, AMP_OK};
-static const enum amp_err unsubscribe[] = {SIGNED, AMP_ERR_SUBSCRIPTION_UNKNOWN, AMP_OK};
-static const enum amp_err rotate[] = {CALLED, REPEATABLE, AMP_ERR_SUBSCRIPTION_UNKNOWN, AMP_OK};
+static const enum amp_err unsubscribe[] = {SIGNED, AMP_ERR_NOT_PERMITTED, AMP_ERR_SUBSCRIPTION_UNKNOWN, AMP_OK};
+static const enum amp_err rotate[] = {CALLED, REPEATABLE, AMP_ERR_NOT_PERMITTED, AMP_ERR_SUBSCRIPTION_UNKNOWN, AMP_OK};
 static const enum amp_err test[] = {CALLED, AMP_ERR_SUBSCRIPTION_UNKNOWN, AMP_ERR_SUBSCRIPTION_DISABLED, AMP_OK};
 static const enum amp_err sqs[] = {SQS, AMP_OK};
 static const enum amp_err unrouted[] = {HTTP, AMP_ERR_NOT_FOUND, AMP_ERR_METHOD_NOT_ALLOWED, AMP_OK};
