@@ -240,16 +240,18 @@ struct amp_queue_engine_ops {
     enum amp_err (*list)(void *self, const struct amp_queue_query *query, struct amp_queue_name *names, size_t most,
                          size_t *count, bool *more);
 
-    /* AMP_ERR_VAULT_FULL at the cap: nothing is half put, and the caller keeps the epoch, as with every error.
+    /* AMP_ERR_VAULT_FULL at the cap, and where the queue, with what it remembers of sends and receives, would hold more
+     * than four times what is left of the budget, so that one queue never takes it all; nothing else is refused for
+     * that. Nothing is half put, and the caller keeps the epoch, as with every error.
      * AMP_ERR_INVALID: its life is not 1 ms to 2^32 - 1 ms, or is over by now. */
     enum amp_err (*send)(void *self, const struct amp_message_in *message, struct amp_message_sent *sent);
     /*
      * Takes up to `most` messages that are available: those never received, the oldest first, by turns with those that
-     * came back (FIFO: in order within each group, and none of a group that has one in flight). Sealed bytes are appended to `sealed` (ciphertext; the caller's). One received
-     * more than max_receives times goes to the dead-letter queue instead, where that is there and of the same kind; it
-     * takes its count of receives along, and is counted anew there. *count 0: there is none now, or there were
-     * AMP_RECEIVE_DEAD_MAX dead letters; `wait` tells which.
-     * AMP_ERR_OVER_LIMIT: AMP_IN_FLIGHT_MAX are in flight.
+     * came back (FIFO: in order within each group, and none of a group that has one in flight). Sealed bytes are
+     * appended to `sealed` (ciphertext; the caller's). One received more than max_receives times goes to the
+     * dead-letter queue instead, where that is there and of the same kind; it takes its count of receives along, and is
+     * counted anew there. *count 0: there is none now, or there were AMP_RECEIVE_DEAD_MAX dead letters; `wait` tells
+     * which. AMP_ERR_OVER_LIMIT: AMP_IN_FLIGHT_MAX are in flight.
      */
     enum amp_err (*receive)(void *self, const struct amp_receive *receive, struct amp_message_out *out, size_t *count,
                             struct amp_secret_buf *sealed);

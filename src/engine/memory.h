@@ -88,18 +88,27 @@ struct group {
     bool receivable;
 };
 
+/*
+ * The bytes of all that is a queue's, itself included: stocks, messages, groups, memos. Whatever counts here points
+ * here, and some of it outlives the queue, so this is freed with the last of it.
+ */
+struct account {
+    size_t bytes;
+};
+
 struct stock {
     struct queue *queue; /* NULL: doomed */
+    struct account *account;
     bool fifo;
     struct amp_ring doomed;
     uint8_t salt[AMP_INDEX_ID_LEN]; /* so that ids of groups and memos are this stock's */
     uint64_t count[MESSAGE_STATES];
     uint32_t travelling;
     struct amp_ring receivable; /* standard: AVAILABLE messages; FIFO: groups that something can be received of */
-    struct amp_ring returned;   /* standard: those of them that were received before, which take turns with the others */
-    struct amp_ring waiting;    /* the others */
-    bool returned_last;         /* the message received last was one of them */
-    struct origin recent;       /* the last sender's, most often the only one's */
+    struct amp_ring returned; /* standard: those of them that were received before, which take turns with the others */
+    struct amp_ring waiting;  /* the others */
+    bool returned_last;       /* the message received last was one of them */
+    struct origin recent;     /* the last sender's, most often the only one's */
 };
 
 struct queue {
@@ -117,6 +126,7 @@ struct queue {
     uint64_t sequence;
     uint8_t salt[AMP_INDEX_ID_LEN]; /* for memos, which outlive a purge */
     struct stock *stock;
+    struct account *account;
     struct amp_queue_waiter waiters; /* head of their ring */
 };
 
@@ -124,6 +134,7 @@ struct queue {
 struct memo {
     struct amp_index_entry entry;
     struct amp_ring by_age;
+    struct account *account;
     int64_t until_ms;
 };
 
@@ -273,6 +284,16 @@ static inline int64_t amp_memory_message_put_ms(const struct message *message)
 {
     return message->deadline_ms - message->life_ms;
 }
+
+/* memory_account.c. Under the lock of the stripe that they are in. */
+
+/* For the block that counts here first. It may pass the cap. */
+enum amp_err amp_account_new(struct amp_memory *memory, const void *first, struct account **out) AMP_MUST_USE;
+void amp_account_add(struct account *account, const void *block);
+/* Before the block is freed. */
+void amp_account_take(struct amp_memory *memory, struct account *account, const void *block);
+/* Whether a queue may hold one more block, which is allocated already: no more than four times what is left to all. */
+bool amp_account_has_room(const struct amp_memory *memory, const struct account *account, const void *block);
 
 /* memory_stock.c: stocks, and what their messages share. Under the lock. */
 

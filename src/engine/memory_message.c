@@ -158,6 +158,7 @@ void amp_memory_message_put(struct visit *visit, struct message *message, enum m
 {
     struct group *group = group_of(message);
     amp_index_insert(&visit->stripe->messages, &visit->memory->meter, &message->entry);
+    amp_account_add(message->origin->stock->account, message);
     if (group != NULL)
         (rank == RANK_FIRST ? amp_ring_prepend : amp_ring_append)(&group->messages, &message->place);
     amp_memory_message_set_due(visit, message, due_in(visit, message, state, due_ms));
@@ -186,6 +187,7 @@ void amp_memory_message_take_out(struct visit *visit, struct message *message)
     if (message->due.link != NULL)
         amp_wheel_cancel(&visit->stripe->wheel, &message->due);
     amp_index_remove(&visit->stripe->messages, &visit->memory->meter, &message->entry);
+    amp_account_take(visit->memory, message->origin->stock->account, message);
 }
 
 void amp_memory_message_let_go(struct visit *visit, struct message *message)

@@ -66,6 +66,8 @@ static enum amp_err put(struct visit *visit, const struct amp_message_in *in, st
     enum amp_err err = queue->settings.fifo ? find_first(visit, in, memo_name, sent) : AMP_OK;
     if (err != AMP_OK || sent->duplicate)
         return err;
+    if (!amp_account_has_room(visit->memory, queue->account, message))
+        return AMP_ERR_VAULT_FULL;
     err = find_place(visit, in, memo_name, &place);
     if (err != AMP_OK)
         return err;

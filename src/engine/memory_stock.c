@@ -16,6 +16,8 @@ enum amp_err amp_stock_new(struct amp_memory *memory, struct queue *queue, struc
         return err;
     }
     stock->queue = queue;
+    stock->account = queue->account;
+    amp_account_add(stock->account, stock);
     stock->fifo = queue->settings.fifo;
     amp_ring_init(&stock->receivable);
     amp_ring_init(&stock->returned);
@@ -39,6 +41,7 @@ void amp_stock_settle(struct visit *visit, struct stock *stock)
     if (stock->recent.known)
         amp_index_remove(&visit->stripe->origins, &visit->memory->meter, &stock->recent.entry);
     amp_ring_remove(&stock->doomed);
+    amp_account_take(visit->memory, stock->account, stock);
     amp_meter_free(&visit->memory->meter, stock, sizeof *stock);
 }
 
@@ -200,6 +203,7 @@ enum amp_err amp_group_get(struct visit *visit, struct stock *stock, const uint8
     if (err != AMP_OK)
         return err;
     struct group *group = block;
+    amp_account_add(stock->account, group);
     memcpy(group->entry.id, id, sizeof id);
     amp_ring_init(&group->messages);
     amp_ring_append(&stock->waiting, &group->place);
@@ -214,6 +218,7 @@ void amp_group_settle(struct visit *visit, struct stock *stock, struct group *gr
     if (first == NULL && group->in_flight == 0) {
         amp_ring_remove(&group->place);
         amp_index_remove(&visit->stripe->groups, &visit->memory->meter, &group->entry);
+        amp_account_take(visit->memory, stock->account, group);
         amp_meter_free(&visit->memory->meter, group, sizeof *group);
         return;
     }

@@ -54,6 +54,11 @@ enum amp_err amp_meter_alloc_beyond(struct amp_meter *meter, size_t size, void *
     return alloc(meter, size, true, out);
 }
 
+size_t amp_meter_size(const void *ptr)
+{
+    return malloc_usable_size((void *)(uintptr_t)ptr);
+}
+
 size_t amp_meter_free_uncounted(void *ptr, size_t wipe)
 {
     if (ptr == NULL)

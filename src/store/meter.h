@@ -22,6 +22,8 @@ size_t amp_meter_bytes(const struct amp_meter *meter);
 enum amp_err amp_meter_alloc(struct amp_meter *meter, size_t size, void **out) AMP_MUST_USE;
 /* The same, but it may pass any cap: for the little that is needed to empty a full store. */
 enum amp_err amp_meter_alloc_beyond(struct amp_meter *meter, size_t size, void **out) AMP_MUST_USE;
+/* What such a block counts for. */
+size_t amp_meter_size(const void *ptr);
 /* Wipes the first `wipe` bytes, then frees. NULL does nothing. */
 void amp_meter_free(struct amp_meter *meter, void *ptr, size_t wipe);
 /* The same for many blocks: frees each, and tells the bytes to give back once for all of them. */

@@ -42,6 +42,71 @@ static void at_the_cap_nothing_is_half_put(void **state)
     }
 }
 
+/* Sends to it until it is refused; returns how many bytes that took. */
+static size_t fill(struct house *house, const char *queue, uint64_t *number)
+{
+    size_t before = house->budget.used_bytes;
+    enum amp_err err;
+    do {
+        struct draft d;
+        draft(&d, house, queue, ++*number);
+        id_from(d.in.group, *number);
+        err = send_draft(house, &d);
+    } while (err == AMP_OK);
+    assert_int_equal(err, AMP_ERR_VAULT_FULL);
+    return house->budget.used_bytes - before;
+}
+
+static void whoever_fills_one_queue_keeps_nobody_out_of_another(void **state)
+{
+    struct house *house = *state;
+    static const char *const queues[] = {"bulk", "bulk.fifo"}, *const dead[] = {"dead", "dead.fifo"};
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t number = i * 1000000;
+        size_t base = house->budget.used_bytes, left = 1000000;
+        house->budget.cap_bytes = base + left;
+        create_with_dead_letter(house, queues[i], dead[i], 1);
+        create(house, dead[i]);
+        create(house, i == 0 ? "small" : "small.fifo");
+        size_t took = fill(house, queues[i], &number);
+        assert_in_range(took, left * 75 / 100, left * 82 / 100); /* tables are on nobody's account */
+        assert_int_equal(try_send(house, queues[i], ++number), AMP_ERR_VAULT_FULL);
+        for (int k = 0; k < 100; k++) /* and as many have their share */
+            send_message(house, i == 0 ? "small" : "small.fifo", ++number);
+        for (unsigned k = 0; k < 1000 && look(house, dead[i])->available == 0; k++)
+            assert_int_equal(receive_for(house, queues[i], 10, 0), AMP_OK);
+        assert_true(look(house, dead[i])->available > 0); /* dead letters are never refused */
+        house->budget.cap_bytes = base + 100 * left;
+    }
+}
+
+static void what_a_queue_remembers_counts_for_it_also_when_it_is_gone(void **state)
+{
+    struct house *house = *state;
+    size_t base = house->budget.used_bytes;
+    create(house, "q.fifo");
+    create(house, "small.fifo");
+    house->budget.cap_bytes = house->budget.used_bytes + 200000;
+    enum amp_err err = AMP_OK;
+    for (uint64_t i = 0; err == AMP_OK; i++) { /* each is deleted at once, but its deduplication id is kept */
+        err = try_send(house, "q.fifo", i);
+        if (err != AMP_OK)
+            break;
+        expect(house, "q.fifo", i);
+        assert_int_equal(remove_received(house, "q.fifo", 0), AMP_OK);
+    }
+    assert_int_equal(err, AMP_ERR_VAULT_FULL);
+    send_message(house, "small.fifo", 1000000);
+    assert_int_equal(DO(house, destroy, text("q.fifo")), AMP_OK);
+    pass(house, MINUTE + 1000);
+    create(house, "q.fifo"); /* which owes nothing */
+    send_message(house, "q.fifo", 2000000);
+    assert_int_equal(DO(house, destroy, text("q.fifo")), AMP_OK);
+    assert_int_equal(DO(house, destroy, text("small.fifo")), AMP_OK);
+    pass(house, AMP_DEDUPLICATION_MS + 1000);
+    assert_int_equal(house->budget.used_bytes, base);
+}
+
 static void a_queue_that_finds_no_memory_is_not_made(void **state)
 {
     struct house *house = *state;
@@ -186,6 +251,8 @@ static void workers_share_the_sweep(void **state)
 
 static const struct CMUnitTest limits_tests[] = {
     TEST(at_the_cap_nothing_is_half_put),
+    TEST(whoever_fills_one_queue_keeps_nobody_out_of_another),
+    TEST(what_a_queue_remembers_counts_for_it_also_when_it_is_gone),
     TEST(a_queue_that_finds_no_memory_is_not_made),
     TEST(memory_comes_back_after_a_burst),
     TEST(names_and_queues_give_their_memory_back),

@@ -228,8 +228,7 @@ static void assert_listed(struct house *house, const char *prefix, const char *s
     char got[200] = "";
     size_t count, len = 0;
     bool more;
-    const struct amp_queue_query query = {
-        .prefix = text(prefix), .sources_of = text(sources_of), .after = text(after)};
+    const struct amp_queue_query query = {.prefix = text(prefix), .sources_of = text(sources_of), .after = text(after)};
     assert_int_equal(DO(house, list, &query, names, most, &count, &more), AMP_OK);
     for (size_t i = 0; i < count; i++)
         len += (size_t)snprintf(got + len, sizeof got - len, "%.*s ", (int)names[i].len, (const char *)names[i].text);
