@@ -247,6 +247,25 @@ void amp_subscribers_each(struct amp_subscribers *subscribers, struct amp_slice 
     pthread_rwlock_unlock(&subscribers->lock);
 }
 
+int amp_subscribers_act(struct amp_subscribers *subscribers, struct amp_slice queue,
+                        int (*act)(void *ctx, const uint8_t (*ids)[AMP_SUBSCRIPTION_ID_LEN], size_t count), void *ctx)
+{
+    uint8_t ids[AMP_SUBSCRIPTIONS_PER_QUEUE_MAX][AMP_SUBSCRIPTION_ID_LEN];
+    size_t chain = chain_of(queue), count = 0;
+    int done = 0;
+    if (atomic_load(&subscribers->active[chain]) == 0)
+        return 0;
+    pthread_rwlock_rdlock(&subscribers->lock);
+    for (const struct entry *it = subscribers->chains[chain]; it != NULL; it = it->next) {
+        if (count < AMP_SUBSCRIPTIONS_PER_QUEUE_MAX && is_active(it) && amp_slice_equal(queue_of(it), queue))
+            memcpy(ids[count++], it->subscription.id, AMP_SUBSCRIPTION_ID_LEN);
+    }
+    if (count > 0)
+        done = act(ctx, (const uint8_t(*)[AMP_SUBSCRIPTION_ID_LEN])ids, count);
+    pthread_rwlock_unlock(&subscribers->lock);
+    return done;
+}
+
 enum amp_err amp_subscribers_get(struct amp_subscribers *subscribers, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN],
                                  struct amp_subscription *out)
 {

@@ -27,6 +27,12 @@ void amp_subscribers_each(struct amp_subscribers *subscribers, struct amp_slice 
                           bool (*each)(void *ctx, const struct amp_subscription *subscription,
                                        const struct amp_jwk *jwk),
                           void *ctx);
+/*
+ * Calls `act` with the active subscriptions of the queue, where there are any: what it returns, otherwise 0. Under the
+ * same lock: none of them is removed or changed before it has returned. Cheap where nobody subscribed.
+ */
+int amp_subscribers_act(struct amp_subscribers *subscribers, struct amp_slice queue,
+                        int (*act)(void *ctx, const uint8_t (*ids)[AMP_SUBSCRIPTION_ID_LEN], size_t count), void *ctx);
 /* A copy; AMP_ERR_SUBSCRIPTION_UNKNOWN. */
 enum amp_err amp_subscribers_get(struct amp_subscribers *subscribers, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN],
                                  struct amp_subscription *out) AMP_MUST_USE;

@@ -1,4 +1,6 @@
 /* How worker 0 is wired to push: what it opens, records and hears of subscriptions. */
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "front/internal.h"
 
@@ -83,23 +85,46 @@ bool amp_front_take_subscription_gone(struct amp_worker *worker, struct amp_ipc_
     return true;
 }
 
-static bool is_active(void *ctx, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN])
-{
-    struct amp_front_shared *shared = ctx;
-    struct amp_subscription subscription;
+/* The ids of those that are active, in order. */
+struct active {
+    uint8_t ids[AMP_SUBSCRIPTIONS_MAX][AMP_SUBSCRIPTION_ID_LEN];
+    size_t count;
+};
 
-    return amp_subscribers_get(shared->subscribers, id, &subscription) == AMP_OK &&
-           subscription.state == AMP_SUBSCRIPTION_ACTIVE;
+static int compare(const void *a, const void *b)
+{
+    return memcmp(a, b, AMP_SUBSCRIPTION_ID_LEN);
 }
 
+static bool note_active(void *ctx, const struct amp_subscription *subscription, const struct amp_jwk *jwk)
+{
+    struct active *active = ctx;
+
+    (void)jwk;
+    if (subscription->state == AMP_SUBSCRIPTION_ACTIVE && active->count < AMP_SUBSCRIPTIONS_MAX)
+        memcpy(active->ids[active->count++], subscription->id, AMP_SUBSCRIPTION_ID_LEN);
+    return true;
+}
+
+static bool is_active(void *ctx, const uint8_t id[AMP_SUBSCRIPTION_ID_LEN])
+{
+    const struct active *active = ctx;
+
+    return bsearch(id, active->ids, active->count, sizeof active->ids[0], compare) != NULL;
+}
+
+/* The list is not asked from under the outbox's lock: messages are added to the outbox from under the list's. */
 bool amp_front_take_subscriptions_told(struct amp_worker *worker)
 {
     struct amp_front_shared *shared = worker->shared;
+    struct active active = {.count = 0};
 
     if (worker->push == NULL)
         return false;
     amp_subscribers_told(shared->subscribers);
-    amp_outbox_retain(shared->outbox, is_active, shared);
+    amp_subscribers_each(shared->subscribers, amp_slice(NULL, 0), note_active, &active);
+    qsort(active.ids, active.count, sizeof active.ids[0], compare);
+    amp_outbox_retain(shared->outbox, is_active, &active);
     return true;
 }
 

@@ -18,41 +18,42 @@ static void dropped(void *ctx, uint32_t epoch)
     amp_epochs_release(shared->epochs, epoch);
 }
 
-struct takers {
-    uint8_t ids[AMP_SUBSCRIPTIONS_PER_QUEUE_MAX][AMP_SUBSCRIPTION_ID_LEN];
-    size_t count;
+struct news {
+    struct amp_outbox *outbox;
+    struct amp_slice queue;
+    const uint8_t *id;
+    int64_t expires_mono_ms;
 };
 
-static bool add_taker(void *ctx, const struct amp_subscription *subscription, const struct amp_jwk *jwk)
+static int add(void *ctx, const uint8_t (*subscriptions)[AMP_SUBSCRIPTION_ID_LEN], size_t count)
 {
-    struct takers *takers = ctx;
+    const struct news *news = ctx;
+    enum amp_err err =
+        amp_outbox_add(news->outbox, news->queue, subscriptions, count, news->id, news->expires_mono_ms);
 
-    (void)jwk;
-    if (subscription->state == AMP_SUBSCRIPTION_ACTIVE)
-        memcpy(takers->ids[takers->count++], subscription->id, AMP_SUBSCRIPTION_ID_LEN);
-    return takers->count < AMP_SUBSCRIPTIONS_PER_QUEUE_MAX;
+    return err == AMP_OK ? (int)count : -1;
 }
 
-/* A message can be had: each active subscription of its queue is to be sent it. From any thread. */
+/*
+ * A message can be had: each active subscription of its queue is to be sent it. From any thread. It is added while the
+ * list of subscriptions is locked: one that is removed is dropped from the outbox behind that.
+ */
 static int available(void *ctx, struct amp_slice queue, const uint8_t id[AMP_MESSAGE_ID_LEN], int64_t expires_mono_ms)
 {
     struct amp_front_shared *shared = ctx;
-    struct takers takers = {.count = 0};
+    struct news news = {shared->outbox, queue, id, expires_mono_ms};
     struct amp_worker *pusher;
+    int taken;
 
     if (!amp_subscribers_known(shared->subscribers))
         return -1; /* nobody knows who must be sent it */
-    if (!amp_subscribers_any(shared->subscribers, queue))
-        return 0;
-    amp_subscribers_each(shared->subscribers, queue, add_taker, &takers);
-    if (takers.count == 0)
-        return 0;
-    if (amp_outbox_add(shared->outbox, queue, takers.ids, takers.count, id, expires_mono_ms) != AMP_OK)
-        return -1;
+    taken = amp_subscribers_act(shared->subscribers, queue, add, &news);
+    if (taken <= 0)
+        return taken;
     pusher = atomic_load(&shared->pusher);
     if (pusher != NULL && !atomic_exchange(&shared->pusher_rung, true))
         amp_front_ring(pusher);
-    return (int)takers.count;
+    return taken;
 }
 
 static enum amp_err open_vault(struct amp_front_shared *shared, const struct amp_config *config)
