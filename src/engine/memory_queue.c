@@ -312,6 +312,10 @@ static void sift_up(struct amp_queue_name *heap, size_t at)
         swap(&heap[(at - 1) / 2], &heap[at]);
 }
 
+#define ABREAST 16 /* chains */
+
+_Static_assert(CHAINS % ABREAST == 0, "chains are walked so many abreast");
+
 struct listing {
     const struct amp_queue_query *query;
     struct amp_queue_name after;
@@ -355,13 +359,32 @@ static void list_one(struct listing *listing, const struct queue *queue)
     }
 }
 
-/* The lock is open between two chains: others need not wait for the whole pass. */
+/* Where there are many queues most are in no cache: while one is looked at, the next of each other chain come in. */
+static void list_chains(struct listing *listing, struct queue *const chains[ABREAST])
+{
+    const struct queue *at[ABREAST];
+    size_t live = ABREAST;
+    memcpy(at, chains, sizeof at);
+    while (live != 0) {
+        live = 0;
+        for (size_t i = 0; i < ABREAST; i++) {
+            const struct queue *queue = at[i];
+            if (queue == NULL)
+                continue;
+            live++;
+            at[i] = queue->next;
+            __builtin_prefetch(at[i]);
+            list_one(listing, queue);
+        }
+    }
+}
+
+/* The lock is open now and then: others need not wait for the whole pass. */
 static void list_stripe(struct listing *listing, struct stripe *stripe)
 {
-    for (size_t i = 0; i < CHAINS; i++) {
+    for (size_t i = 0; i < CHAINS; i += ABREAST) {
         pthread_mutex_lock(&stripe->lock);
-        for (const struct queue *queue = stripe->queues[i]; queue != NULL; queue = queue->next)
-            list_one(listing, queue);
+        list_chains(listing, &stripe->queues[i]);
         pthread_mutex_unlock(&stripe->lock);
     }
 }

@@ -263,7 +263,7 @@ static void one_pass_finds_the_few_that_a_caller_may_see(void **state)
     struct veil veil = {.but = 'b'};
     const struct amp_queue_query query = {.after = text("a1"), .wanted = is_unveiled, .ctx = &veil};
     struct amp_queue_name found[3];
-    char name[8];
+    char name[16];
     size_t count;
     bool more;
     for (int i = 0; i < 80; i++) {
