@@ -326,6 +326,11 @@ static bool make_room(struct amp_recorder *recorder, size_t len)
     return true;
 }
 
+bool amp_recorder_reserve(struct amp_recorder *recorder, size_t count)
+{
+    return make_room(recorder, count * AMP_EVENT_PACKED_MAX);
+}
+
 enum amp_err amp_recorder_add(struct amp_recorder *recorder, const struct amp_event *event, bool want_durable,
                               uint64_t *number)
 {

@@ -26,6 +26,9 @@ void amp_recorder_attach(struct amp_recorder *recorder, enum amp_role self, int 
  * ends.
  */
 bool amp_recorder_ready(const struct amp_recorder *recorder);
+/* Takes the memory that `count` more events of any size need, 64 at most: adding these will not fail. False: neither
+ * would be certain. */
+bool amp_recorder_reserve(struct amp_recorder *recorder, size_t count) AMP_MUST_USE;
 /* Less than half of what may wait waits: there is room for what need not be recorded one by one. */
 bool amp_recorder_roomy(const struct amp_recorder *recorder);
 /*

@@ -48,8 +48,8 @@ enum amp_err amp_keeper_record(struct amp_keeper *keeper, enum amp_act act, enum
 /* Records an event, of which the time is set here, and the outcome from its code. */
 enum amp_err amp_keeper_record_event(struct amp_keeper *keeper, const struct amp_event *event) AMP_MUST_USE;
 
-/* What is done now can be recorded: otherwise nothing is, AMP_ERR_AUDIT_UNAVAILABLE. */
-bool amp_keeper_can_record(const struct amp_keeper *keeper);
+/* What is done now can be recorded, for certain: otherwise nothing is done, AMP_ERR_AUDIT_UNAVAILABLE. */
+bool amp_keeper_can_record(struct amp_keeper *keeper);
 
 /* Closes the link with it. */
 void amp_keeper_dismiss(struct amp_asker *asker);

@@ -11,6 +11,7 @@
 #include "keeper/internal.h"
 
 enum { ADMINS_MAX = 16, ADMIN_IDLE_S = 10, SCRIBE_RECORDS_INDEX = 0, DRAIN_S = 5 };
+enum { RECORDS_OF_ACT = 2 }; /* at most: a key that was rotated, and the one that was made */
 
 static void stop(struct amp_keeper *keeper, int status)
 {
@@ -61,10 +62,9 @@ enum amp_err amp_keeper_record_event(struct amp_keeper *keeper, const struct amp
     return err;
 }
 
-/* With room to spare: who was told of room is not told afterwards that there was none. */
-bool amp_keeper_can_record(const struct amp_keeper *keeper)
+bool amp_keeper_can_record(struct amp_keeper *keeper)
 {
-    return amp_recorder_ready(keeper->recorder) && amp_recorder_roomy(keeper->recorder);
+    return amp_recorder_ready(keeper->recorder) && amp_recorder_reserve(keeper->recorder, RECORDS_OF_ACT);
 }
 
 void amp_keeper_dismiss(struct amp_asker *asker)

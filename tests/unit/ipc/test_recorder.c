@@ -318,6 +318,7 @@ static void waiting_events_are_bounded_and_order_survives_the_bound(void **state
     assert_true(added > 200000);
     assert_int_equal(add(scene, 0, true), AMP_ERR_AUDIT_UNAVAILABLE);
     assert_false(amp_recorder_roomy(scene->recorder));
+    assert_false(amp_recorder_reserve(scene->recorder, 64));
     attach(scene);
     uint64_t got = 0;
     while (got < added) {
@@ -329,6 +330,38 @@ static void waiting_events_are_bounded_and_order_survives_the_bound(void **state
     assert_int_equal(scene->durable, added);
     assert_true(amp_recorder_roomy(scene->recorder));
     assert_int_equal(add(scene, 1, true), AMP_OK);
+}
+
+/* A block that was taken ahead stays empty while the one before it is sent, told durable, or sent again. */
+static void reserving_changes_nothing_of_what_is_sent(void **state)
+{
+    enum { MANY = 4000 };
+    struct scene *scene = *state;
+    uint64_t forgotten = 0;
+    attach(scene);
+    answer(scene, 0, 0, 1);
+    for (uint64_t i = 1; i <= MANY; i++) {
+        assert_int_equal(add(scene, i, true), AMP_OK);
+        assert_true(amp_recorder_reserve(scene->recorder, 64));
+        if (i % 97 == 0)
+            amp_recorder_flush(scene->recorder);
+        turn(scene);
+        if (i % 500 == 0 && scene->events > forgotten) {
+            forgotten = scene->events;
+            answer(scene, forgotten, forgotten, 1);
+        }
+    }
+    amp_recorder_flush(scene->recorder);
+    turn(scene);
+    assert_int_equal(scene->events, MANY);
+    for (uint64_t i = 1; i <= MANY; i++)
+        assert_true(scene->counts[i - 1] == i);
+    attach(scene); /* another scribe: what is not durable comes again, up to the end */
+    turn(scene);
+    assert_int_equal(scene->events, MANY + MANY - forgotten);
+    answer(scene, MANY, MANY, 1);
+    assert_true(amp_recorder_idle(scene->recorder));
+    assert_false(scene->violated);
 }
 
 static void a_lying_scribe_is_a_violation(void **state)
@@ -368,6 +401,7 @@ int main(void)
         TEST(much_is_sent_again_in_order),
         TEST(a_scribe_that_does_not_answer_is_not_ready),
         TEST(waiting_events_are_bounded_and_order_survives_the_bound),
+        TEST(reserving_changes_nothing_of_what_is_sent),
         TEST(a_lying_scribe_is_a_violation),
     };
 #undef TEST

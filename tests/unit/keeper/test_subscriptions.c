@@ -4,6 +4,15 @@
 #include "keys/subscription.h"
 #include "scene.h"
 
+/* The allocator's is put out of its place by the linker (--wrap): what is as large as a block of events is not had. */
+static _Atomic bool no_large_memory;
+void *__wrap_malloc(size_t len);
+void *__real_malloc(size_t len);
+void *__wrap_malloc(size_t len)
+{
+    return no_large_memory && len >= AMP_IPC_MAX_PAYLOAD / 2 ? NULL : __real_malloc(len);
+}
+
 static uint8_t owner[AMP_PRINCIPAL_KEY_ID_LEN + 1]; /* who asks, and may: "shop" */
 
 static struct amp_subscription wanted(const char *queue, const char *url)
@@ -521,11 +530,11 @@ static void no_subscription_is_made_while_the_log_cannot_be_written(void **state
     assert_int_equal(hear_answer(scene, 9).err, AMP_ERR_AUDIT_UNAVAILABLE);
 }
 
-/* A secret is not made that cannot be shown, because what was done could not be recorded: the scribe writes all it
- * hears, but none of it becomes durable, until half of what may wait for that waits. */
+/* A secret is not made that cannot be shown, because what was done could not be recorded: the block of events is full,
+ * none of it becomes durable, and there is no memory for another. */
 static void nothing_is_done_without_room_for_its_record(void **state)
 {
-    enum { MANY = 200000 };
+    enum { MANY = 2000 };
     struct scene *scene = *state;
     struct amp_subscription told;
     struct answered answered;
@@ -533,20 +542,19 @@ static void nothing_is_done_without_room_for_its_record(void **state)
     begin_pushing(scene);
     struct answered made = subscribe(scene);
     hear_at_front(scene, &told);
-    struct amp_subscription refused = wanted(
-        "01234567890123456789012345678901234567890123456789012345678901234567890123456789", "https://example.com/");
+    struct amp_subscription refused = wanted("payments", "https://example.com/");
     memcpy(refused.owner, "AMPKBBBBBBBBBBBBBBBB", sizeof(refused.owner));
     scene->hold_durable = true;
+    no_large_memory = true;
     do {
         answered = create_subscription(scene, &refused);
         if (answered.err == AMP_ERR_NOT_PERMITTED)
             scene_skip_event(scene);
     } while (answered.err == AMP_ERR_NOT_PERMITTED && ++asked < MANY);
     assert_int_equal(answered.err, AMP_ERR_AUDIT_UNAVAILABLE);
-    answered = ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id);
-    assert_int_equal(answered.err, AMP_ERR_AUDIT_UNAVAILABLE);
+    assert_int_equal(ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id).err, AMP_ERR_AUDIT_UNAVAILABLE);
+    no_large_memory = false;
     scene->hold_durable = false;
-    scene_confirm(scene);
     assert_int_equal(ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id).err, AMP_OK);
     hear_at_front(scene, &told);
     assert_int_equal(told.generation, 1);
