@@ -115,13 +115,13 @@ struct amp_sqs_done {
     enum amp_err err;
     const char *sentence; /* where refused in one of our own */
     uint8_t message[AMP_MESSAGE_ID_LEN];
-    bool fifo;
     uint64_t sequence;
-    bool has_attributes;
-    bool has_system_attributes;
     uint8_t md5_body[AMP_MD5_LEN];
     uint8_t md5_attributes[AMP_MD5_LEN];
     uint8_t md5_system_attributes[AMP_MD5_LEN];
+    bool fifo;
+    bool has_attributes;
+    bool has_system_attributes;
 };
 /* `ctx`: what all entries of the call share. */
 typedef enum amp_err amp_sqs_act(const struct amp_sqs_call *sqs, const void *ctx, const struct amp_sqs_entry *entry,

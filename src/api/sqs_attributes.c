@@ -390,6 +390,8 @@ bool amp_sqs_attributes_agree(const struct amp_sqs_call *sqs, const struct amp_s
     for (uint32_t i = 0; i < pairs->count; i++) {
         const struct attribute *attribute = find(pairs->at[i].name);
         struct amp_out out_a = amp_out(told_a, sizeof told_a), out_b = amp_out(told_b, sizeof told_b);
+        if (attribute == NULL)
+            return false; /* not among those that were applied */
         attribute->tell(attribute, &(struct subject){.sqs = sqs, .settings = &settings[0]}, &out_a);
         attribute->tell(attribute, &(struct subject){.sqs = sqs, .settings = &settings[1]}, &out_b);
         if (!amp_slice_equal(amp_out_done(&out_a), amp_out_done(&out_b)))

@@ -82,12 +82,12 @@ enum amp_err amp_sqs_arn_parse(struct amp_slice arn, struct amp_slice *queue)
 struct amp_slice amp_sqs_region(const struct amp_api_call *call)
 {
     const struct amp_slice mark = AMP_SLICE_LIT("Credential=");
-    struct amp_slice value, part, region;
+    struct amp_slice value, part, date, region;
     if (amp_http1_single(call->request->head, "authorization", &value) == AMP_OK && value.len != 0) {
         const uint8_t *at = memmem(value.ptr, value.len, mark.ptr, mark.len);
         struct amp_slice scope = at != NULL ? amp_slice(at, value.len - (size_t)(at - value.ptr)) : amp_slice(NULL, 0);
-        if (cut_until(&scope, '/', &part) && cut_until(&scope, '/', &part) && cut_until(&scope, '/', &region) &&
-            is_region(region))
+        bool has_date = cut_until(&scope, '/', &part) && cut_until(&scope, '/', &date);
+        if (has_date && cut_until(&scope, '/', &region) && is_region(region))
             return region;
     }
     return AMP_SLICE_LIT("us-east-1");

@@ -40,6 +40,7 @@ struct amp_schedule {
     struct amp_endpoints endpoints;
     TAILQ_HEAD(, amp_endpoint) turns;
     struct amp_deliveries strangers;
+    struct amp_deliveries ended; /* freed when nobody can be looking at one any more: see bury */
     size_t stranger_count;
     struct amp_wheel wheel;
     bool held;
@@ -111,6 +112,8 @@ static void leave_attempt(struct amp_delivery *delivery)
         schedule->testing--;
         return;
     }
+    if (endpoint == NULL)
+        return; /* a stranger is not attempted */
     endpoint->trying--;
     endpoint->host->trying--;
     schedule->shared -= endpoint->host->trying != 0 ? 1 : 0;
@@ -179,9 +182,18 @@ static void leave_endpoint(struct amp_delivery *delivery)
 
 static void free_delivery(struct amp_delivery *delivery)
 {
-    delivery->schedule->count--;
     amp_secret_free(delivery->order.body);
     free(delivery);
+}
+
+/* Frees what has ended, at the end of each way in. */
+static void bury(struct amp_schedule *schedule)
+{
+    struct amp_delivery *delivery;
+    while ((delivery = TAILQ_FIRST(&schedule->ended)) != NULL) {
+        TAILQ_REMOVE(&schedule->ended, delivery, next);
+        free_delivery(delivery);
+    }
 }
 
 static void end(struct amp_delivery *delivery, enum amp_err err)
@@ -203,7 +215,8 @@ static void end(struct amp_delivery *delivery, enum amp_err err)
     leave_window(delivery);
     leave_endpoint(delivery);
     schedule->config.ended(schedule->config.ctx, &how);
-    free_delivery(delivery);
+    schedule->count--;
+    TAILQ_INSERT_TAIL(&schedule->ended, delivery, next);
 }
 
 static void end_all(struct amp_endpoint *endpoint, enum amp_err err)
@@ -340,6 +353,7 @@ static void pump(struct amp_schedule *schedule)
         TAILQ_INSERT_TAIL(&schedule->turns, endpoint, turn);
         attempt(TAILQ_FIRST(&endpoint->ready));
     }
+    bury(schedule);
 }
 
 /* A test waits for nobody, and nobody waits for it. It is in no state but in the wheel. */
@@ -496,6 +510,7 @@ void amp_schedule_give_up(struct amp_schedule *schedule, enum amp_err err, bool 
         give_up(&endpoint->tests, err, at_once);
     }
     give_up(&schedule->strangers, err, at_once);
+    bury(schedule);
 }
 
 enum amp_err amp_schedule_subscribe(struct amp_schedule *schedule, const struct amp_subscription *subscription,
@@ -566,6 +581,7 @@ enum amp_err amp_schedule_new(struct amp_schedule **out, const struct amp_schedu
     schedule->held = true;
     TAILQ_INIT(&schedule->turns);
     TAILQ_INIT(&schedule->strangers);
+    TAILQ_INIT(&schedule->ended);
     amp_wheel_init(&schedule->wheel, now_ms(schedule));
     return AMP_OK;
 }
@@ -593,5 +609,6 @@ void amp_schedule_free(struct amp_schedule *schedule)
         amp_endpoints_remove(&schedule->endpoints, endpoint);
     }
     free_all(schedule, &schedule->strangers);
+    bury(schedule);
     free(schedule);
 }

@@ -57,7 +57,8 @@ void amp_memory_message_free(struct amp_memory *memory, struct message *message)
 
 static struct group *group_of(struct message *message)
 {
-    return message->fifo ? amp_memory_message_in_order(message)->group : NULL;
+    struct in_order *in_order = amp_memory_message_in_order(message);
+    return in_order != NULL ? in_order->group : NULL;
 }
 
 static void count(struct visit *visit, const struct message *message, int by)

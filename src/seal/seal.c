@@ -21,6 +21,7 @@ static enum amp_err binding_init(struct binding *binding, const struct amp_epoch
                                  struct amp_slice bind, const uint8_t head[HEAD_LEN], struct amp_slice aad)
 {
     struct amp_slice label = amp_slice_str(label_text);
+    binding->key = NULL;
     if (label.len > AMP_SEAL_LABEL_MAX || aad.len > AMP_SEAL_AAD_MAX)
         return AMP_ERR_TOO_LARGE;
     binding->aad = amp_out(binding->aad_bytes, sizeof binding->aad_bytes);

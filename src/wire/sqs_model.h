@@ -114,8 +114,8 @@ enum amp_sqs_member amp_sqs_member_in_query(amp_sqs_members members, struct amp_
 static inline void *amp_sqs_field(struct amp_sqs_request *request, struct amp_sqs_entry *entry,
                                   enum amp_sqs_member member)
 {
-    uint8_t *base = member >= AMP_SQS_M_ID ? (uint8_t *)entry : (uint8_t *)request;
-    return base + amp_sqs_member_rows[member].offset;
+    size_t offset = amp_sqs_member_rows[member].offset;
+    return member >= AMP_SQS_M_ID ? (uint8_t *)entry + offset : (uint8_t *)request + offset;
 }
 
 /* Nothing present. Leaves what counts hide as it was: a request is 20 KiB, most of it empty. */

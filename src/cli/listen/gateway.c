@@ -231,7 +231,7 @@ int cli_gateway_handle(void *ctx, const struct amp_http1_head *head, struct amp_
     enum amp_client_status status =
         amp_client_webhook_verify(gateway->secret, id, field(head, "webhook-timestamp", storage[1]),
                                   field(head, "webhook-signature", storage[2]), body.ptr, body.len, &message);
-    if (status == AMP_CLIENT_OK && (id[0] == '\0' || strlen(id) > CLI_GATEWAY_ID_MAX))
+    if (status == AMP_CLIENT_OK && (id == NULL || id[0] == '\0' || strlen(id) > CLI_GATEWAY_ID_MAX))
         status = AMP_CLIENT_MALFORMED;
     const int answer = status == AMP_CLIENT_OK       ? accept_webhook(gateway, id, message)
                        : status == AMP_CLIENT_MEMORY ? 503

@@ -70,7 +70,7 @@ static bool parse_address(const char *text, union address *address, socklen_t *l
 
 static bool write_url(struct cli_server *server)
 {
-    union address address;
+    union address address = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof address;
     char host[INET6_ADDRSTRLEN];
     if (getsockname(server->fd, &address.any, &len) != 0)
