@@ -11,7 +11,7 @@
 static const char *take_subject(struct cli *cli, const char *what, struct amp_secret_buf *storage, int *exit_code)
 {
     *exit_code = CLI_USAGE;
-    if (cli->arg_count > 1) {
+    if (cli->arg_count > 1 || (cli->arg_count == 1 && cli->args[0][0] == '\0')) {
         cli_usage(cli, "give one token or claim, or none to read it from standard input");
         return NULL;
     }

@@ -69,9 +69,12 @@ static const char *hint_for(const char *code)
         const char *hint;
     } hints[] = {
         {"unknown_key", " Check AWS_ACCESS_KEY_ID, or see `ampoule key list`."},
+        {"UnrecognizedClientException", " Check AWS_ACCESS_KEY_ID, or see `ampoule key list`."},
         {"signature_mismatch", " Is AWS_SECRET_ACCESS_KEY the one of this key id?"},
         {"clock_skew", " Check this machine's clock."},
         {"not_permitted", " `ampoule key list` shows what each key may do."},
+        {"AccessDeniedException", " `ampoule key list` shows what each key may do."},
+        {"QueueDoesNotExist", " `ampoule queue list` shows those there are, `ampoule queue create` makes one."},
         {"tls_failed", " (--ca or AMPOULE_CA names the certificate to trust)"},
     };
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
@@ -135,9 +138,11 @@ void cli_page_text(struct cli_page *page, const char *text)
 
 void cli_page_row_of(struct cli_page *page, const char *label, const char *const *parts)
 {
+    size_t width = strlen(label);
     cli_page_text(page, label);
-    for (size_t i = strlen(label); i < LABEL_WIDTH; i++)
+    do
         cli_page_text(page, " ");
+    while (++width < LABEL_WIDTH);
     for (; *parts != NULL; parts++)
         cli_page_text(page, *parts);
     cli_page_text(page, "\n");
