@@ -16,7 +16,7 @@
 struct wish {
     struct cli_list tags;
     const char *dead_letter;
-    uint64_t max_receives;
+    uint64_t max_receives; /* NO_NUMBER: MAX_RECEIVES */
     uint64_t ttl_ms;
     uint64_t rate;
 };
@@ -110,7 +110,7 @@ static bool put_redrive(struct amp_client_draft *draft, const struct cli *cli, c
     if (!cli_sqs_arn(arn, cli, wish->dead_letter) || strpbrk(wish->dead_letter, "\"\\") != NULL)
         return false;
     snprintf(policy, sizeof policy, "{\"deadLetterTargetArn\":\"%s\",\"maxReceiveCount\":%u}", arn,
-             (unsigned)wish->max_receives);
+             (unsigned)(wish->max_receives != NO_NUMBER ? wish->max_receives : MAX_RECEIVES));
     amp_client_draft_string(draft, "RedrivePolicy", policy);
     return true;
 }
@@ -466,12 +466,16 @@ static const char *judge(const struct cli *cli, const struct verb *verb, const s
         return "that is more than this takes; see --help";
     if (verb->run != create && (wish->tags.count > 0 || wish->dead_letter != NULL || wish->ttl_ms != NO_NUMBER))
         return "--tag, --ttl-ms and --dead-letter go with create; later there are tag and set";
+    if (wish->max_receives != NO_NUMBER && wish->dead_letter == NULL)
+        return "--max-receives goes with --dead-letter";
+    if (verb->run != move && wish->rate != NO_NUMBER)
+        return "--rate goes with move";
     return NULL;
 }
 
 int cli_queue(struct cli *cli, int argc, char **argv)
 {
-    struct wish wish = {.max_receives = MAX_RECEIVES, .ttl_ms = NO_NUMBER, .rate = NO_NUMBER};
+    struct wish wish = {.max_receives = NO_NUMBER, .ttl_ms = NO_NUMBER, .rate = NO_NUMBER};
     const struct cli_option options[] = {
         CLI_OPTION_LIST("tag", "NAME=VALUE", "create: a tag; may be repeated", &wish.tags),
         CLI_OPTION_NUMBER("ttl-ms", "MS", "create: life of its messages, as the tag " TTL_TAG, &wish.ttl_ms, 1000,

@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include "base/text.h"
+
 #define BODY_MAX (1024u * 1024) /* of SQS */
 
 struct wish {
@@ -37,7 +39,10 @@ static enum amp_err read_message(const struct wish *wish, struct amp_secret_buf 
         return err;
     if (!wish->exact && message->len > 0 && message->ptr[message->len - 1] == '\n')
         message->len--;
-    return message->len > 0 ? AMP_OK : AMP_ERR_INVALID;
+    if (message->len == 0)
+        return AMP_ERR_TRUNCATED;
+    const struct amp_slice text = amp_slice(message->ptr, message->len);
+    return amp_utf8_valid(text) && memchr(text.ptr, '\0', text.len) == NULL ? AMP_OK : AMP_ERR_INVALID;
 }
 
 static int say_input_error(const struct cli *cli, enum amp_err err)
@@ -48,6 +53,8 @@ static int say_input_error(const struct cli *cli, enum amp_err err)
         return cli_fail(cli, CLI_REFUSED, "out_of_memory", "no secret memory is left");
     if (err == AMP_ERR_IO)
         return cli_fail(cli, CLI_REFUSED, "io", "standard input cannot be read");
+    if (err == AMP_ERR_INVALID)
+        return cli_usage(cli, "standard input is not text in UTF-8: encode it, as base64 does");
     return cli_usage(cli, "standard input is empty: the message is read from there");
 }
 

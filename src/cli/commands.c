@@ -79,7 +79,7 @@ static int run_help(struct cli *cli, int argc, char **argv)
 
 int cli_version(struct cli *cli, int argc, char **argv)
 {
-    static const struct cli_manual manual = {.usage = "", .about = "Prints the version."};
+    static const struct cli_manual manual = {.usage = "[options]", .about = "Prints the version."};
     int code;
     if (!cli_parse(cli, &manual, NULL, 0, argc, argv, &code))
         return code;

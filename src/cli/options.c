@@ -119,8 +119,8 @@ static int unknown_option(const struct cli *cli, const char *given)
     char text[96];
     const size_t len = strspn(given, "abcdefghijklmnopqrstuvwxyz-");
     if (len == 0 || len > 32)
-        return cli_usage(cli, "unknown option");
-    snprintf(text, sizeof text, "unknown option %.*s", (int)len, given);
+        return cli_usage(cli, "unknown option; see --help");
+    snprintf(text, sizeof text, "unknown option %.*s; see --help", (int)len, given);
     return cli_usage(cli, text);
 }
 
@@ -172,7 +172,7 @@ bool cli_parse(struct cli *cli, const struct cli_manual *manual, const struct cl
             return false;
         }
         if (got == ':') {
-            cli_usage(cli, "an option lacks its value");
+            cli_usage(cli, "an option lacks its value; see --help");
             return false;
         }
         if (got < FIRST_VALUE) {
