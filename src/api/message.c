@@ -153,16 +153,24 @@ static struct amp_slice write_aad(uint8_t storage[AAD_MAX], struct amp_slice hom
     return amp_out_done(&aad);
 }
 
-enum amp_err amp_message_hash(const struct amp_api *api, const char *label, struct amp_slice queue,
-                              struct amp_slice text, uint8_t out[AMP_MESSAGE_HASH_LEN])
+/* Keyed, and kept apart by `label`. */
+static enum amp_err hash(const struct amp_api *api, const char *label, const struct amp_slice *parts, size_t count,
+                         uint8_t out[AMP_MESSAGE_HASH_LEN])
 {
     uint8_t whole[AMP_SHA256_LEN];
-    const struct amp_slice parts[] = {queue, text};
-    enum amp_err err = amp_token_keys_mac(api->config.token_keys, label, parts, 2, whole);
+    enum amp_err err = amp_token_keys_mac(api->config.token_keys, label, parts, count, whole);
     if (err == AMP_OK)
         memcpy(out, whole, AMP_MESSAGE_HASH_LEN);
     amp_wipe(whole, sizeof whole);
     return err;
+}
+
+enum amp_err amp_message_hash_attempt(const struct amp_api *api, struct amp_slice queue,
+                                      const struct amp_principal *who, struct amp_slice attempt,
+                                      uint8_t out[AMP_MESSAGE_HASH_LEN])
+{
+    const struct amp_slice parts[] = {queue, amp_slice(who->name, who->name_len), attempt};
+    return hash(api, "attempt", parts, 3, out);
 }
 
 /* Leaves the sealed message in api->sealed. */
@@ -192,9 +200,11 @@ static enum amp_err hash_fifo(const struct amp_api *api, const struct amp_messag
 {
     if (!amp_queue_name_is_fifo(in->queue))
         return AMP_OK;
-    enum amp_err err = amp_message_hash(api, "group", in->queue, message->group_id, in->group);
+    const struct amp_slice group[] = {in->queue, message->group_id};
+    const struct amp_slice deduplication[] = {in->queue, message->deduplication_id};
+    enum amp_err err = hash(api, "group", group, 2, in->group);
     if (err == AMP_OK)
-        err = amp_message_hash(api, "deduplication", in->queue, message->deduplication_id, in->deduplication);
+        err = hash(api, "deduplication", deduplication, 2, in->deduplication);
     return err;
 }
 

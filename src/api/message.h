@@ -56,8 +56,10 @@ size_t amp_message_body_len(const struct amp_message *message);
  */
 void amp_message_write_body(struct amp_out *out, const struct amp_message *message, const uint8_t *subscription);
 
-/* Keyed hash of a group id, deduplication id or receive attempt of this queue, kept apart by `label`. */
-enum amp_err amp_message_hash(const struct amp_api *api, const char *label, struct amp_slice queue,
-                              struct amp_slice text, uint8_t out[AMP_MESSAGE_HASH_LEN]) AMP_MUST_USE;
+/* Keyed hash of a receive attempt, of this queue and principal: nobody repeats another's. Two keys of one name are one
+ * principal. */
+enum amp_err amp_message_hash_attempt(const struct amp_api *api, struct amp_slice queue,
+                                      const struct amp_principal *who, struct amp_slice attempt,
+                                      uint8_t out[AMP_MESSAGE_HASH_LEN]) AMP_MUST_USE;
 
 #endif

@@ -14,6 +14,7 @@
 struct publishing {
     struct amp_api_call *call;
     const struct amp_order *order;
+    int64_t life_ms;
     struct amp_secret_buf text; /* the body, and behind it each copy */
     struct amp_message message;
     enum amp_err err;
@@ -40,17 +41,22 @@ static enum amp_err make_queue(struct amp_api_call *call, struct amp_slice queue
     return config->record(config->ctx, &event, false, &number);
 }
 
-enum amp_err amp_publish_prepare(struct amp_api_call *call, struct amp_slice queue, bool *there)
+enum amp_err amp_publish_prepare(struct amp_api_call *call, struct amp_slice queue, struct amp_queue_view *view,
+                                 bool *there)
 {
     const struct amp_api_config *config = &call->api->config;
-    struct amp_queue_view view;
+    const struct amp_queue_engine *queues = &config->queues;
     *there = false;
     if (!amp_subscribers_known(config->subscribers))
         return AMP_ERR_KEEPER_UNAVAILABLE;
-    bool subscribed = amp_subscribers_any(config->subscribers, queue);
-    enum amp_err err = config->queues.ops->look(config->queues.self, queue, &view);
-    if (err == AMP_ERR_QUEUE_UNKNOWN)
-        err = subscribed ? make_queue(call, queue) : AMP_ERR_QUEUE_UNKNOWN;
+    enum amp_err err = queues->ops->look(queues->self, queue, view);
+    if (err == AMP_ERR_QUEUE_UNKNOWN && amp_subscribers_any(config->subscribers, queue)) {
+        err = make_queue(call, queue);
+        if (err == AMP_OK)
+            err = queues->ops->look(queues->self, queue, view);
+        if (err == AMP_ERR_QUEUE_UNKNOWN)
+            err = AMP_ERR_QUEUE_DELETED_RECENTLY; /* in just this moment */
+    }
     *there = err == AMP_OK;
     return err == AMP_ERR_QUEUE_UNKNOWN ? AMP_OK : err;
 }
@@ -176,7 +182,7 @@ static enum amp_err send(struct publishing *it, struct amp_published *published)
         .queue = order->queue,
         .sender = it->call->request->who->key_id,
         .now_unix_ms = order->now_unix_ms,
-        .life_ms = order->ttl_ms,
+        .life_ms = it->life_ms,
         .delay_ms = -1,
     };
     struct amp_message_sent sent;
@@ -191,6 +197,7 @@ static enum amp_err send(struct publishing *it, struct amp_published *published)
     }
     if (err == AMP_OK)
         err = amp_message_send(it->call->api, &put, &it->message, &sent);
+    it->message.deduplication_id = amp_slice(NULL, 0); /* `unique` ends here */
     if (err != AMP_OK)
         return err;
     published->put = true;
@@ -209,12 +216,19 @@ static enum amp_err forgive(struct amp_api_call *call, const struct amp_order *o
 enum amp_err amp_publish_token(struct amp_api_call *call, const struct amp_order *order,
                                const uint8_t token[AMP_TOKEN_LEN], struct amp_published *published)
 {
+    struct amp_queue_view view;
     bool there;
     published->put = false;
-    enum amp_err err = amp_publish_prepare(call, order->queue, &there);
+    enum amp_err err = amp_publish_prepare(call, order->queue, &view, &there);
     if (err != AMP_OK || !there)
         return err;
-    struct publishing it = {.call = call, .order = order, .message.of_token = true};
+    int64_t queue_life_ms = amp_queue_life_ms(&view.settings);
+    struct publishing it = {
+        .call = call,
+        .order = order,
+        .life_ms = order->ttl_ms < queue_life_ms ? order->ttl_ms : queue_life_ms,
+        .message.of_token = true,
+    };
     err = write_message(&it, token);
     if (err == AMP_OK)
         err = send(&it, published);

@@ -88,6 +88,18 @@ static enum amp_err name_by_url(struct amp_sqs_call *sqs)
     return err;
 }
 
+static enum amp_err name_by_name(struct amp_sqs_call *sqs)
+{
+    sqs->queue = sqs->asked->queue_name;
+    if (amp_order_may_name(sqs->queue))
+        return AMP_OK;
+    if (!amp_queue_name_is_good(sqs->queue))
+        return AMP_ERR_QUEUE_INVALID;
+    return amp_sqs_refuse(sqs, AMP_ERR_QUEUE_INVALID,
+                          "A queue's name must not hold what may be a card number: 12 to 19 digits, with or without "
+                          "hyphens and underscores between them, that pass the Luhn check.");
+}
+
 static enum amp_err name_by_arn(struct amp_sqs_call *sqs)
 {
     if (amp_sqs_arn_parse(sqs->asked->source_arn, &sqs->queue) == AMP_OK)
@@ -103,8 +115,7 @@ static enum amp_err name_queue(struct amp_sqs_call *sqs, enum naming naming)
     case BY_URL:
         break;
     case BY_NAME:
-        sqs->queue = sqs->asked->queue_name;
-        return amp_order_may_name(sqs->queue) ? AMP_OK : AMP_ERR_QUEUE_INVALID;
+        return name_by_name(sqs);
     case BY_ARN:
         return name_by_arn(sqs);
     case BY_NONE:

@@ -4,17 +4,14 @@
 #include "api/sqs.h"
 
 #define RESULTS_MAX 1000
-/* Names asked of the engine at once. */
-#define AT_ONCE 64
 
 struct list {
     const struct amp_sqs_call *sqs;
-    struct amp_slice prefix;
-    struct amp_slice sources_of;
-    struct amp_queue_name after;
+    struct amp_queue_query query;
     size_t most;
     size_t count;
     bool more;
+    struct amp_queue_name after;
     struct amp_queue_name names[RESULTS_MAX];
 };
 
@@ -33,38 +30,16 @@ static enum amp_err read_page(const struct amp_sqs_call *sqs, struct amp_queue_n
                : amp_sqs_refuse(sqs, AMP_ERR_SQS_PARAMETER_INVALID, "The value for parameter NextToken is invalid.");
 }
 
-/* Keeps of `names` those that the caller may see. */
-static void take(struct list *list, const struct amp_queue_name *names, size_t count, bool more)
+static bool may_see(void *ctx, struct amp_slice name)
 {
-    for (size_t i = 0; i < count; i++) {
-        list->after = names[i];
-        if (!amp_sqs_may(list->sqs->call, AMP_SQS_MAY_SEE, amp_queue_name_slice(&names[i])))
-            continue;
-        if (list->count == list->most) {
-            list->more = true;
-            return;
-        }
-        list->names[list->count++] = names[i];
-    }
-    if (!more)
-        list->after.len = 0;
+    const struct amp_sqs_call *sqs = ctx;
+    return amp_sqs_may(sqs->call, AMP_SQS_MAY_SEE, name);
 }
 
 static enum amp_err fill(struct list *list)
 {
     const struct amp_queue_engine *queues = &list->sqs->call->api->config.queues;
-    struct amp_queue_name names[AT_ONCE];
-    bool more;
-    do {
-        size_t count = 0;
-        const struct amp_queue_query query = {
-            .prefix = list->prefix, .sources_of = list->sources_of, .after = amp_queue_name_slice(&list->after)};
-        enum amp_err err = queues->ops->list(queues->self, &query, names, AT_ONCE, &count, &more);
-        if (err != AMP_OK)
-            return err;
-        take(list, names, count, more);
-    } while (more && !list->more);
-    return AMP_OK;
+    return queues->ops->list(queues->self, &list->query, list->names, list->most, &list->count, &list->more);
 }
 
 static enum amp_err write_page_token(struct amp_sqs_answer *answer, const struct list *list)
@@ -119,14 +94,18 @@ static enum amp_err answer_list(const struct amp_sqs_call *sqs, struct amp_slice
     struct list *list = malloc(sizeof *list); /* 80 KB of names; that much is not for the stack */
     if (list == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
+    struct amp_sqs_call ctx = *sqs;
     list->sqs = sqs;
-    list->prefix = prefix;
-    list->sources_of = sources_of;
-    list->after.len = 0;
     list->most = (size_t)most;
     list->count = 0;
     list->more = false;
+    list->after.len = 0;
     err = read_page(sqs, &list->after);
+    list->query = (struct amp_queue_query){.prefix = prefix,
+                                           .sources_of = sources_of,
+                                           .after = amp_queue_name_slice(&list->after),
+                                           .wanted = may_see,
+                                           .ctx = &ctx};
     if (err == AMP_OK)
         err = fill(list);
     if (err == AMP_OK)

@@ -2,7 +2,6 @@
 #include "api/sqs.h"
 
 #define PER_SECOND_MAX 500
-#define AT_ONCE        64
 /* What one task's result holds beside its two ARNs. */
 #define TASK_MAX (10 * AMP_SQS_AROUND + 2 * AMP_SQS_ARN_MAX)
 #define TASK_LEN sizeof(((struct amp_move_task *)0)->id)
@@ -17,25 +16,23 @@ static enum amp_err read_destination(const struct amp_sqs_call *sqs, struct amp_
                           "arn:<partition>:<service>:<region>:<account-id>:<resource-id>");
 }
 
-/* Without a destination every queue that has this one as its dead-letter queue may get messages. */
+static bool may_not_manage(void *ctx, struct amp_slice name)
+{
+    const struct amp_sqs_call *sqs = ctx;
+    return !amp_sqs_may(sqs->call, AMP_MAY_MANAGE, name);
+}
+
+/* Without a destination every queue that has this one as its dead-letter queue may get messages, and no other. */
 static enum amp_err check_sources(const struct amp_sqs_call *sqs)
 {
     const struct amp_queue_engine *queues = &sqs->call->api->config.queues;
-    struct amp_queue_name names[AT_ONCE], after = {.len = 0};
-    bool more = true;
-    while (more) {
-        size_t count = 0;
-        const struct amp_queue_query query = {.sources_of = sqs->queue, .after = amp_queue_name_slice(&after)};
-        enum amp_err err = queues->ops->list(queues->self, &query, names, AT_ONCE, &count, &more);
-        if (err != AMP_OK)
-            return err;
-        for (size_t i = 0; i < count; i++) {
-            if (!amp_sqs_may(sqs->call, AMP_MAY_MANAGE, amp_queue_name_slice(&names[i])))
-                return AMP_ERR_NOT_PERMITTED;
-            after = names[i];
-        }
-    }
-    return AMP_OK;
+    struct amp_sqs_call ctx = *sqs;
+    const struct amp_queue_query query = {.sources_of = sqs->queue, .wanted = may_not_manage, .ctx = &ctx};
+    struct amp_queue_name name;
+    size_t count = 0;
+    bool more;
+    enum amp_err err = queues->ops->list(queues->self, &query, &name, 1, &count, &more);
+    return err == AMP_OK && count != 0 ? AMP_ERR_NOT_PERMITTED : err;
 }
 
 static enum amp_err check_exists(const struct amp_sqs_call *sqs, struct amp_slice queue, const char *sentence)
@@ -65,26 +62,31 @@ static enum amp_err make_handle(const struct amp_sqs_call *sqs, const struct amp
     return amp_sqs_handle_make(sqs->call->api, "task", amp_slice(NULL, 0), amp_slice(task->id, TASK_LEN), text, len);
 }
 
-static enum amp_err answer_started(const struct amp_sqs_call *sqs, const struct amp_move_task *task)
+/* What cannot be told is not done: nobody could cancel a task whose handle he never got. */
+static enum amp_err start(const struct amp_sqs_call *sqs, struct amp_slice destination, uint32_t per_second,
+                          struct amp_sqs_answer *answer)
 {
-    struct amp_sqs_answer answer;
+    const struct amp_queue_engine *queues = &sqs->call->api->config.queues;
+    struct amp_move_task task;
     char handle[AMP_SQS_HANDLE_MAX];
     size_t len;
-    enum amp_err err =
-        amp_sqs_answer_begin(&answer, sqs->call, sqs->asked->protocol, sqs->asked->action, 2 * AMP_SQS_AROUND);
-    if (err == AMP_OK)
-        err = make_handle(sqs, task, handle, &len);
+    enum amp_err err = queues->ops->move_start(queues->self, sqs->queue, destination, per_second, &task);
     if (err != AMP_OK)
         return err;
-    amp_sqs_put_text(&answer.writer, "TaskHandle", amp_slice(handle, len));
-    return amp_sqs_answer_send(&answer);
+    err = make_handle(sqs, &task, handle, &len);
+    if (err == AMP_OK) {
+        amp_sqs_put_text(&answer->writer, "TaskHandle", amp_slice(handle, len));
+        err = amp_sqs_answer_send(answer);
+    }
+    if (err != AMP_OK)
+        (void)(queues->ops->move_cancel(queues->self, task.id, &task) == AMP_OK);
+    return err;
 }
 
 enum amp_err amp_sqs_move_start(const struct amp_sqs_call *sqs)
 {
-    const struct amp_queue_engine *queues = &sqs->call->api->config.queues;
     struct amp_slice destination;
-    struct amp_move_task task;
+    struct amp_sqs_answer answer;
     uint64_t number;
     int64_t per_second;
     enum amp_err err = read_destination(sqs, &destination);
@@ -100,21 +102,11 @@ enum amp_err amp_sqs_move_start(const struct amp_sqs_call *sqs)
     if (err == AMP_OK)
         err = check_destination(sqs, destination);
     if (err == AMP_OK)
-        err = queues->ops->move_start(queues->self, sqs->queue, destination, (uint32_t)per_second, &task);
+        err = amp_sqs_answer_begin(&answer, sqs->call, sqs->asked->protocol, sqs->asked->action,
+                                   AMP_SQS_AROUND + AMP_SQS_HANDLE_MAX);
     if (err == AMP_OK)
-        err = answer_started(sqs, &task);
+        err = start(sqs, destination, (uint32_t)per_second, &answer);
     return err != AMP_OK ? err : amp_call_record(sqs->call, false, &number);
-}
-
-static enum amp_err answer_cancelled(const struct amp_sqs_call *sqs, const struct amp_move_task *task)
-{
-    struct amp_sqs_answer answer;
-    enum amp_err err =
-        amp_sqs_answer_begin(&answer, sqs->call, sqs->asked->protocol, sqs->asked->action, AMP_SQS_AROUND);
-    if (err != AMP_OK)
-        return err;
-    amp_sqs_put_number(&answer.writer, "ApproximateNumberOfMessagesMoved", (int64_t)task->moved);
-    return amp_sqs_answer_send(&answer);
 }
 
 /* The handle says which queue it is; the event's slice must live as long as the call. */
@@ -128,6 +120,7 @@ enum amp_err amp_sqs_move_cancel(const struct amp_sqs_call *sqs)
 {
     const struct amp_queue_engine *queues = &sqs->call->api->config.queues;
     uint8_t id[AMP_SQS_HANDLE_BYTES];
+    struct amp_sqs_answer answer;
     struct amp_move_task task;
     size_t len;
     uint64_t number;
@@ -142,12 +135,14 @@ enum amp_err amp_sqs_move_cancel(const struct amp_sqs_call *sqs)
     name_source(sqs->call, &task);
     if (!amp_sqs_may(sqs->call, AMP_MAY_MANAGE, sqs->call->event.queue))
         return AMP_ERR_NOT_PERMITTED;
-    err = queues->ops->move_cancel(queues->self, id, &task);
+    err = amp_sqs_answer_begin(&answer, sqs->call, sqs->asked->protocol, sqs->asked->action, AMP_SQS_AROUND);
     if (err == AMP_OK)
-        err = answer_cancelled(sqs, &task);
-    if (err == AMP_OK)
-        err = amp_call_record(sqs->call, false, &number);
-    return err;
+        err = queues->ops->move_cancel(queues->self, id, &task);
+    if (err != AMP_OK)
+        return err;
+    amp_sqs_put_number(&answer.writer, "ApproximateNumberOfMessagesMoved", (int64_t)task.moved);
+    err = amp_sqs_answer_send(&answer);
+    return err != AMP_OK ? err : amp_call_record(sqs->call, false, &number);
 }
 
 static const char *state_name(enum amp_move_state state)

@@ -88,7 +88,7 @@ static enum amp_err read_attempt(const struct amp_sqs_call *sqs, struct poll *po
                               "queues, and can only include alphanumeric and punctuation characters. 1 to 128 in "
                               "length.");
     poll->receive.has_attempt = true;
-    return amp_message_hash(sqs->call->api, "attempt", sqs->queue, id, poll->receive.attempt);
+    return amp_message_hash_attempt(sqs->call->api, sqs->queue, sqs->call->request->who, id, poll->receive.attempt);
 }
 
 static enum amp_err read_poll(const struct amp_sqs_call *sqs, struct poll *poll, int64_t *wait_s)
@@ -324,13 +324,16 @@ static void discard(struct receiving *receiving, const struct amp_message_out *o
     (void)(queues->ops->remove(queues->self, receiving->poll->receive.queue, &out->receipt) == AMP_OK);
 }
 
-/* Those that could not be told can be received again at once. */
+/* Those that could not be told were not received: what ails log or memory makes no dead letters. */
 static void give_back(struct receiving *receiving, size_t from)
 {
     const struct amp_queue_engine *queues = &receiving->call->api->config.queues;
+    struct amp_receipt receipts[AMP_RECEIVE_MAX];
+    size_t count = 0;
     for (size_t i = from; i < receiving->count; i++)
-        (void)(queues->ops->change_visibility(queues->self, receiving->poll->receive.queue,
-                                              &receiving->found[i].receipt, 0) == AMP_OK);
+        receipts[count++] = receiving->found[i].receipt;
+    if (count > 0)
+        queues->ops->give_back(queues->self, receiving->poll->receive.queue, receipts, count);
 }
 
 /* Where one cannot be told for want of memory, those before it still are. */
@@ -360,10 +363,7 @@ static enum amp_err record(struct receiving *receiving)
     uint64_t number;
     call->event.has_message = receiving->told == 1;
     call->event.count = receiving->told > 1 ? receiving->told : 0;
-    enum amp_err err = amp_call_record(call, false, &number);
-    if (err != AMP_OK)
-        give_back(receiving, 0); /* nobody learns of them without a record */
-    return err;
+    return amp_call_record(call, false, &number);
 }
 
 /* AMP_ERR_AGAIN: there is nothing now, and nothing was answered. */
@@ -383,11 +383,13 @@ static enum amp_err receive_now(struct amp_api_call *call, const struct poll *po
     amp_secret_buf_clear(&call->api->sealed);
     if (err != AMP_OK || receiving.told == 0)
         return err != AMP_OK ? err : AMP_ERR_AGAIN;
-    err = record(&receiving);
-    if (err != AMP_OK)
-        return err;
     amp_sqs_list_end(&receiving.answer.writer);
-    return amp_sqs_answer_send(&receiving.answer);
+    err = amp_sqs_answer_send(&receiving.answer);
+    if (err == AMP_OK)
+        err = record(&receiving);
+    if (err != AMP_OK)
+        give_back(&receiving, 0); /* nobody learns of them without a record */
+    return err;
 }
 
 static enum amp_err answer_empty(struct amp_api_call *call, const struct poll *poll)
@@ -415,8 +417,9 @@ enum amp_err amp_sqs_receive(const struct amp_sqs_call *sqs)
     struct poll poll;
     int64_t wait_s;
     enum amp_err err = read_poll(sqs, &poll, &wait_s);
-    if (err == AMP_OK)
-        err = receive_now(sqs->call, &poll);
+    if (err != AMP_OK)
+        return err;
+    err = receive_now(sqs->call, &poll);
     if (err != AMP_ERR_AGAIN)
         return err;
     return wait_s > 0 ? park(sqs, &poll, wait_s * 1000) : answer_empty(sqs->call, &poll);

@@ -208,22 +208,12 @@ static void write_sent(struct amp_sqs_writer *writer, const struct amp_sqs_done 
     }
 }
 
-/*
- * Before it is known who subscribed, a message could miss those whom it is for. A queue that is pushed need not have
- * been made: it is, with what every queue has, by the first message.
- */
+/* A queue that is pushed need not have been made: it is, with what every queue has, by the first message. */
 static enum amp_err begin(const struct amp_sqs_call *sqs, struct sending *sending)
 {
-    const struct amp_api_config *config = &sqs->call->api->config;
-    const struct amp_queue_engine *queues = &config->queues;
     bool there;
-    if (!amp_subscribers_known(config->subscribers))
-        return AMP_ERR_KEEPER_UNAVAILABLE;
-    enum amp_err err = queues->ops->look(queues->self, sqs->queue, &sending->view);
-    if (err != AMP_ERR_QUEUE_UNKNOWN)
-        return err;
-    err = amp_publish_prepare(sqs->call, sqs->queue, &there);
-    return err != AMP_OK ? err : queues->ops->look(queues->self, sqs->queue, &sending->view);
+    enum amp_err err = amp_publish_prepare(sqs->call, sqs->queue, &sending->view, &there);
+    return err == AMP_OK && !there ? AMP_ERR_QUEUE_UNKNOWN : err;
 }
 
 enum amp_err amp_sqs_send_one(const struct amp_sqs_call *sqs)

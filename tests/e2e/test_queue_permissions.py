@@ -141,6 +141,26 @@ class MatrixTest(DaemonCase):
                 self.assertEqual(holder.call("ListQueues").get("QueueUrls", []),
                                  [self.mine.url] if permission in SEE else [])
 
+    def test_a_task_does_not_carry_messages_to_queues_of_others(self):
+        """Who manages a dead-letter queue and one that names it sends nothing to a queue that did once."""
+        victim, dead, own = unique_name(), unique_name(), unique_name()
+        self.sqs.create(dead)
+        policy = {"RedrivePolicy": '{"deadLetterTargetArn":"' + queue_arn(self.daemon, dead) +
+                  '","maxReceiveCount":"1"}'}
+        url = self.sqs.create(victim, policy)
+        self.sqs.create(own, policy)
+        self.sqs.call("SendMessage", QueueUrl=url, MessageBody="pay 100")
+        self.assertEqual(len(self.sqs.receive(url, VisibilityTimeout=0)), 1)
+        self.assertEqual(self.sqs.receive(url), [])
+        self.sqs.call("SetQueueAttributes", QueueUrl=url, Attributes={"RedrivePolicy": ""})
+        with Sqs(self.daemon, self.daemon.new_key("manage:" + dead, "manage:" + own)) as other:
+            arn = queue_arn(self.daemon, dead)
+            answer = other.json("StartMessageMoveTask", {"SourceArn": arn})
+            self.assertEqual(answer.status, 200, answer)
+            wait_until(lambda: self.sqs.call("ListMessageMoveTasks", SourceArn=arn)["Results"][0]["Status"] != "RUNNING",
+                       10, "the task's end")
+        self.assertEqual(self.sqs.receive(url), [])
+
     def test_a_task_needs_both_ends(self):
         """Who manages the source alone cannot move messages into another's queue."""
         with Sqs(self.daemon, self.daemon.new_key(f"manage:{self.mine.name}")) as holder:

@@ -193,18 +193,23 @@ static void each_reader_gets_his_body(void **state)
 static void hashes_are_keyed_and_kept_apart(void **state)
 {
     static const struct {
-        const char *label, *queue, *text;
-    } rows[] = {{"group", "q", "x"}, {"attempt", "q", "x"}, {"group", "r", "x"},
-                {"group", "q", "y"}, {"group", "qx", ""},   {"group", "", "qx"}};
-    uint8_t hashes[6][AMP_MESSAGE_HASH_LEN], again[AMP_MESSAGE_HASH_LEN];
-    for (size_t i = 0; i < 6; i++) {
-        assert_int_equal(amp_message_hash(fx.api, rows[i].label, amp_slice_str(rows[i].queue),
-                                          amp_slice_str(rows[i].text), hashes[i]),
+        const char *queue;
+        const struct amp_principal *who;
+        const char *attempt;
+    } rows[] = {{"q", &fx.shop, "x"},  {"q", &fx.gateway, "x"}, {"r", &fx.shop, "x"},
+                {"q", &fx.shop, "y"},  {"qshop", &fx.shop, ""}, {"", &fx.shop, "qx"},
+                {"qs", &fx.shop, "x"}, {"q", &fx.shop, "shopx"}};
+    uint8_t hashes[8][AMP_MESSAGE_HASH_LEN], again[AMP_MESSAGE_HASH_LEN];
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(amp_message_hash_attempt(fx.api, amp_slice_str(rows[i].queue), rows[i].who,
+                                                  amp_slice_str(rows[i].attempt), hashes[i]),
                          AMP_OK);
         for (size_t j = 0; j < i; j++)
             assert_memory_not_equal(hashes[i], hashes[j], AMP_MESSAGE_HASH_LEN);
     }
-    assert_int_equal(amp_message_hash(fx.api, "group", AMP_SLICE_LIT("q"), AMP_SLICE_LIT("x"), again), AMP_OK);
+    struct amp_principal renewed = fx.shop; /* with another key */
+    memcpy(renewed.key_id, fx.gateway.key_id, sizeof renewed.key_id);
+    assert_int_equal(amp_message_hash_attempt(fx.api, AMP_SLICE_LIT("q"), &renewed, AMP_SLICE_LIT("x"), again), AMP_OK);
     assert_memory_equal(again, hashes[0], AMP_MESSAGE_HASH_LEN);
 }
 

@@ -296,6 +296,24 @@ static void a_queue_that_was_just_deleted_takes_no_token(void **state)
     assert_int_equal(post("/v1/tokens", ORDER), 201);
 }
 
+/* An operator who says that messages of a queue live a second expects copies of cards in it to live no longer. */
+static void a_message_lives_no_longer_than_its_queue_says(void **state)
+{
+    struct amp_queue_settings settings;
+    bool existed;
+    amp_queue_settings_default(&settings, false);
+    settings.ttl_ms = 1000;
+    assert_int_equal(fx.queues.ops->create(fx.queues.self, slice(QUEUE), &settings, NULL, &existed), AMP_OK);
+    (void)new_token(); /* for 10 s */
+    uint8_t id[AMP_MESSAGE_ID_LEN];
+    memcpy(id, last_message(), sizeof id);
+    amp_clock_fake_advance(&fx.hands, 999);
+    assert_non_null(pushed(QUEUE, id, 'a'));
+    amp_clock_fake_advance(&fx.hands, 1);
+    assert_null(pushed(QUEUE, id, 'a'));
+    assert_int_equal(live_tokens(), 1); /* which can be redeemed for as long as was said */
+}
+
 static void what_cannot_be_recorded_is_no_token(void **state)
 {
     make_queue(QUEUE);
@@ -389,6 +407,7 @@ int main(void)
         T(tokens_come_in_order_and_none_is_a_duplicate),
         T(what_cannot_be_put_is_no_token),
         T(a_queue_that_was_just_deleted_takes_no_token),
+        T(a_message_lives_no_longer_than_its_queue_says),
         T(what_cannot_be_recorded_is_no_token),
         T(a_message_has_its_longest),
         T(a_repetition_is_no_second_message),

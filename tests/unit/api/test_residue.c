@@ -46,7 +46,7 @@ static void serve_errand(struct errand *errand)
                                       .who = &fx.shop,
                                       .body = errand->body,
                                       .body_len = errand->body_len,
-                                      .event = {.act = route->act}};
+                                      .event = {.unix_ms = fx.hands.unix_ms, .act = route->act}};
     amp_api_serve(fx.api, &request, &response);
     if (response.gate != 0)
         amp_api_settle(fx.api, &response, true);

@@ -90,6 +90,12 @@ static void an_attempt_repeated_gets_the_same_messages(void **state)
     assert_string_equal(said("MessageId"), id);
     must("ReceiveMessage", "{" Q("q.fifo") ",\"ReceiveRequestAttemptId\":\"b\"}");
     assert_null(said("MessageId"));
+    /* Another's attempt is another, whatever he calls it. */
+    fx.who = &fx.gateway;
+    fx.gateway.grants[0] = (struct amp_grant){.permissions = AMP_MAY_RECEIVE, .queue_len = 6, .queue = "q.fifo"};
+    must("ReceiveMessage", "{" Q("q.fifo") ",\"ReceiveRequestAttemptId\":\"a\"}");
+    assert_null(said("MessageId"));
+    fx.who = &fx.shop;
     call("ReceiveMessage", "{" Q("q.fifo") ",\"ReceiveRequestAttemptId\":\"a b\"}");
     refused(AMP_ERR_SQS_PARAMETER_INVALID);
 }

@@ -29,6 +29,13 @@ static void names_have_a_form_and_hold_no_card_number(void **state)
         refused(bad[i][0] == '\0' ? AMP_ERR_SQS_ADDRESS_INVALID : AMP_ERR_QUEUE_UNKNOWN);
         assert_string_equal(last_event()->queue, "");
     }
+    /* Who asks AWS's way must learn why this one will not do. */
+    call("CreateQueue", "{\"QueueName\":\"x-4111-1111-1111-1111\"}");
+    const char *sentence = said(in_xml ? "Message" : "message");
+    assert_non_null(strstr(sentence, "Luhn"));
+    assert_null(strstr(sentence, "4111"));
+    call("CreateQueue", "{\"QueueName\":\"a b\"}");
+    assert_null(strstr(said(in_xml ? "Message" : "message"), "Luhn"));
     memset(name, 'q', 80);
     must("CreateQueue", "{\"QueueName\":\"%s\"}", name);
     name[80] = 'q';

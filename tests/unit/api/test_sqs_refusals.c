@@ -337,6 +337,76 @@ static void a_move_takes_permission_on_both_ends(void **state)
     must("StartMessageMoveTask", "{\"SourceArn\":\"" ARN("dead") "\"}");
 }
 
+/* Who manages the dead-letter queue and some queue that names it could otherwise send old messages again to one that he
+ * may do nothing with. */
+static void a_task_moves_nothing_to_a_queue_that_names_its_source_no_more(void **state)
+{
+    make_dead_letters(1);
+    make_queue("p");
+    must("SetQueueAttributes", "{" Q("p") ",\"Attributes\":{\"RedrivePolicy\":\"{\\\"deadLetterTargetArn\\\":\\\"" ARN(
+                                   "dead") "\\\",\\\"maxReceiveCount\\\":1}\"}}");
+    must("SetQueueAttributes", "{" Q("q") ",\"Attributes\":{\"RedrivePolicy\":\"\"}}");
+    fx.who = &fx.gateway;
+    fx.gateway.grants[0] = (struct amp_grant){.permissions = AMP_MAY_MANAGE, .queue_len = 4, .queue = "dead"};
+    fx.gateway.grants[1] = (struct amp_grant){.permissions = AMP_MAY_MANAGE, .queue_len = 1, .queue = "p"};
+    fx.gateway.grant_count = 2;
+    must("StartMessageMoveTask", "{\"SourceArn\":\"" ARN("dead") "\"}");
+    sweep();
+    fx.who = &fx.shop;
+    assert_null(receive_one("q"));
+    must("ListMessageMoveTasks", "{\"SourceArn\":\"" ARN("dead") "\"}");
+    assert_string_equal(said("Status"), "FAILED");
+    assert_string_equal(said("ApproximateNumberOfMessagesMoved"), "0");
+    assert_non_null(receive_one("dead"));
+}
+
+static struct amp_queue_engine_ops counted_ops;
+static size_t list_calls;
+
+static enum amp_err count_list(void *self, const struct amp_queue_query *query, struct amp_queue_name *names,
+                               size_t most, size_t *count, bool *more)
+{
+    list_calls++;
+    return fx.queues.ops->list(self, query, names, most, count, more);
+}
+
+/* An api whose passes over all queues are counted. */
+static void count_passes(void)
+{
+    list_calls = 0;
+    counted_ops = *fx.queues.ops;
+    counted_ops.list = count_list;
+    fx.config.queues.ops = &counted_ops;
+    amp_api_free(fx.api);
+    assert_int_equal(amp_api_new(&fx.api, &fx.config), AMP_OK);
+}
+
+/* However many queues there are, and however few of them the caller may see. */
+static void a_list_is_one_pass(void **state)
+{
+    char name[16];
+    fx.who = &fx.shop;
+    make_dead_letters(1);
+    for (int i = 0; i < 90; i++) {
+        (void)snprintf(name, sizeof name, "other-%c%c", 'a' + i / 10, 'a' + i % 10);
+        make_queue(name);
+    }
+    count_passes();
+    fx.who = &fx.nobody;
+    must("ListQueues", "{}");
+    assert_int_equal(items("QueueUrls", "QueueUrl"), 0);
+    assert_int_equal(list_calls, 1);
+    fx.who = &fx.shop;
+    must("ListQueues", "{\"MaxResults\":80}");
+    assert_int_equal(items("QueueUrls", "QueueUrl"), 80);
+    assert_int_equal(list_calls, 2);
+    must("ListDeadLetterSourceQueues", "{" Q("dead") "}");
+    assert_int_equal(items("queueUrls", "QueueUrl"), 1);
+    assert_int_equal(list_calls, 3);
+    must("StartMessageMoveTask", "{\"SourceArn\":\"" ARN("dead") "\"}");
+    assert_int_equal(list_calls, 4);
+}
+
 static void a_dead_letter_queue_takes_permission_too(void **state)
 {
     make_queue("q");
@@ -425,6 +495,8 @@ int main(void)
         BOTH(a_task_moves_messages_back_to_where_they_came_from),
         BOTH(a_task_is_cancelled_by_its_handle),
         BOTH(a_move_takes_permission_on_both_ends),
+        BOTH(a_task_moves_nothing_to_a_queue_that_names_its_source_no_more),
+        BOTH(a_list_is_one_pass),
         BOTH(a_dead_letter_queue_takes_permission_too),
         BOTH(moves_have_a_form),
         BOTH(no_memory_is_a_refusal_and_loses_nothing),
