@@ -41,7 +41,7 @@ struct amp_repeat {
  */
 typedef enum amp_err amp_api_go_on(struct amp_api_call *call, enum amp_resume why, const struct amp_api_answer *answer);
 struct amp_api_parked {
-    struct amp_api *api;
+    struct amp_idempotency *idempotency; /* for the key below; the api may be another one by then */
     /* Called by amp_api_resume; call->parked is this. AMP_ERR_AGAIN: it waits on, as response->park says by then. */
     amp_api_go_on *go_on;
     struct amp_event event;

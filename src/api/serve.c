@@ -48,8 +48,8 @@ static enum amp_err check_content_type(const struct amp_api_request *request)
     enum amp_err err = amp_http1_single(request->head, "content-type", &value);
     if (err != AMP_OK)
         return err;
-    if (value.ptr == NULL && request->body_len == 0)
-        return AMP_OK; /* a body that is not there has no type */
+    if (value.ptr == NULL) /* a body that is not there has no type */
+        return request->body_len == 0 ? AMP_OK : AMP_ERR_UNSUPPORTED_MEDIA_TYPE;
     size_t len = 0;
     while (len < value.len && value.ptr[len] != ';')
         len++;
@@ -89,7 +89,8 @@ enum amp_err amp_call_park(struct amp_api_call *call, enum amp_park_kind kind, a
     *parked = amp_secret_alloc(sizeof **parked + state_len); /* it holds the key of what was stored */
     if (*parked == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    **parked = (struct amp_api_parked){.api = call->api, .go_on = go_on, .state_len = state_len};
+    **parked = (struct amp_api_parked){
+        .idempotency = call->api->config.idempotency, .go_on = go_on, .state_len = state_len};
     call->response->park = (struct amp_park){.kind = kind, .state = *parked};
     memcpy(call->response->park.who, who->key_id, sizeof who->key_id);
     return AMP_OK;
@@ -111,7 +112,7 @@ void amp_api_parked_free(struct amp_api_parked *parked)
         return;
     /* Whoever asked went away before the answer: the Idempotency-Key is free again. */
     if (parked->repeat.owned)
-        amp_idempotency_cancel(parked->api->config.idempotency, parked->repeat.key);
+        amp_idempotency_cancel(parked->idempotency, parked->repeat.key);
     amp_secret_free(parked);
 }
 

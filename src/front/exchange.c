@@ -10,6 +10,8 @@
 #define KEEPER_WAIT_MAX_MS 5000
 #define LOG_WAIT_MAX_MS    10000
 #define NO_ASK             UINT64_MAX /* asks count from 1 */
+/* What one request records, batches of tokens excepted: those take back what they cannot record. */
+#define RECORDS_MAX 8
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -182,7 +184,7 @@ static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange, 
         act(worker, exchange, request, route, id, NULL);
         return;
     }
-    if (!amp_recorder_ready(worker->recorder)) {
+    if (!amp_recorder_ready(worker->recorder) || !amp_recorder_reserve(worker->recorder, RECORDS_MAX)) {
         refuse(worker, exchange, request, route, route->act, AMP_ERR_AUDIT_UNAVAILABLE, &result, NULL);
         return;
     }
@@ -357,6 +359,7 @@ void amp_front_counts(void *ctx, struct amp_api_counts *out)
     struct amp_front_shared *shared = worker->shared;
     struct amp_outbox_counts deliveries = amp_outbox_counts(shared->outbox);
 
+    amp_front_tell_connections(worker); /* who asks is one of them */
     *out = (struct amp_api_counts){
         .connections = atomic_load_explicit(&shared->connections, memory_order_relaxed),
         .parked = atomic_load_explicit(&shared->parked, memory_order_relaxed),

@@ -42,13 +42,6 @@ struct amp_front_word {
     uint8_t secret[128];
 };
 
-/* An api that a reload replaced: calls that wait may hold on to it. */
-struct amp_front_retired {
-    SLIST_ENTRY(amp_front_retired) next;
-    struct amp_api *api;
-};
-SLIST_HEAD(retired_list, amp_front_retired);
-
 struct amp_worker {
     struct amp_front_shared *shared;
     unsigned number;
@@ -76,7 +69,6 @@ struct amp_worker {
     struct parked *_Atomic woken;       /* that other threads left word for */
     struct amp_push_test *_Atomic mail; /* from other workers */
     uint64_t last_ask;
-    struct retired_list retired;
     struct amp_api_response refusal; /* what the last refused callback answered */
 
     int64_t next_second_mono_ms;
@@ -164,6 +156,7 @@ bool amp_front_pushed_out(struct amp_worker *worker);
 /* sweep.c: what time does. */
 void amp_front_tick(struct amp_worker *worker);
 void amp_front_sweep(struct amp_worker *worker);
+void amp_front_tell_connections(struct amp_worker *worker); /* to the shared count */
 bool amp_front_all_told(const struct amp_worker *worker); /* nothing is counted that no record tells */
 
 #endif

@@ -121,12 +121,14 @@ void amp_front_sweep(struct amp_worker *worker)
         worker->sweep_more = true;
 }
 
-static void tell_connections(struct amp_worker *worker)
+void amp_front_tell_connections(struct amp_worker *worker)
 {
     size_t i, now = 0;
 
     for (i = 0; i < worker->net_count; i++)
         now += amp_net_connections(worker->nets[i]);
+    if (now == worker->told_connections)
+        return;
     atomic_fetch_add_explicit(&worker->shared->connections, now - worker->told_connections, memory_order_relaxed);
     worker->told_connections = now;
 }
@@ -141,7 +143,6 @@ void amp_front_tick(struct amp_worker *worker)
     amp_front_tell_held(worker);
     amp_front_want_epoch(worker);
     amp_front_miss_keeper(worker, now_mono_ms);
-    tell_connections(worker);
     if (now_mono_ms >= worker->next_second_mono_ms) {
         worker->next_second_mono_ms = now_mono_ms + 1000;
         each_second(worker);

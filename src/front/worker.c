@@ -73,31 +73,17 @@ static enum amp_err make_api(struct amp_worker *worker)
     return amp_api_new(&worker->api, &config);
 }
 
-/* Calls that wait now hold on to the api that they began with. */
+/* Calls that wait are gone on with by the new one. */
 static enum amp_err replace_api(struct amp_worker *worker)
 {
-    struct amp_front_retired *retired = malloc(sizeof *retired);
     struct amp_api *old = worker->api;
+    enum amp_err err = make_api(worker);
 
-    if (retired == NULL || make_api(worker) != AMP_OK) {
+    if (err == AMP_OK)
+        amp_api_free(old);
+    else
         worker->api = old;
-        free(retired);
-        return AMP_ERR_OUT_OF_MEMORY;
-    }
-    retired->api = old;
-    SLIST_INSERT_HEAD(&worker->retired, retired, next);
-    return AMP_OK;
-}
-
-static void free_retired(struct amp_worker *worker)
-{
-    struct amp_front_retired *retired;
-
-    while ((retired = SLIST_FIRST(&worker->retired)) != NULL) {
-        SLIST_REMOVE_HEAD(&worker->retired, next);
-        amp_api_free(retired->api);
-        free(retired);
-    }
+    return err;
 }
 
 static bool nobody_waits(const struct amp_worker *worker)
@@ -240,11 +226,10 @@ static void *run(void *ctx)
         if (worker->sweep_more)
             amp_front_sweep(worker);
         push(worker);
-        if (nobody_waits(worker))
-            free_retired(worker);
         /* Once per turn: all that this turn recorded leaves in one message. */
         amp_recorder_flush(worker->recorder);
         amp_crypto_rest();
+        amp_front_tell_connections(worker);
         tell_ready(worker);
     }
     amp_front_detach_keeper(worker); /* and another may ask it for epoch keys */
@@ -342,7 +327,6 @@ static void worker_free(struct amp_worker *worker)
     amp_push_free(worker->push);
     amp_front_burn_mail(worker);
     amp_api_free(worker->api);
-    free_retired(worker);
     if (worker->bell_event != NULL)
         event_free(worker->bell_event);
     if (worker->bell_fd >= 0)

@@ -40,7 +40,7 @@ struct amp_front_shared {
     struct amp_worker *_Atomic pusher; /* worker 0, which owns the link to the courier */
     _Atomic bool pusher_rung;          /* it will look into the outbox */
     _Atomic bool courier_here;
-    _Atomic size_t connections;          /* of all workers, a tick old at most */
+    _Atomic size_t connections;          /* of all workers, as of the last turn of each */
     _Atomic size_t parked;               /* calls that wait */
     _Atomic unsigned epoch_asker;        /* number + 1 of the one worker that asks for an epoch key now; 0: none */
     _Atomic int64_t epoch_not_before_ms; /* monotonic: there was none to be had */

@@ -70,6 +70,17 @@ class PollTest(unittest.TestCase):
         self.addCleanup(thread.join, LONG_SECONDS)
         return got, thread
 
+    def test_who_asks_for_statistics_is_one_of_the_connections(self):
+        def connections(client):
+            return client.get("/v1/stats").json()["connections"]
+        clients = [self.daemon.client() for _ in range(10)]
+        for number, client in enumerate(clients, 1):
+            self.addCleanup(client.close)
+            self.assertGreaterEqual(connections(client), number)
+        for client in clients[1:]:
+            client.close()
+        wait_until(lambda: connections(clients[0]) < 10, 10, "those that were closed to be counted no more")
+
     def test_an_empty_queue_is_answered_when_the_time_is_over(self):
         answer, seconds = self.queue.poll(1)
         self.assertEqual(answer.status, 200, answer)

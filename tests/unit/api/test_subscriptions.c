@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "api/internal.h"
+
 #define PATH   "/v1/subscriptions"
 #define URL    "https://gateway.example/ampoule"
 #define PLAIN  "{\"queue\":\"payments\",\"url\":\"" URL "\"}"
@@ -222,6 +224,22 @@ static void a_keeper_that_does_not_answer_is_unavailable(void **state)
     assert_int_equal(post(PATH, PLAIN), 503);
     assert_int_equal(answer.response.park.kind, AMP_PARK_NONE);
     assert_event(AMP_ACT_SUBSCRIPTION_CREATE, AMP_ERR_KEEPER_UNAVAILABLE, "payments", "");
+}
+
+/* A reload makes an api anew, while calls wait. */
+static void a_call_that_waits_outlives_its_api(void **state)
+{
+    fx.key = "subscribe-1";
+    assert_int_equal(post(PATH, PLAIN), 0);
+    amp_wipe(&fx.api->config, sizeof fx.api->config); /* nobody may look there */
+    amp_api_free(fx.api);
+    assert_int_equal(amp_api_new(&fx.api, &fx.config), AMP_OK);
+    amp_api_response_fini(&answer.response); /* who asked went away: the key is free again */
+    assert_int_equal(post(PATH, PLAIN), 0);
+    amp_wipe(&fx.api->config, sizeof fx.api->config);
+    amp_api_free(fx.api);
+    assert_int_equal(amp_api_new(&fx.api, &fx.config), AMP_OK);
+    assert_int_equal(keeper_says(AMP_OK), 201);
 }
 
 static void what_cannot_be_recorded_is_not_told(void **state)
@@ -522,6 +540,7 @@ int main(void)
         T(who_has_copies_made_for_a_key_must_be_one_who_may_claim),
         T(the_keepers_refusal_is_told),
         T(a_keeper_that_does_not_answer_is_unavailable),
+        T(a_call_that_waits_outlives_its_api),
         T(what_cannot_be_recorded_is_not_told),
         T(whoever_goes_away_leaves_nothing),
         T(a_repeated_order_is_answered_alike),
