@@ -146,13 +146,17 @@ class CapTest(unittest.TestCase):
             answer = sqs.form("SendMessage", {"QueueUrl": url, "MessageBody": large})
             self.assertEqual((answer.status, error_of(answer)), (503, "ServiceUnavailable"))
             once = {"MessageGroupId": "g", "MessageDeduplicationId": "d"}
-            answer = sqs.json("SendMessage", {"QueueUrl": fifo, "MessageBody": large, **once})
+            huge = "z" * 1000000
+            answer = sqs.json("SendMessage", {"QueueUrl": fifo, "MessageBody": huge, **once})
             self.assertEqual((answer.status, error_of(answer)), (503, "ServiceUnavailable"))
             batch = sqs.call("SendMessageBatch", QueueUrl=url, Entries=[
                 {"Id": "a", "MessageBody": large}, {"Id": "b", "MessageBody": large}])
             self.assertEqual([one["Code"] for one in batch["Failed"]], ["ServiceUnavailable"] * 2)
             self.assertEqual([one["SenderFault"] for one in batch["Failed"]], [False, False])
             self.assertEqual(sqs.counts(url), (len(sent), 0, 0))
+            # Who fills one queue keeps nobody out of another.
+            sqs.send(fifo, large, MessageGroupId="g", MessageDeduplicationId="other")
+            self.assertEqual(sqs.drain(fifo), [large])
             # Receiving, hiding and deleting go on.
             first = sqs.receive(url, MaxNumberOfMessages=10)
             sqs.call("ChangeMessageVisibility", QueueUrl=url, ReceiptHandle=first[0]["ReceiptHandle"],
@@ -161,7 +165,7 @@ class CapTest(unittest.TestCase):
             got = [message["Body"] for message in first] + sqs.drain(url)
             self.assertEqual(sorted(got), sorted(sent))
             # And there is room again, for as much as before; what was refused was not remembered as sent.
-            self.assertNotIn("duplicate", str(sqs.send(fifo, large, **once)))
+            self.assertNotIn("duplicate", str(sqs.send(fifo, huge, **once)))
             self.assertEqual(sqs.counts(fifo), (1, 0, 0))
             self.assertEqual(len(sqs.drain(fifo)), 1)
             again = []
