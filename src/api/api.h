@@ -38,10 +38,10 @@ enum amp_api_ask_kind {
 };
 struct amp_api_ask {
     enum amp_api_ask_kind kind;
-    const struct amp_subscription *wanted;              /* CREATE: id, state and time are the keeper's to set */
-    const uint8_t *who;                                 /* DELETE, ROTATE: the asking access key id */
-    uint8_t subscription[AMP_SUBSCRIPTION_ID_LEN];      /* all but CREATE */
-    struct amp_slice body;                              /* TEST */
+    const struct amp_subscription *wanted;         /* CREATE: id, state and time are the keeper's to set */
+    const uint8_t *who;                            /* DELETE, ROTATE: the asking access key id */
+    uint8_t subscription[AMP_SUBSCRIPTION_ID_LEN]; /* all but CREATE */
+    struct amp_slice body;                         /* TEST */
 };
 struct amp_api_answer {
     enum amp_err err;
@@ -53,7 +53,7 @@ struct amp_api_answer {
 /* What GET /v1/stats tells beyond the stores' own counts; front fills it. */
 struct amp_api_counts {
     uint64_t connections;
-    uint64_t parked;    /* requests that wait */
+    uint64_t parked; /* requests that wait */
     uint64_t deliveries_pending;
     uint64_t deliveries_under_way;
     uint64_t uptime_ms;
@@ -162,7 +162,7 @@ enum amp_resume {
 
 /* May be moved by assignment; the body of an answer to HEAD is there and must not be sent. */
 struct amp_api_response {
-    struct amp_park park;       /* kind not NONE: there is no answer yet, and nothing else here counts */
+    struct amp_park park; /* kind not NONE: there is no answer yet, and nothing else here counts */
     int status;
     enum amp_err err;           /* AMP_OK, or what a problem document in the body says */
     const char *content_type;   /* NULL: no body */

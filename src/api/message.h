@@ -1,6 +1,6 @@
 /*
- * A message as it lies in a queue: packed, sealed under an epoch key with queue, message id, principal, epoch and expiry
- * authenticated (spec section 4), and opened again for who receives it or is pushed to.
+ * A message as it lies in a queue: packed, sealed under an epoch key with queue, message id, principal, epoch and
+ * expiry authenticated (spec section 4), and opened again for who receives it or is pushed to.
  */
 #ifndef AMP_API_MESSAGE_H
 #define AMP_API_MESSAGE_H
@@ -16,7 +16,7 @@ struct amp_message_sealed {
 
 /* Slices borrow: from the request, or from what was opened. */
 struct amp_message {
-    struct amp_slice body;    /* text; where it tells of a token: a JSON object without its closing brace */
+    struct amp_slice body; /* text; where it tells of a token: a JSON object without its closing brace */
     bool of_token;
     uint32_t sealed_count; /* where of_token */
     struct amp_message_sealed sealed[AMP_SUBSCRIPTIONS_PER_QUEUE_MAX];

@@ -6,10 +6,10 @@
 #include "api/order.h"
 
 /*
- * Whether somebody can take what is sent to this queue, and what it is like. One that is subscribed to and not there yet
- * is made, with default attributes, and that is recorded; where it is not there and nobody subscribed, *there is false.
- * Cheap then. AMP_ERR_KEEPER_UNAVAILABLE where it is not known yet who subscribed: a message could miss those whom it is
- * for; else as the engine's create.
+ * Whether somebody can take what is sent to this queue, and what it is like. One that is subscribed to and not there
+ * yet is made, with default attributes, and that is recorded; where it is not there and nobody subscribed, *there is
+ * false. Cheap then. AMP_ERR_KEEPER_UNAVAILABLE where it is not known yet who subscribed: a message could miss those
+ * whom it is for; else as the engine's create.
  */
 enum amp_err amp_publish_prepare(struct amp_api_call *call, struct amp_slice queue, struct amp_queue_view *view,
                                  bool *there) AMP_MUST_USE;

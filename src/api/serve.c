@@ -89,8 +89,8 @@ enum amp_err amp_call_park(struct amp_api_call *call, enum amp_park_kind kind, a
     *parked = amp_secret_alloc(sizeof **parked + state_len); /* it holds the key of what was stored */
     if (*parked == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    **parked = (struct amp_api_parked){
-        .idempotency = call->api->config.idempotency, .go_on = go_on, .state_len = state_len};
+    **parked =
+        (struct amp_api_parked){.idempotency = call->api->config.idempotency, .go_on = go_on, .state_len = state_len};
     call->response->park = (struct amp_park){.kind = kind, .state = *parked};
     memcpy(call->response->park.who, who->key_id, sizeof who->key_id);
     return AMP_OK;

@@ -73,7 +73,7 @@ struct amp_worker {
 
     int64_t next_second_mono_ms;
     int64_t keeper_missed_mono_ms; /* without a link until then the keeper is missed; 0: there was none yet */
-    uint64_t expired; /* swept since the last event of it */
+    uint64_t expired;              /* swept since the last event of it */
     uint64_t lapsed;
     struct amp_engine_swept swept;
     struct amp_discards *discards;
@@ -157,6 +157,6 @@ bool amp_front_pushed_out(struct amp_worker *worker);
 void amp_front_tick(struct amp_worker *worker);
 void amp_front_sweep(struct amp_worker *worker);
 void amp_front_tell_connections(struct amp_worker *worker); /* to the shared count */
-bool amp_front_all_told(const struct amp_worker *worker); /* nothing is counted that no record tells */
+bool amp_front_all_told(const struct amp_worker *worker);   /* nothing is counted that no record tells */
 
 #endif

@@ -28,8 +28,7 @@ struct news {
 static int add(void *ctx, const uint8_t (*subscriptions)[AMP_SUBSCRIPTION_ID_LEN], size_t count)
 {
     const struct news *news = ctx;
-    enum amp_err err =
-        amp_outbox_add(news->outbox, news->queue, subscriptions, count, news->id, news->expires_mono_ms);
+    enum amp_err err = amp_outbox_add(news->outbox, news->queue, subscriptions, count, news->id, news->expires_mono_ms);
 
     return err == AMP_OK ? (int)count : -1;
 }

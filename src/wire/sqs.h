@@ -12,13 +12,13 @@
 #include "base/slice.h"
 #include "crypto/crypto.h"
 
-#define AMP_SQS_MAX_BODY         (1024 * 1024)  /* of a message, and of a batch's messages together */
-#define AMP_SQS_MAX_REQUEST      (3328 * 1024)  /* that much where each byte is percent-encoded, and what is around it */
-#define AMP_SQS_BATCH_MAX        10
-#define AMP_SQS_ATTRIBUTES_MAX   10 /* of one message */
-#define AMP_SQS_PAIRS_MAX        50 /* queue attributes, tags */
-#define AMP_SQS_NAMES_MAX        50
-#define AMP_MD5_LEN              16
+#define AMP_SQS_MAX_BODY       (1024 * 1024) /* of a message, and of a batch's messages together */
+#define AMP_SQS_MAX_REQUEST    (3328 * 1024) /* that much where each byte is percent-encoded, and what is around it */
+#define AMP_SQS_BATCH_MAX      10
+#define AMP_SQS_ATTRIBUTES_MAX 10 /* of one message */
+#define AMP_SQS_PAIRS_MAX      50 /* queue attributes, tags */
+#define AMP_SQS_NAMES_MAX      50
+#define AMP_MD5_LEN            16
 
 /* X(SYMBOL, name): the actions, all 23. */
 #define AMP_SQS_ACTIONS(X)                                                                                             \
@@ -127,8 +127,8 @@ struct amp_sqs_request {
     struct amp_sqs_names message_attribute_names;
     struct amp_sqs_names tag_keys;
     bool has_entries;
-    uint32_t entry_count;      /* more than AMP_SQS_BATCH_MAX: counted up to one more, and only the first are filled */
-    struct amp_sqs_entry one;  /* SendMessage, DeleteMessage, ChangeMessageVisibility; ReceiveMessage's visibility_s */
+    uint32_t entry_count;     /* more than AMP_SQS_BATCH_MAX: counted up to one more, and only the first are filled */
+    struct amp_sqs_entry one; /* SendMessage, DeleteMessage, ChangeMessageVisibility; ReceiveMessage's visibility_s */
     struct amp_sqs_entry entries[AMP_SQS_BATCH_MAX];
 };
 
@@ -162,8 +162,7 @@ bool amp_sqs_text_valid(struct amp_slice text);
 enum amp_err amp_sqs_md5_body(uint8_t out[AMP_MD5_LEN], struct amp_slice body) AMP_MUST_USE;
 /* AWS's MD5 of message attributes: sorted by name, each part with its length (SQS Developer Guide, "Calculating the MD5
  * message digest for message attributes"). */
-enum amp_err amp_sqs_md5_attributes(uint8_t out[AMP_MD5_LEN],
-                                    const struct amp_sqs_attributes *attributes) AMP_MUST_USE;
+enum amp_err amp_sqs_md5_attributes(uint8_t out[AMP_MD5_LEN], const struct amp_sqs_attributes *attributes) AMP_MUST_USE;
 
 /*
  * Writing an answer. The same calls make JSON or XML; lists and maps of the query protocol are flattened, as in AWS's
@@ -174,7 +173,7 @@ struct amp_sqs_writer {
     enum amp_sqs_action action;
     struct amp_out *out;
     unsigned depth;
-    bool comma[8];  /* JSON: something stands before, at each depth */
+    bool comma[8]; /* JSON: something stands before, at each depth */
 };
 /* {  or  <ACTIONResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"> and, where the action has a result,
  * <ACTIONResult>. */

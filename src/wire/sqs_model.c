@@ -3,7 +3,7 @@
 const struct amp_sqs_member_row amp_sqs_member_rows[AMP_SQS_MEMBER_COUNT_] = {
 #define ROW(symbol, member_kind, in_json, in_query, at)                                                                \
     [AMP_SQS_M_##symbol] = {.kind = AMP_SQS_##member_kind,                                                             \
-                            .offset = (at),                                                                              \
+                            .offset = (at),                                                                            \
                             .json = {(const uint8_t *)(in_json), sizeof(in_json) - 1},                                 \
                             .query = {(const uint8_t *)(in_query), sizeof(in_query) - 1}},
 #define X(symbol, kind, json, query, field) ROW(symbol, kind, json, query, offsetof(struct amp_sqs_request, field))

@@ -196,9 +196,8 @@ static void hashes_are_keyed_and_kept_apart(void **state)
         const char *queue;
         const struct amp_principal *who;
         const char *attempt;
-    } rows[] = {{"q", &fx.shop, "x"},  {"q", &fx.gateway, "x"}, {"r", &fx.shop, "x"},
-                {"q", &fx.shop, "y"},  {"qshop", &fx.shop, ""}, {"", &fx.shop, "qx"},
-                {"qs", &fx.shop, "x"}, {"q", &fx.shop, "shopx"}};
+    } rows[] = {{"q", &fx.shop, "x"},    {"q", &fx.gateway, "x"}, {"r", &fx.shop, "x"},  {"q", &fx.shop, "y"},
+                {"qshop", &fx.shop, ""}, {"", &fx.shop, "qx"},    {"qs", &fx.shop, "x"}, {"q", &fx.shop, "shopx"}};
     uint8_t hashes[8][AMP_MESSAGE_HASH_LEN], again[AMP_MESSAGE_HASH_LEN];
     for (size_t i = 0; i < 8; i++) {
         assert_int_equal(amp_message_hash_attempt(fx.api, amp_slice_str(rows[i].queue), rows[i].who,

@@ -93,9 +93,9 @@ static enum amp_err send(void)
         .expires_unix_ms = hands.unix_ms + LIFE_MS,
         .delay_ms = -1,
     };
-    assert_int_equal(amp_seal(shared.epochs, "message", amp_slice(NULL, 0), in.queue, AMP_SLICE_LIT("hello"), &sealed,
-                              &in.epoch),
-                     AMP_OK);
+    assert_int_equal(
+        amp_seal(shared.epochs, "message", amp_slice(NULL, 0), in.queue, AMP_SLICE_LIT("hello"), &sealed, &in.epoch),
+        AMP_OK);
     in.sealed = amp_slice(sealed.ptr, sealed.len);
     amp_queue_settings_default(&settings, false);
     assert_int_equal(shared.queues.ops->create(shared.queues.self, in.queue, &settings, NULL, &existed), AMP_OK);
