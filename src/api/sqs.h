@@ -112,13 +112,13 @@ enum amp_err amp_sqs_tags_apply(const struct amp_sqs_call *sqs, const struct amp
 
 /* What became of it. */
 struct amp_sqs_done {
-    enum amp_err err;
     const char *sentence; /* where refused in one of our own */
     uint8_t message[AMP_MESSAGE_ID_LEN];
     uint64_t sequence;
     uint8_t md5_body[AMP_MD5_LEN];
     uint8_t md5_attributes[AMP_MD5_LEN];
     uint8_t md5_system_attributes[AMP_MD5_LEN];
+    enum amp_err err;
     bool fifo;
     bool has_attributes;
     bool has_system_attributes;

@@ -41,14 +41,22 @@ static enum amp_err seal_content(struct amp_api_call *call, const struct amp_ord
     return err;
 }
 
+/* What is left of the life that is told: the time it takes to serve a request lengthens none. */
+static int64_t left_ms(const struct amp_api_config *config, const struct amp_order *order)
+{
+    int64_t left = order->now_unix_ms + order->ttl_ms - amp_clock_unix_ms(&config->clock);
+    return left < 1 ? 1 : left < order->ttl_ms ? left : order->ttl_ms;
+}
+
 static enum amp_err put(struct amp_api_call *call, const struct amp_order *order, const struct amp_subject *subject)
 {
     const struct amp_api_config *config = &call->api->config;
     struct amp_secret_buf *sealed = &call->api->sealed;
-    struct amp_vault_item item = {.queue = order->queue, .ttl_ms = order->ttl_ms};
+    struct amp_vault_item item = {.queue = order->queue};
     enum amp_err err = seal_content(call, order, subject, &item.epoch);
     if (err != AMP_OK)
         return err;
+    item.ttl_ms = left_ms(config, order);
     memcpy(item.index, subject->index, sizeof item.index);
     item.sealed = amp_slice(sealed->ptr, sealed->len);
     err = amp_vault_put(config->vault, &item);

@@ -76,11 +76,12 @@ static void count(struct visit *visit, const struct message *message, int by)
 /* A FIFO message keeps its place in its group, whatever its state. */
 static void leave_state(struct visit *visit, struct message *message)
 {
+    struct group *group = group_of(message);
     count(visit, message, -1);
-    if (!message->fifo)
+    if (group == NULL)
         amp_ring_remove(&message->place);
     else if (message->state == MESSAGE_IN_FLIGHT)
-        group_of(message)->in_flight--;
+        group->in_flight--;
 }
 
 static bool is_before(const struct message *a, const struct message *b)
@@ -123,12 +124,13 @@ static void join_state(struct visit *visit, struct message *message, enum messag
                        enum rank rank)
 {
     struct stock *stock = message->origin->stock;
+    struct group *group = group_of(message);
     message->state = (uint8_t)state;
     message->since_ms = (uint32_t)(since_ms - amp_memory_message_put_ms(message));
     count(visit, message, 1);
-    if (message->fifo) {
-        group_of(message)->in_flight += state == MESSAGE_IN_FLIGHT;
-        amp_group_settle(visit, stock, group_of(message));
+    if (group != NULL) {
+        group->in_flight += state == MESSAGE_IN_FLIGHT;
+        amp_group_settle(visit, stock, group);
     } else if (state != MESSAGE_AVAILABLE) {
         amp_ring_append(&stock->waiting, &message->place);
     } else {

@@ -186,7 +186,7 @@ static enum amp_err put_empty_list(struct form *form, struct amp_slice name, str
     if (kind != AMP_SQS_NAMES && kind != AMP_SQS_ENTRIES)
         return AMP_ERR_UNKNOWN_FIELD;
     if (kind == AMP_SQS_NAMES)
-        ((struct amp_sqs_names *)amp_sqs_field(form->request, NULL, member))->present = true;
+        ((struct amp_sqs_names *)amp_sqs_field(form->request, &form->request->one, member))->present = true;
     else
         form->request->has_entries = true;
     return once(&form->top.members, member, amp_slice(NULL, 0));
@@ -413,7 +413,8 @@ static enum amp_err finish_lists(struct form *form)
         if ((form->top.members & AMP_SQS_BIT(i)) == 0)
             continue;
         if (kind == AMP_SQS_PAIRS)
-            err = finish_pairs(&form->lists[i], amp_sqs_field(form->request, NULL, (enum amp_sqs_member)i));
+            err = finish_pairs(&form->lists[i],
+                               amp_sqs_field(form->request, &form->request->one, (enum amp_sqs_member)i));
         else if (kind == AMP_SQS_NAMES && !whole_list(form->lists[i].names, &count))
             err = AMP_ERR_MALFORMED_REQUEST;
         if (err != AMP_OK)
