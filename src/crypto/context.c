@@ -8,6 +8,8 @@ static _Thread_local struct {
     EVP_MD_CTX *digest;
     EVP_MD_CTX *md5;
     EVP_CIPHER_CTX *cipher;
+    struct amp_key256 *key; /* in secret memory: what `cipher` is keyed with, where `keyed` */
+    bool keyed;
     bool in_turns;
 } mine;
 
@@ -77,8 +79,28 @@ EVP_CIPHER_CTX *amp_context_cipher(void)
     return mine.cipher;
 }
 
+static void unkey(void)
+{
+    if (mine.keyed)
+        amp_wipe(mine.key, sizeof(*mine.key));
+    mine.keyed = false;
+}
+
+/* Remembers the key where the context keeps it: otherwise there is nothing to remember. */
+static const uint8_t *key_to_set(const struct amp_key256 *key)
+{
+    if (mine.keyed && amp_secret_equal(mine.key->bytes, key->bytes, sizeof(key->bytes)))
+        return NULL;
+    if (mine.in_turns && mine.key == NULL)
+        mine.key = amp_secret_alloc(sizeof(*mine.key));
+    mine.keyed = mine.in_turns && mine.key != NULL;
+    if (mine.keyed)
+        *mine.key = *key;
+    return key->bytes;
+}
+
 /* Naming the algorithm again would reset the context, so it is named only where it is not the present one. */
-EVP_CIPHER_CTX *amp_context_gcm(void)
+static EVP_CIPHER_CTX *gcm_context(void)
 {
     EVP_CIPHER *gcm = amp_algorithms.aes_256_gcm;
     if (mine.cipher != NULL && EVP_CIPHER_CTX_get0_cipher(mine.cipher) == gcm)
@@ -90,10 +112,19 @@ EVP_CIPHER_CTX *amp_context_gcm(void)
     return NULL;
 }
 
+EVP_CIPHER_CTX *amp_context_gcm(const struct amp_key256 *key, const uint8_t **set)
+{
+    EVP_CIPHER_CTX *ctx = gcm_context();
+    *set = ctx != NULL ? key_to_set(key) : NULL;
+    return ctx;
+}
+
 void amp_context_reset_cipher(EVP_CIPHER_CTX *ctx, bool failed)
 {
-    if (!mine.in_turns || failed)
+    if (!mine.in_turns || failed) {
+        unkey();
         EVP_CIPHER_CTX_reset(ctx);
+    }
     /* SSL_get_error reads this thread's queue: an error left behind would fell the next connection. */
     if (failed)
         ERR_clear_error();
@@ -106,6 +137,7 @@ void amp_crypto_work_in_turns(void)
 
 void amp_crypto_rest(void)
 {
+    unkey();
     if (mine.cipher != NULL && EVP_CIPHER_CTX_get0_cipher(mine.cipher) != NULL)
         EVP_CIPHER_CTX_reset(mine.cipher);
 }
@@ -115,6 +147,9 @@ void amp_crypto_thread_fini(void)
     EVP_MD_CTX_free(mine.digest);
     EVP_MD_CTX_free(mine.md5);
     EVP_CIPHER_CTX_free(mine.cipher);
+    amp_secret_free(mine.key);
+    mine.key = NULL;
+    mine.keyed = false;
     mine.digest = NULL;
     mine.md5 = NULL;
     mine.cipher = NULL;

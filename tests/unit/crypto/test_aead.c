@@ -115,6 +115,34 @@ static void gcm_refuses_every_truncation(void **state)
         assert_refused(&key, nonce, amp_slice(aad.ptr, len), sealed, SEALED_LEN);
 }
 
+/* Whatever the context was used for before in the same turn, and with whatever key: the same comes out. */
+static void gcm_is_the_same_in_turns(void **state)
+{
+    static const struct amp_key256 other = {{0x10, 0x32, 0x55}};
+    static const uint8_t second[AMP_GCM_NONCE_LEN] = {7, 7, 8};
+    const struct amp_key256 *keys[] = {&key, &other};
+    const uint8_t *nonces[] = {nonce, second};
+    uint8_t alone[4][SEALED_LEN], sealed[SEALED_LEN], out[SEALED_LEN];
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(amp_gcm_seal(alone[i], keys[i / 2], nonces[i % 2], aad, (const uint8_t *)text, TEXT_LEN),
+                         AMP_OK);
+    amp_crypto_work_in_turns();
+    for (unsigned step = 0; step < 4 * 4 * 4; step++) { /* each behind each, opened, forged, and then sealed */
+        unsigned a = step % 4, b = step / 4 % 4, how = step / 16;
+        assert_int_equal(amp_gcm_open(out, keys[a / 2], nonces[a % 2], aad, alone[a], SEALED_LEN), AMP_OK);
+        if (how & 1)
+            assert_refused(keys[b / 2], nonces[b % 2], aad, alone[(b + 1) % 4], SEALED_LEN);
+        if (how & 2)
+            amp_crypto_rest();
+        assert_int_equal(amp_gcm_seal(sealed, keys[b / 2], nonces[b % 2], aad, (const uint8_t *)text, TEXT_LEN),
+                         AMP_OK);
+        assert_memory_equal(sealed, alone[b], SEALED_LEN);
+        assert_int_equal(amp_gcm_open(out, keys[a / 2], nonces[a % 2], aad, alone[a], SEALED_LEN), AMP_OK);
+        assert_memory_equal(out, text, TEXT_LEN);
+    }
+    amp_crypto_thread_fini();
+}
+
 static void gcm_refuses_lengths_the_library_cannot_say(void **state)
 {
     uint8_t out[1] = {0};
@@ -220,6 +248,8 @@ static void threads_do_not_disturb_each_other(void **state)
 
 static int init(void **state)
 {
+    if (amp_secret_init((size_t)1 << 20, false) != AMP_OK)
+        return -1;
     return amp_crypto_init() == AMP_OK && amp_crypto_init() == AMP_OK ? 0 : -1;
 }
 
@@ -240,6 +270,7 @@ int main(void)
         cmocka_unit_test(gcm_seals_nothing_but_the_associated_data),
         cmocka_unit_test(gcm_refuses_any_flipped_bit),
         cmocka_unit_test(gcm_refuses_every_truncation),
+        cmocka_unit_test(gcm_is_the_same_in_turns),
         cmocka_unit_test(gcm_refuses_lengths_the_library_cannot_say),
         cmocka_unit_test(kwp_unwraps_what_it_wrapped_at_every_length),
         cmocka_unit_test(kwp_takes_nothing_empty_and_nothing_too_long),
