@@ -1,8 +1,9 @@
 /*
  * Packed, a message is its parts one behind the other, each with its length before it:
  *
- *   version 1 | flags (1: of a token) | body | count, copies of the card { subscription (16), JWE } |
- *   count, attributes { binary (0, 1), name, type, value } | trace header | group id | deduplication id
+ *   version 1 | flags (1: of a token; 2: with a digest) | digest (16) | body |
+ *   count, copies of the card { subscription (16), JWE } | count, attributes { binary (0, 1), name, type, value } |
+ *   trace header | group id | deduplication id
  *
  * Lengths are u32, counts u8. What is authenticated beside it: length and name of the home queue, message id, sender,
  * expiry; the epoch is, by the seal itself.
@@ -12,6 +13,7 @@
 #define LABEL    "message"
 #define VERSION  1
 #define OF_TOKEN 1
+#define DIGEST   2
 #define LEN_LEN  4 /* of a length */
 #define AAD_MAX  (1 + AMP_QUEUE_NAME_MAX + AMP_MESSAGE_ID_LEN + AMP_MESSAGE_SENDER_LEN + 8)
 
@@ -29,7 +31,8 @@ static void put_part(struct amp_out *out, struct amp_slice part)
 
 static size_t packed_len(const struct amp_message *message)
 {
-    size_t len = 4 + 4 * LEN_LEN + message->body.len + message->trace_header.len + message->group_id.len +
+    size_t digest_len = message->md5 != NULL ? AMP_MD5_LEN : 0;
+    size_t len = 4 + digest_len + 4 * LEN_LEN + message->body.len + message->trace_header.len + message->group_id.len +
                  message->deduplication_id.len;
     for (uint32_t i = 0; i < message->sealed_count; i++)
         len += AMP_SUBSCRIPTION_ID_LEN + LEN_LEN + message->sealed[i].jwe.len;
@@ -43,7 +46,9 @@ static size_t packed_len(const struct amp_message *message)
 static void pack(struct amp_out *out, const struct amp_message *message)
 {
     amp_out_byte(out, VERSION);
-    amp_out_byte(out, message->of_token ? OF_TOKEN : 0);
+    amp_out_byte(out, (uint8_t)((message->of_token ? OF_TOKEN : 0) | (message->md5 != NULL ? DIGEST : 0)));
+    if (message->md5 != NULL)
+        amp_out_bytes(out, message->md5, AMP_MD5_LEN);
     put_part(out, message->body);
     amp_out_byte(out, (uint8_t)message->sealed_count);
     for (uint32_t i = 0; i < message->sealed_count; i++) {
@@ -126,7 +131,9 @@ static enum amp_err unpack(struct amp_message *message, struct amp_slice packed)
     struct reading reading = {.left = packed};
     if (get_u8(&reading) != VERSION)
         return AMP_ERR_INTERNAL;
-    message->of_token = get_u8(&reading) == OF_TOKEN;
+    unsigned flags = get_u8(&reading);
+    message->of_token = (flags & OF_TOKEN) != 0;
+    message->md5 = (flags & DIGEST) != 0 ? get_bytes(&reading, AMP_MD5_LEN).ptr : NULL;
     message->body = get_part(&reading);
     message->sealed_count = get_count(&reading, AMP_SUBSCRIPTIONS_PER_QUEUE_MAX);
     for (uint32_t i = 0; i < message->sealed_count; i++)

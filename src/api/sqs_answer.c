@@ -8,6 +8,8 @@
 #define FRAME_MAX       512
 #define QUERY_ERROR_MAX 80
 #define REQUEST_ID_LEN  16
+#define SHORT_MAX       1024 /* what is no longer is not looked through for what to escape */
+#define ESCAPED_MAX     6    /* \u0000, &quot; */
 
 static const char *content_type_of(enum amp_sqs_protocol protocol)
 {
@@ -56,6 +58,8 @@ enum amp_err amp_sqs_answer_done(const struct amp_sqs_call *sqs)
 size_t amp_sqs_escaped_len(enum amp_sqs_protocol protocol, struct amp_slice text)
 {
     size_t len = text.len;
+    if (len <= SHORT_MAX)
+        return ESCAPED_MAX * len;
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.ptr[i];
         bool is_mark = c == '"' || c == '&' || c == '<' || c == '>';

@@ -101,20 +101,16 @@ void amp_sqs_write_arn(struct amp_out *out, struct amp_slice region, struct amp_
     amp_out_slice(out, queue);
 }
 
-static enum amp_err check_of(const struct amp_api *api, const char *label, struct amp_slice queue,
-                             struct amp_slice bytes, uint8_t check[AMP_SHA256_LEN])
-{
-    const struct amp_slice parts[] = {queue, bytes};
-    return amp_token_keys_mac(api->config.token_keys, label, parts, 2, check);
-}
+_Static_assert(AMP_SQS_HANDLE_CHECK <= AMP_TOKEN_TAG_LEN, "a handle's check is a tag");
 
 enum amp_err amp_sqs_handle_make(const struct amp_api *api, const char *label, struct amp_slice queue,
                                  struct amp_slice bytes, char text[AMP_SQS_HANDLE_MAX], size_t *len)
 {
-    uint8_t whole[1 + AMP_SQS_HANDLE_BYTES + AMP_SQS_HANDLE_CHECK], check[AMP_SHA256_LEN];
+    uint8_t whole[1 + AMP_SQS_HANDLE_BYTES + AMP_SQS_HANDLE_CHECK], check[AMP_TOKEN_TAG_LEN];
     struct amp_out out = amp_out(whole, sizeof whole);
-    enum amp_err err =
-        bytes.len <= AMP_SQS_HANDLE_BYTES ? check_of(api, label, queue, bytes, check) : AMP_ERR_TOO_LARGE;
+    enum amp_err err = bytes.len <= AMP_SQS_HANDLE_BYTES
+                           ? amp_token_keys_tag(api->config.token_keys, label, queue, bytes, check)
+                           : AMP_ERR_TOO_LARGE;
     if (err != AMP_OK)
         return err;
     amp_out_byte(&out, VERSION);
@@ -128,13 +124,13 @@ enum amp_err amp_sqs_handle_make(const struct amp_api *api, const char *label, s
 enum amp_err amp_sqs_handle_read(const struct amp_api *api, const char *label, struct amp_slice queue,
                                  struct amp_slice text, uint8_t bytes[AMP_SQS_HANDLE_BYTES], size_t *len)
 {
-    uint8_t whole[1 + AMP_SQS_HANDLE_BYTES + AMP_SQS_HANDLE_CHECK], check[AMP_SHA256_LEN];
+    uint8_t whole[1 + AMP_SQS_HANDLE_BYTES + AMP_SQS_HANDLE_CHECK], check[AMP_TOKEN_TAG_LEN];
     size_t whole_len = sizeof whole;
     if (text.len > AMP_SQS_HANDLE_MAX || amp_base64_decode(whole, &whole_len, text) != AMP_OK ||
         whole_len < 1 + AMP_SQS_HANDLE_CHECK || whole[0] != VERSION)
         return AMP_ERR_INVALID;
     *len = whole_len - 1 - AMP_SQS_HANDLE_CHECK;
-    enum amp_err err = check_of(api, label, queue, amp_slice(whole + 1, *len), check);
+    enum amp_err err = amp_token_keys_tag(api->config.token_keys, label, queue, amp_slice(whole + 1, *len), check);
     if (err != AMP_OK)
         return err;
     if (!amp_secret_equal(check, whole + 1 + *len, AMP_SQS_HANDLE_CHECK))

@@ -257,7 +257,7 @@ static enum amp_err write_message(struct receiving *receiving, const struct amp_
     size_t receipt_len;
     enum amp_err err = amp_sqs_receipt_make(receiving->call->api, receiving->poll->receive.queue, &out->receipt,
                                             receipt, &receipt_len);
-    if (err == AMP_OK)
+    if (err == AMP_OK && message->md5 == NULL)
         err = amp_sqs_md5_body(md5, body);
     if (err == AMP_OK && message->attributes.count > 0)
         err = amp_sqs_md5_attributes(md5_attributes, &message->attributes);
@@ -271,7 +271,7 @@ static enum amp_err write_message(struct receiving *receiving, const struct amp_
     amp_sqs_item_begin(writer, "Message");
     amp_sqs_put_text(writer, "MessageId", amp_slice(id, sizeof id));
     amp_sqs_put_text(writer, "ReceiptHandle", amp_slice(receipt, receipt_len));
-    amp_sqs_put_md5(writer, "MD5OfBody", md5);
+    amp_sqs_put_md5(writer, "MD5OfBody", message->md5 != NULL ? message->md5 : md5);
     amp_sqs_put_text(writer, "Body", body);
     write_system(receiving, out, message);
     write_attributes(writer, &message->attributes, md5_attributes);

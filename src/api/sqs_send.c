@@ -174,6 +174,7 @@ static enum amp_err send(const struct amp_sqs_call *sqs, const void *ctx, const 
     }
     if (err == AMP_OK)
         err = digest(entry, done);
+    message.md5 = done->md5_body;
     if (err == AMP_OK)
         err = amp_message_send(sqs->call->api, &order, &message, &sent);
     memcpy(done->message, sent.id, sizeof done->message);

@@ -94,6 +94,15 @@ enum amp_err amp_token_hash(const struct amp_token_keys *keys, const uint8_t tok
 #define AMP_TOKEN_MAC_PARTS 8
 enum amp_err amp_token_keys_mac(const struct amp_token_keys *keys, const char *label, const struct amp_slice *parts,
                                 size_t count, uint8_t out[AMP_SHA256_LEN]) AMP_MUST_USE;
+/*
+ * A shorter one of two parts, under a key of its own, for what only proves that it was made here: SHA-256 of key, label
+ * and framed parts, cut to a size that tells too little of it to be continued. A third of an HMAC. AMP_ERR_INVALID
+ * where all of it is longer than AMP_TOKEN_TAG_MAX.
+ */
+#define AMP_TOKEN_TAG_LEN 16
+#define AMP_TOKEN_TAG_MAX 256
+enum amp_err amp_token_keys_tag(const struct amp_token_keys *keys, const char *label, struct amp_slice first,
+                                struct amp_slice second, uint8_t out[AMP_TOKEN_TAG_LEN]) AMP_MUST_USE;
 /* "tok_" + base64url, 47 characters, no NUL; `prefix` is "tok_" or "clm_". */
 void amp_token_format(char out[AMP_TOKEN_TEXT_LEN], const char prefix[5], const uint8_t token[AMP_TOKEN_LEN]);
 /* AMP_ERR_INVALID for any other form. */

@@ -8,6 +8,7 @@ _Static_assert(AMP_TOKEN_TEXT_LEN == PREFIX_LEN + AMP_BASE64URL_LEN(AMP_TOKEN_LE
 
 struct amp_token_keys {
     struct amp_key256 hash;
+    struct amp_key256 tag;
 };
 
 enum amp_err amp_token_keys_new(struct amp_token_keys **out)
@@ -17,6 +18,8 @@ enum amp_err amp_token_keys_new(struct amp_token_keys **out)
     if (keys == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
     enum amp_err err = amp_random(keys->hash.bytes, sizeof keys->hash.bytes);
+    if (err == AMP_OK)
+        err = amp_random(keys->tag.bytes, sizeof keys->tag.bytes);
     if (err != AMP_OK) {
         amp_secret_free(keys);
         return err;
@@ -69,6 +72,26 @@ enum amp_err amp_token_keys_mac(const struct amp_token_keys *keys, const char *l
         hashed[2 + 2 * i] = parts[i];
     }
     return mac(keys, hashed, 1 + 2 * count, out);
+}
+
+enum amp_err amp_token_keys_tag(const struct amp_token_keys *keys, const char *label, struct amp_slice first,
+                                struct amp_slice second, uint8_t out[AMP_TOKEN_TAG_LEN])
+{
+    const uint64_t lengths[] = {first.len, second.len};
+    uint8_t text[AMP_TOKEN_TAG_MAX], whole[AMP_SHA256_LEN];
+    struct amp_out hashed = amp_out(text, sizeof text);
+    amp_out_bytes(&hashed, keys->tag.bytes, sizeof keys->tag.bytes);
+    amp_out_bytes(&hashed, label, strlen(label) + 1);
+    amp_out_bytes(&hashed, lengths, sizeof lengths);
+    amp_out_slice(&hashed, first);
+    amp_out_slice(&hashed, second);
+    const struct amp_slice part = amp_out_done(&hashed);
+    enum amp_err err = hashed.overflow ? AMP_ERR_INVALID : amp_sha256(whole, &part, 1);
+    if (err == AMP_OK)
+        memcpy(out, whole, AMP_TOKEN_TAG_LEN);
+    amp_wipe(text, sizeof text);
+    amp_wipe(whole, sizeof whole);
+    return err;
 }
 
 void amp_token_format(char out[AMP_TOKEN_TEXT_LEN], const char prefix[5], const uint8_t token[AMP_TOKEN_LEN])

@@ -1,6 +1,7 @@
 #include "wire/json.h"
 
 #include "base/text.h"
+#include "wire/chars.h"
 #include "wire/json_lex.h"
 #include "wire/json_names.h"
 
@@ -266,14 +267,31 @@ static void write_escaped(struct amp_out *out, uint8_t c)
     amp_out_hex(out, &c, 1);
 }
 
+static bool needs_escape(uint8_t c)
+{
+    return c < 0x20 || c == '"' || c == '\\';
+}
+
+/* The first byte from `at` on that needs escaping; the end where there is none. */
+static size_t find_escape(struct amp_slice text, size_t at)
+{
+    uint64_t word;
+    for (; text.len - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, text.ptr + at, sizeof(word));
+        if ((amp_word_below(word, 0x20) | amp_word_has(word, '"') | amp_word_has(word, '\\')) != 0)
+            break;
+    }
+    while (at < text.len && !needs_escape(text.ptr[at]))
+        at++;
+    return at;
+}
+
 void amp_json_write_string(struct amp_out *out, struct amp_slice text)
 {
     size_t start = 0;
     amp_out_byte(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = find_escape(text, 0); i < text.len; i = find_escape(text, i + 1)) {
         uint8_t c = text.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
         amp_out_bytes(out, text.ptr + start, i - start);
         write_escaped(out, c);
         start = i + 1;

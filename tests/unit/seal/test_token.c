@@ -109,6 +109,30 @@ static void a_made_up_token_is_no_other_things_hash(void **state)
     assert_memory_not_equal(hash, mac, 16);
 }
 
+static void tags_differ_by_label_and_by_how_parts_are_cut(void **state)
+{
+    static const struct {
+        const char *label, *first, *second;
+    } rows[] = {{"one", "ab", "c"}, {"one", "a", "bc"}, {"one", "abc", ""}, {"one", "", "abc"},
+                {"two", "ab", "c"}, {"on", "eab", "c"}, {"one", "ab", ""},  {"one", "ab", "d"}};
+    uint8_t tags[8][AMP_TOKEN_TAG_LEN], again[AMP_TOKEN_TAG_LEN], mac[AMP_SHA256_LEN];
+    static const uint8_t long_one[AMP_TOKEN_TAG_MAX];
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(amp_token_keys_tag(keys, rows[i].label, amp_slice_str(rows[i].first),
+                                            amp_slice_str(rows[i].second), tags[i]),
+                         AMP_OK);
+        for (size_t j = 0; j < i; j++)
+            assert_memory_not_equal(tags[i], tags[j], AMP_TOKEN_TAG_LEN);
+    }
+    assert_int_equal(amp_token_keys_tag(keys, "one", AMP_SLICE_LIT("ab"), AMP_SLICE_LIT("c"), again), AMP_OK);
+    assert_memory_equal(again, tags[0], AMP_TOKEN_TAG_LEN);
+    const struct amp_slice parts[] = {AMP_SLICE_LIT("ab"), AMP_SLICE_LIT("c")};
+    assert_int_equal(amp_token_keys_mac(keys, "one", parts, 2, mac), AMP_OK);
+    assert_memory_not_equal(again, mac, AMP_TOKEN_TAG_LEN);
+    assert_int_equal(amp_token_keys_tag(keys, "one", amp_slice(long_one, sizeof long_one), AMP_SLICE_LIT(""), again),
+                     AMP_ERR_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +140,7 @@ int main(void)
         cmocka_unit_test(any_other_spelling_is_refused),
         cmocka_unit_test(hashes_are_the_same_for_the_same_key_alone),
         cmocka_unit_test(macs_differ_by_label_and_by_how_parts_are_cut),
+        cmocka_unit_test(tags_differ_by_label_and_by_how_parts_are_cut),
         cmocka_unit_test(a_made_up_token_is_no_other_things_hash),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);
