@@ -251,7 +251,9 @@ class ManyMessagesTest(unittest.TestCase):
                 asked = before.reply.headers.get("retry-after", "0")
                 least = max(pause, float(asked) if asked.isdigit() else 0)
                 self.assertFalse(before.acknowledged, f"{before} was tried again: {after}")
-                self.assertGreaterEqual(after.arrived - (before.ended or before.arrived), least - CLOCK,
+                # Where it was broken off, `ended` is when the receiver came to notice: on a busy machine, late.
+                lag = CLOCK if before.reply.way == "answer" else CLOCK + 0.1
+                self.assertGreaterEqual(after.arrived - (before.ended or before.arrived), least - lag,
                                         f"{before} then {after}")
                 retried += 1
         self.assertGreater(retried, len(self.receiver.hooks) // 20)
@@ -305,7 +307,7 @@ class ManyMessagesTest(unittest.TestCase):
         self.assertLessEqual(self.receiver.most_at_once, CONCURRENCY)
         broken = sum(hook.reply.way not in ("answer", "drip") or hook.reply.close or len(hook.reply.body) > 60000
                      for hook in self.receiver.hooks)
-        self.assertLess(self.receiver.connections, broken + 4 * CONCURRENCY)
+        self.assertLess(self.receiver.connections, broken + len(self.receiver.hooks) // 20 + 4 * CONCURRENCY)
 
     def test_by_http(self):
         self.start(Daemon())

@@ -32,9 +32,14 @@ class SubscriptionsCase(unittest.TestCase):
         self.receiver = self.enterContext(Receiver(lambda hook: self.reply))
         self.queue = self.id().rsplit(".", 1)[1]
 
+    @staticmethod
+    def patient(ask):
+        """The answer, when a role that was killed or a slow disk no longer stands in its way."""
+        return wait_until(lambda: next((answer for answer in [ask()] if answer.status != 503), None), 30, "an answer")
+
     def subscribe(self, client=None, path="/hook", queue=None, **members):
-        made = (client or self.client).post("/v1/subscriptions", {
-            "queue": queue or self.queue, "url": self.receiver.url(path), **members})
+        made = self.patient(lambda: (client or self.client).post("/v1/subscriptions", {
+            "queue": queue or self.queue, "url": self.receiver.url(path), **members}))
         self.assertEqual(made.status, 201, made)
         self.receiver.secrets[path] = [made.json()["secret"]]
         return made.json()
@@ -53,7 +58,7 @@ class SubscriptionsCase(unittest.TestCase):
         return (client or self.client).post(f"/v1/subscriptions/{made['id']}/{act}", {})
 
     def listed(self, client=None):
-        answer = (client or self.client).get("/v1/subscriptions")
+        answer = self.patient(lambda: (client or self.client).get("/v1/subscriptions"))
         self.assertEqual(answer.status, 200, answer)
         return {entry["id"]: entry for entry in answer.json()["subscriptions"]}
 
