@@ -18,8 +18,8 @@ struct amp_message_sealed {
 struct amp_message {
     struct amp_slice body; /* text; where it tells of a token: a JSON object without its closing brace */
     bool of_token;
-    const uint8_t *md5; /* of the body as it is received, AMP_MD5_LEN bytes, so that who receives it need not make it
-                           again; NULL: not known, as of one that is completed first */
+    const uint8_t *md5;    /* of the body as it is received, AMP_MD5_LEN bytes, so that who receives it need not make it
+                              again; NULL: not known, as of one that is completed first */
     uint32_t sealed_count; /* where of_token */
     struct amp_message_sealed sealed[AMP_SUBSCRIPTIONS_PER_QUEUE_MAX];
     struct amp_sqs_attributes attributes;
