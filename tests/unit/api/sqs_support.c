@@ -147,7 +147,7 @@ static void put_object(const char *action, const char *prefix, json_t *object)
 
 int call(const char *action, const char *json)
 {
-    char target[128];
+    static char target[128]; /* a parked call reads it again */
     int status;
     if (!in_xml) {
         (void)snprintf(target, sizeof target, "AmazonSQS.%s", action);
