@@ -123,7 +123,7 @@
     X(SQS_BATCH_ID_INVALID, "sqs_batch_id_invalid", 400, "The Id of a batch entry is 1 to 80 letters, digits, - " \
       "or _.")                                                                                                         \
     X(SQS_UNSUPPORTED, "sqs_unsupported", 400, "That operation is not supported here.")                                \
-    X(SQS_REQUEST_THROTTLED, "sqs_request_throttled", 400, "This very request was accepted on another " \
+    X(SQS_REQUEST_THROTTLED, "sqs_request_throttled", 403, "This very request was accepted on another " \
       "connection: sign it anew.")                                                                                     \
     /* what the service cannot do now: nothing already accepted is lost */                                             \
     X(VAULT_FULL, "vault_full", 503, "The vault's memory cap is reached: try again in a moment.")                      \

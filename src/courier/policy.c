@@ -10,6 +10,7 @@ static const char *const special_v4[] = {
     "100.64.0.0/10",   /* carrier-grade NAT, RFC 6598 */
     "127.0.0.0/8",     /* loopback, RFC 1122 */
     "169.254.0.0/16",  /* link-local, RFC 3927: metadata services */
+    "168.63.129.16",   /* Azure's wire server: in no registry, and like a metadata service on each of its machines */
     "172.16.0.0/12",   /* private, RFC 1918 */
     "192.0.0.0/24",    /* IETF protocol assignments, RFC 6890 */
     "192.0.2.0/24",    /* documentation, RFC 5737 */
