@@ -53,6 +53,15 @@ class CommandsTest(CliCase):
         for args in (("redeem",), ("redeem", "-")):
             self.assertEqual(json.loads(self.run_cli(*args, input=self.token() + "\n").stdout), CARD)
 
+    def test_a_closed_standard_output(self):
+        """Its number would be the connection's, and the card would follow the request in the clear."""
+        token = self.token()
+        done = subprocess.run(["bash", "-c", 'exec "$0" "$@" >&-', AMPOULE, "redeem", token], stderr=subprocess.PIPE,
+                              text=True, timeout=60, check=False, env={**os.environ, **self.daemon.env})
+        self.assertEqual(done.returncode, REFUSED, done.stderr)
+        self.assertIn("standard output", done.stderr)
+        self.assertNotIn(CARD["number"], done.stderr)
+
     def test_batch(self):
         cards = [dict(CARD, name=f"J DOE {i}") for i in range(3)]
         for text in (json.dumps(cards), "\n".join(map(json.dumps, cards)) + "\n"):
