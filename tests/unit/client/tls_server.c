@@ -19,7 +19,7 @@
 #define REQUEST_ROOM 16384
 
 struct tls_server {
-    const struct tls_step *steps;
+    struct tls_step steps[TLS_SERVER_MAX_STEPS];
     size_t step_count;
     SSL_CTX *tls;
     int listener;
@@ -170,7 +170,8 @@ struct tls_server *tls_server_start(const struct tls_step *steps, size_t count, 
 {
     struct tls_server *server = calloc(1, sizeof *server);
     assert_non_null(server);
-    server->steps = steps;
+    assert_in_range(count, 1, TLS_SERVER_MAX_STEPS);
+    memcpy(server->steps, steps, count * sizeof *steps);
     server->step_count = count;
     make_tls(server, common_name);
     make_listener(server);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #define TLS_SERVER_MAX_REQUESTS 32
+#define TLS_SERVER_MAX_STEPS 32
 
 struct tls_step {
     const char *answer; /* sent whole; NULL: none */
@@ -15,7 +16,8 @@ struct tls_step {
 
 struct tls_server;
 
-/* The last step repeats. `common_name`: of its self-signed certificate; an address where it begins with a digit. */
+/* The last step repeats. The steps are copied; the texts they name live as long as the server.
+   `common_name`: of its self-signed certificate; an address where it begins with a digit. */
 struct tls_server *tls_server_start(const struct tls_step *steps, size_t count, const char *common_name);
 /* Joins the thread; its connections are closed. NULL does nothing. */
 void tls_server_stop(struct tls_server *server);

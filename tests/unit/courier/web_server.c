@@ -24,7 +24,7 @@ struct web_server {
     int listener;
     int stop[2]; /* closing its writing end stops the thread */
     uint16_t port;
-    const struct web_step *steps;
+    struct web_step steps[WEB_SERVER_MAX_STEPS];
     size_t step_count;
     struct connection connections[CONNECTIONS_MAX];
     size_t accepted;
@@ -143,9 +143,9 @@ static bool listen_on_loopback(struct web_server *server)
 struct web_server *web_server_start(const struct web_step *steps, size_t count)
 {
     struct web_server *server = calloc(1, sizeof(*server));
-    if (server == NULL)
+    if (server == NULL || count > WEB_SERVER_MAX_STEPS)
         abort();
-    server->steps = steps;
+    memcpy(server->steps, steps, count * sizeof(*steps));
     server->step_count = count;
     pthread_mutex_init(&server->mutex, NULL);
     pthread_cond_init(&server->requested, NULL);

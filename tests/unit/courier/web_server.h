@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define WEB_SERVER_MAX_REQUESTS 64
+#define WEB_SERVER_MAX_STEPS 16
 
 struct web_step {
     const char *answer; /* sent whole; NULL: none, ever */
@@ -17,7 +18,7 @@ struct web_step {
 
 struct web_server;
 
-/* The last step repeats. `steps` live as long as the server. */
+/* The last step repeats. The steps are copied; the texts they name live as long as the server. */
 struct web_server *web_server_start(const struct web_step *steps, size_t count);
 /* Joins the thread; its connections are closed. NULL does nothing. */
 void web_server_stop(struct web_server *server);
