@@ -24,7 +24,7 @@
 static uint8_t masked[DIGITS];
 static uint8_t chunk[CHUNK];
 static char answer[512];
-static struct tls_step step;
+static const struct tls_step step = {.answer = answer};
 
 static bool is_window(const uint8_t *bytes, const uint8_t *wanted)
 {
@@ -171,7 +171,6 @@ static void nothing_of_a_card_is_left_in_the_host(void **state)
     unmask(number);
     snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\ncontent-length: 38\r\n\r\n{\"card\":{\"number\":\"%s\"}}",
              number);
-    step.answer = answer;
     assert_int_equal(write(go[1], &byte, 1), 1);
     assert_int_equal(waitpid(child, &status, 0), child);
     close(go[0]);
