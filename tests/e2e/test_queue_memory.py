@@ -258,9 +258,11 @@ class BurstTest(unittest.TestCase):
             self.assertEqual(look(), before)
             self.assertLessEqual(records() - events, 1)
             self.assertEqual(daemon.pids(), pids)
+            stats.close()
+            if is_sanitized():
+                return  # its malloc keeps what was freed
             for was, pid in zip(resident, pids):
                 self.assertLess(self.resident(pid), was + MIB // 2)
-            stats.close()
 
 
 if __name__ == "__main__":
