@@ -1,13 +1,14 @@
 #include "secret/arena.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/size.h"
-#include "secret/secret.h"
 
 /*
  * Page 0 and the page behind every run stay PROT_NONE, as the whole reservation is at first: an overrun
@@ -22,15 +23,50 @@ static struct {
 } arena = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /*
+ * Syscalls here, all at start: memfd_secret, ftruncate, mmap, madvise, mlock2, close. Afterwards mprotect alone.
+ *
+ * Mapped whole and once: a page costs its first touch 32 us, as the kernel drops it from its own map, and nothing
+ * when it is fenced and used again. Whoever could take the descriptor out of this process (pidfd_getfd(2)) would
+ * have the pages, so it is closed as soon as they are mapped. NULL where the kernel has no such memory, or a sandbox
+ * around us forbids it, or RLIMIT_MEMLOCK is too low for all of it.
+ */
+static void *map_secret(size_t bytes)
+{
+    int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    void *base = ftruncate(fd, (off_t)bytes) == 0 ? mmap(NULL, bytes, PROT_NONE, MAP_SHARED, fd, 0) : MAP_FAILED;
+    close(fd);
+    return base != MAP_FAILED ? base : NULL;
+}
+
+/*
  * MLOCK_ONFAULT locks each page as it is first touched and charges RLIMIT_MEMLOCK for all of them at once, so
  * that a limit too low shows at start and not under load.
  */
-static bool lock_pages(void *base, size_t bytes)
+static void *map_private(size_t bytes, bool lock, bool *locked)
 {
-    return mlock2(base, bytes, MLOCK_ONFAULT) == 0;
+    void *base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return NULL;
+    *locked = lock && mlock2(base, bytes, MLOCK_ONFAULT) == 0;
+    return base;
 }
 
-enum amp_err amp_arena_init(size_t cap_bytes, bool *locked)
+static void *map_best(size_t bytes, enum amp_secret_lock best, enum amp_secret_lock *lock)
+{
+    bool locked = false;
+    void *base = best == AMP_SECRET_MEMFD ? map_secret(bytes) : NULL;
+    if (base != NULL) {
+        *lock = AMP_SECRET_MEMFD;
+        return base;
+    }
+    base = map_private(bytes, best != AMP_SECRET_UNLOCKED, &locked);
+    *lock = locked ? AMP_SECRET_MLOCK : AMP_SECRET_UNLOCKED;
+    return base;
+}
+
+enum amp_err amp_arena_init(size_t cap_bytes, enum amp_secret_lock best, enum amp_secret_lock *lock)
 {
     size_t bytes;
     if (arena.base != NULL)
@@ -41,12 +77,11 @@ enum amp_err amp_arena_init(size_t cap_bytes, bool *locked)
     bytes = pages * AMP_ARENA_PAGE;
 
     struct amp_arena_run **owners = calloc(pages, sizeof(*owners));
-    void *base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (owners == NULL || base == MAP_FAILED)
+    void *base = owners != NULL ? map_best(bytes, best, lock) : NULL;
+    if (base == NULL)
         goto fail;
     if (madvise(base, bytes, MADV_DONTDUMP) != 0 || madvise(base, bytes, MADV_DONTFORK) != 0)
         goto fail;
-    *locked = lock_pages(base, bytes);
 
     arena.base = base;
     arena.pages = pages;
@@ -55,7 +90,7 @@ enum amp_err amp_arena_init(size_t cap_bytes, bool *locked)
     return AMP_OK;
 
 fail:
-    if (base != MAP_FAILED)
+    if (base != NULL)
         munmap(base, bytes);
     free(owners);
     return AMP_ERR_OUT_OF_MEMORY;
@@ -125,7 +160,7 @@ bool amp_arena_open(struct amp_arena_run *run)
 void amp_arena_close(struct amp_arena_run *run)
 {
     size_t bytes = run->pages * AMP_ARENA_PAGE;
-    amp_wipe(run->base, bytes);
+    amp_wipe(run->base, run->touched);
     pthread_mutex_lock(&arena.lock);
     /* The kernel may refuse to split a mapping further; then the pages merely stay reachable, and empty. */
     if (mprotect(run->base, bytes, PROT_NONE) != 0)

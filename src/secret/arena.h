@@ -2,6 +2,9 @@
  * The pool's ground: one reservation of address space, locked, left out of dumps and forks, from which runs
  * of pages are made accessible and taken away again. Every run stands between two inaccessible pages. Private
  * to the room.
+ *
+ * Where the kernel has memfd_secret(2) its pages are taken out of the kernel's own map too: neither /proc/PID/mem
+ * nor ptrace, process_vm_readv(2) or a core of the kernel reads them, whoever asks.
  */
 #ifndef AMP_SECRET_ARENA_H
 #define AMP_SECRET_ARENA_H
@@ -10,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "secret/secret.h"
 
 #define AMP_ARENA_PAGE 4096
 
@@ -18,10 +21,11 @@
 struct amp_arena_run {
     uint8_t *base;
     size_t pages;
+    size_t touched; /* bytes from its base that its owner may have written: what closing wipes */
 };
 
-/* *locked: whether the kernel locked it. AMP_ERR_OUT_OF_MEMORY where the address space cannot be had. */
-enum amp_err amp_arena_init(size_t cap_bytes, bool *locked) AMP_MUST_USE;
+/* *lock: what the kernel granted, `best` at most. AMP_ERR_OUT_OF_MEMORY where the address space cannot be had. */
+enum amp_err amp_arena_init(size_t cap_bytes, enum amp_secret_lock best, enum amp_secret_lock *lock) AMP_MUST_USE;
 void amp_arena_fini(void);
 
 /* Opens run->pages zeroed pages and sets run->base; the arena keeps `run` until it is closed. False at the

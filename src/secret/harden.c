@@ -10,17 +10,30 @@
 #include "secret/lock.h"
 #include "secret/secret.h"
 
-static _Atomic bool pool_locked;
+static _Atomic enum amp_secret_lock pool_lock;
 static _Atomic bool process_refused; /* locking the whole process was asked for and not had */
 
 enum amp_secret_lock amp_secret_state(void)
 {
-    return atomic_load(&pool_locked) && !atomic_load(&process_refused) ? AMP_SECRET_MLOCK : AMP_SECRET_UNLOCKED;
+    return atomic_load(&process_refused) ? AMP_SECRET_UNLOCKED : atomic_load(&pool_lock);
 }
 
-void amp_lock_record_pool(bool locked)
+const char *amp_secret_lock_name(enum amp_secret_lock lock)
 {
-    atomic_store(&pool_locked, locked);
+    switch (lock) {
+    case AMP_SECRET_UNLOCKED:
+        break;
+    case AMP_SECRET_MLOCK:
+        return "mlock";
+    case AMP_SECRET_MEMFD:
+        return "secretmem";
+    }
+    return "unlocked";
+}
+
+void amp_lock_record_pool(enum amp_secret_lock lock)
+{
+    atomic_store(&pool_lock, lock);
 }
 
 void amp_lock_raise_limit(void)

@@ -90,14 +90,14 @@ static enum amp_err draw_canary(void)
     return got == (ssize_t)sizeof(pool.canary) ? AMP_OK : AMP_ERR_IO;
 }
 
-enum amp_err amp_secret_init(size_t cap_bytes, bool require_lock)
+enum amp_err amp_pool_init(size_t cap_bytes, bool require_lock, enum amp_secret_lock best)
 {
-    bool locked = false;
+    enum amp_secret_lock lock = AMP_SECRET_UNLOCKED;
     amp_lock_raise_limit();
-    enum amp_err err = amp_arena_init(cap_bytes, &locked);
+    enum amp_err err = amp_arena_init(cap_bytes, best, &lock);
     if (err != AMP_OK)
         return err;
-    if (!locked && require_lock) {
+    if (lock == AMP_SECRET_UNLOCKED && require_lock) {
         amp_arena_fini();
         return AMP_ERR_LOCK_REFUSED;
     }
@@ -112,9 +112,14 @@ enum amp_err amp_secret_init(size_t cap_bytes, bool require_lock)
         class->slot_bytes = class_bytes(i) + CANARY_LEN;
         class->with_room = NULL;
     }
-    amp_lock_record_pool(locked);
+    amp_lock_record_pool(lock);
     pool.running = true;
     return AMP_OK;
+}
+
+enum amp_err amp_secret_init(size_t cap_bytes, bool require_lock)
+{
+    return amp_pool_init(cap_bytes, require_lock, AMP_SECRET_MEMFD);
 }
 
 void amp_secret_fini(void)
@@ -130,7 +135,7 @@ void amp_secret_fini(void)
     for (size_t i = 0; i < CLASS_COUNT; i++)
         pthread_mutex_destroy(&pool.classes[i].lock);
     atomic_store(&pool.used_bytes, 0);
-    amp_lock_record_pool(false);
+    amp_lock_record_pool(AMP_SECRET_UNLOCKED);
     pool.running = false;
 }
 
@@ -205,6 +210,9 @@ static void *slot_take(struct size_class *class, size_t len)
     if (++slab->used_count == slab->slot_count)
         room_unlink(class, slab);
 
+    size_t end = (index + 1) * class->slot_bytes;
+    if (slab->run.touched < end)
+        slab->run.touched = end;
     uint8_t *ptr = slab->run.base + index * class->slot_bytes;
     SHOW(ptr, len + CANARY_LEN);
     memcpy(ptr + len, pool.canary, CANARY_LEN);
@@ -256,6 +264,7 @@ static void *large_take(size_t len)
     if (span == NULL)
         return NULL;
     span->large_len = len;
+    span->run.touched = span->run.pages * AMP_ARENA_PAGE;
     return large_place(span);
 }
 

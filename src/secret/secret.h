@@ -8,8 +8,12 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-/* What the pool really got; /readyz reports it. */
-enum amp_secret_lock { AMP_SECRET_UNLOCKED, AMP_SECRET_MLOCK };
+/* What the pool really got, from least to most; /readyz reports it. */
+enum amp_secret_lock {
+    AMP_SECRET_UNLOCKED,
+    AMP_SECRET_MLOCK, /* never swapped */
+    AMP_SECRET_MEMFD, /* nor read by anybody but this process itself: memfd_secret(2) */
+};
 
 /*
  * Starts the process's pool. `cap_bytes`: most it may ever hold. `require_lock`: AMP_ERR_LOCK_REFUSED where the kernel
@@ -18,6 +22,8 @@ enum amp_secret_lock { AMP_SECRET_UNLOCKED, AMP_SECRET_MLOCK };
  */
 enum amp_err amp_secret_init(size_t cap_bytes, bool require_lock) AMP_MUST_USE;
 enum amp_secret_lock amp_secret_state(void);
+/* "unlocked", "mlock", "secretmem". */
+const char *amp_secret_lock_name(enum amp_secret_lock lock);
 /* Wipes and unmaps the whole pool; every pointer from it is dead. */
 void amp_secret_fini(void);
 
