@@ -24,6 +24,7 @@ struct amp_api_readiness {
     bool memory_locked;
     bool log_writable;
     bool keeper_reachable;
+    bool courier_reachable; /* where not, deliveries wait: the service is ready all the same */
     bool epoch_key;
     bool draining;
     const char *key_provider; /* "ephemeral", "file" */

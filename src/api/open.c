@@ -34,6 +34,7 @@ static void write_readiness(struct amp_out *out, const struct amp_api_readiness 
     amp_out_str(out, "},\"checks\":");
     write_flag(out, '{', "log_writable", state->log_writable);
     write_flag(out, ',', "keeper_reachable", state->keeper_reachable);
+    write_flag(out, ',', "courier_reachable", state->courier_reachable);
     write_flag(out, ',', "epoch_key", state->epoch_key);
     write_flag(out, ',', "draining", state->draining);
     amp_out_str(out, "}}");

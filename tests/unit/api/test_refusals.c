@@ -408,13 +408,15 @@ static void readyz_says_what_is_missing(void **state)
     const struct amp_api_readiness ready = {.memory_locked = true,
                                             .log_writable = true,
                                             .keeper_reachable = true,
+                                            .courier_reachable = true,
                                             .epoch_key = true,
                                             .key_provider = "file"};
     fx.readiness = ready;
     assert_int_equal(get("/readyz"), 200);
     assert_string_equal(answer.text, "{\"status\":\"ready\",\"mode\":\"production\",\"key_provider\":\"file\","
                                      "\"protections\":{\"memory_locked\":true},\"checks\":{\"log_writable\":true,"
-                                     "\"keeper_reachable\":true,\"epoch_key\":true,\"draining\":false}}");
+                                     "\"keeper_reachable\":true,\"courier_reachable\":true,\"epoch_key\":true,"
+                                     "\"draining\":false}}");
     bool *const switches[] = {&fx.readiness.memory_locked, &fx.readiness.log_writable, &fx.readiness.keeper_reachable,
                               &fx.readiness.epoch_key, &fx.readiness.draining};
     for (size_t i = 0; i < 5; i++) {
@@ -424,6 +426,10 @@ static void readyz_says_what_is_missing(void **state)
         assert_string_equal(answer.response.content_type, "application/json");
         assert_string_equal(member("status"), "not_ready");
     }
+    fx.readiness = ready;
+    fx.readiness.courier_reachable = false; /* deliveries wait for the next one */
+    assert_int_equal(get("/readyz"), 200);
+    assert_true(json_is_false(json_object_get(json_object_get(answer.json, "checks"), "courier_reachable")));
     fx.readiness = ready;
     fx.readiness.dev = true;
     fx.readiness.memory_locked = false;
