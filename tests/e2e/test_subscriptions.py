@@ -149,6 +149,13 @@ class ManagingTest(SubscriptionsCase):
         self.reply = Reply(410)
         self.assertEqual(self.act("test", made).json()["status"], 410)
         self.assertEqual(self.listed()[made["id"]]["state"], "active")  # a test ends nothing
+        self.reply = TAKE
+        self.tokenize()
+        wait_until(lambda: self.ends(made), 10, "the record of what is no test")
+        self.assertEqual(self.ends(made), {"success": 1})  # which came behind: tests have one record each, of their own
+        tests = [event for event in self.daemon.events() if event["event"] == "subscription.test"
+                 and event.get("subject") == made["id"]]
+        self.assertEqual([event.get("code") for event in tests], [None, "push_refused", "push_refused"])
         self.receiver.close()
         self.assertEqual(self.act("test", made).json(), {"delivered": False, "code": "push_unreachable"})
 
@@ -256,6 +263,26 @@ class FailingTest(SubscriptionsCase):
         self.wait_taken(tokens, 30)
         self.assertEqual(self.disabled(made), [])
         self.assertEqual(self.listed()[made["id"]]["state"], "active")
+
+    def test_while_the_courier_is_away_messages_wait_and_the_service_is_ready(self):
+        """It is killed as often as it comes back, each time for longer, until a look falls between."""
+        self.subscribe()
+        seen, killed = set(), set()
+
+        def is_missed():
+            courier = self.daemon.roles().get("courier")
+            if courier not in killed | {None}:
+                os.kill(courier, signal.SIGKILL)
+                killed.add(courier)
+            answer = self.client.get("/readyz", signed=False)
+            seen.add((answer.status, answer.json()["checks"]["courier_reachable"]))
+            return (200, False) in seen
+        wait_until(is_missed, 30, "a look while there is no courier")
+        tokens = self.tokenize(5, ttl_ms=60000)
+        self.wait_taken(tokens, 40)
+        answer = self.client.get("/readyz", signed=False)
+        self.assertTrue(answer.json()["checks"]["courier_reachable"])
+        self.assertEqual({status for status, _ in seen}, {200})
 
     def test_410_disables_at_once_and_outlives_the_courier(self):
         self.reply = Reply(410)
