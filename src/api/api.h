@@ -48,6 +48,7 @@ struct amp_api_answer {
     enum amp_err err;
     uint8_t subscription[AMP_SUBSCRIPTION_ID_LEN]; /* CREATE */
     struct amp_slice secret;                       /* CREATE, ROTATE: "whsec_...", shown once */
+    int64_t older_expires_unix_ms;                 /* ROTATE: of the secret before; 0: it signs no more */
     uint32_t http_status;                          /* TEST: what the endpoint answered; 0: nothing */
 };
 

@@ -43,6 +43,13 @@ static bool may_manage(const struct amp_api_call *call, struct amp_slice queue)
     return amp_principal_may(call->request->who, AMP_MAY_MANAGE, queue);
 }
 
+/* Who holds the key reads each card: that is a gateway's right, and managing queues does not bring it along. */
+static enum amp_err may_make(const struct amp_api_call *call, struct amp_slice queue, bool reads_cards)
+{
+    bool may = may_manage(call, queue) && (!reads_cards || amp_principal_may(call->request->who, AMP_MAY_CLAIM, queue));
+    return may ? AMP_OK : AMP_ERR_NOT_PERMITTED;
+}
+
 /* The one that the path names. Whose queue the caller may not manage, is none for him. */
 static enum amp_err find(struct amp_api_call *call, struct amp_subscription *subscription, struct asked *asked)
 {
@@ -260,12 +267,7 @@ static enum amp_err decode_created(struct amp_api_call *call, struct created *it
     if (err != AMP_OK)
         return err;
     call->event.queue = it->queue;
-    if (!may_manage(call, it->queue))
-        return AMP_ERR_NOT_PERMITTED;
-    /* Who holds the key reads each card: that is a gateway's right, and managing queues does not bring it along. */
-    bool reads_cards = it->jwk.len != 0;
-    return !reads_cards || amp_principal_may(call->request->who, AMP_MAY_CLAIM, it->queue) ? AMP_OK
-                                                                                           : AMP_ERR_NOT_PERMITTED;
+    return may_make(call, it->queue, it->jwk.len != 0);
 }
 
 enum amp_err amp_handle_subscriptions_create(struct amp_api_call *call)
@@ -422,6 +424,8 @@ enum amp_err amp_handle_subscriptions_rotate(struct amp_api_call *call)
     enum amp_err err = decode_nothing(call);
     if (err == AMP_OK)
         err = find(call, &subscription, &asked);
+    if (err == AMP_OK && subscription.state == AMP_SUBSCRIPTION_ORPHANED) /* it is the caller's from now on */
+        err = may_make(call, amp_slice(asked.queue, asked.queue_len), subscription.jwk_len != 0);
     if (err == AMP_OK)
         err = amp_repeat_begin(call, &repeated);
     if (err != AMP_OK)
@@ -447,7 +451,8 @@ enum amp_err amp_resume_subscriptions_rotate(struct amp_api_call *call, enum amp
         return err;
     write_id(&out, asked->id);
     amp_answer_string(&out, "secret", answer->secret);
-    amp_answer_time(&out, "older_expires_at", call->event.unix_ms + AMP_SUBSCRIPTION_OVERLAP_MS);
+    if (answer->older_expires_unix_ms != 0)
+        amp_answer_time(&out, "older_expires_at", answer->older_expires_unix_ms);
     amp_out_byte(&out, '}');
     return answer_once(call, 200, &out);
 }

@@ -120,7 +120,11 @@ bool amp_front_in_force(struct amp_worker *worker, uint64_t ask, const struct am
 
 void amp_front_tell_word(struct amp_worker *worker, uint64_t ask, const struct amp_front_word *word)
 {
-    struct amp_api_answer answer = {.err = word->err, .secret = amp_slice(word->secret, word->secret_len)};
+    struct amp_api_answer answer = {
+        .err = word->err,
+        .older_expires_unix_ms = word->older_expires_unix_ms,
+        .secret = amp_slice(word->secret, word->secret_len),
+    };
 
     memcpy(answer.subscription, word->subscription, sizeof answer.subscription);
     amp_front_answer_ask(worker, ask, &answer);
@@ -134,6 +138,7 @@ bool amp_front_take_done(struct amp_worker *worker, struct amp_ipc_in *in)
 
     word.err = (enum amp_err)amp_ipc_get_u32(in);
     amp_ipc_get_fixed(in, word.subscription, sizeof word.subscription);
+    word.older_expires_unix_ms = (int64_t)amp_ipc_get_u64(in);
     secret = amp_ipc_get_bytes(in, sizeof word.secret);
     if (!amp_ipc_end(in) || word.err >= AMP_ERR_COUNT_ || !is_of_keeper(ask))
         return false;

@@ -38,6 +38,7 @@ LIST_HEAD(parked_list, parked); /* calls that wait: parked.c */
 struct amp_front_word {
     enum amp_err err;
     uint8_t subscription[AMP_SUBSCRIPTION_ID_LEN];
+    int64_t older_expires_unix_ms;
     size_t secret_len;
     uint8_t secret[128];
 };

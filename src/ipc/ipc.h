@@ -48,7 +48,8 @@ const char *amp_role_name(enum amp_role role);
     X(SUBSCRIPTION_CREATE, "F", "K", 12, 8192, 0) /* u64 ask, bytes packed subscription (id, state, time: anything) */ \
     X(SUBSCRIPTION_DELETE, "F", "K", 44, 44, 0)   /* u64 ask, 20 bytes who asks, 16 bytes id */                        \
     X(SUBSCRIPTION_ROTATE, "F", "K", 44, 44, 0)   /* the same */                                                       \
-    X(SUBSCRIPTION_DONE, "K", "F", 30, 160, 0)    /* u64 ask, u32 error, 16 bytes id, bytes new secret as text */      \
+    X(SUBSCRIPTION_DONE, "K", "F", 38, 168, 0)    /* u64 ask, u32 error, 16 bytes id, u64 until when the secret        \
+                                                     before signs beside (0: it does not), bytes new secret as text */ \
     X(SUBSCRIPTION, "K", "FC", 2, 8192, 0)        /* bytes packed subscription; to C bytes packed secrets as well */   \
     X(SUBSCRIPTION_GONE, "K", "FC", 16, 16, 0)    /* 16 bytes id: it was deleted */                                    \
     X(SUBSCRIPTIONS_TELLING, "K", "FC", 0, 0, 0) /* all there are will be told: on a new link, and on one that fell */ \

@@ -8,7 +8,7 @@
 enum {
     TOLD_MAX = 2 + AMP_SUBSCRIPTION_PACKED_MAX + 2 + AMP_SUBSCRIPTION_SECRETS_PACKED_MAX,
     SECRET_TEXT_MAX = 6 + AMP_BASE64_LEN(AMP_WEBHOOK_SECRET_MAX),
-    DONE_MAX = 8 + 4 + AMP_SUBSCRIPTION_ID_LEN + 2 + SECRET_TEXT_MAX,
+    DONE_MAX = 8 + 4 + AMP_SUBSCRIPTION_ID_LEN + 8 + 2 + SECRET_TEXT_MAX,
     LOOK_AGAIN_MS = 3600 * 1000, /* at the latest: the wall clock may have been set */
     TRY_AGAIN_MS = 60 * 1000,
 };
@@ -211,20 +211,22 @@ static enum amp_err record(const struct request *request, enum amp_err err)
     return err != AMP_OK ? err : recorded;
 }
 
-/* `secret`: to be shown, or NULL. */
-static void done(const struct request *request, enum amp_err err, const struct amp_webhook_secret *secret)
+/* `secrets`: the first of them is to be shown; NULL where none is. */
+static void done(const struct request *request, enum amp_err err, const struct amp_subscription_secrets *secrets)
 {
     char *text = amp_secret_alloc(SECRET_TEXT_MAX);
     uint8_t *storage = amp_secret_alloc(DONE_MAX);
     size_t len = 0;
     if (text == NULL || storage == NULL)
         amp_fatal("no secret memory for an answer");
-    if (err == AMP_OK && secret != NULL)
-        amp_webhook_secret_format(text, &len, secret);
+    bool shown = err == AMP_OK && secrets != NULL;
+    if (shown)
+        amp_webhook_secret_format(text, &len, &secrets->secrets[0]);
     struct amp_out answer = amp_out(storage, DONE_MAX);
     amp_ipc_put_u64(&answer, request->ask);
     amp_ipc_put_u32(&answer, (uint32_t)err);
     amp_out_bytes(&answer, request->subscription.id, sizeof(request->subscription.id));
+    amp_ipc_put_u64(&answer, shown ? (uint64_t)secrets->older_expires_unix_ms : 0);
     amp_ipc_put_bytes(&answer, amp_slice(text, len));
     say(request->asker, AMP_IPC_SUBSCRIPTION_DONE, amp_out_done(&answer));
     amp_secret_free(text);
@@ -239,7 +241,7 @@ static void finish_with_secret(const struct request *request, enum amp_err err, 
         tell_all(keeper, index);
     bool changed = err == AMP_OK;
     err = record(request, err);
-    done(request, err, changed ? &amp_subscriptions_secrets_at(keeper->subscriptions, index)->secrets[0] : NULL);
+    done(request, err, changed ? amp_subscriptions_secrets_at(keeper->subscriptions, index) : NULL);
 }
 
 /*
@@ -308,6 +310,8 @@ static bool rotate(struct request *request, struct amp_ipc_in *in)
     if (!read_subject(request, in, &index, &err))
         return false;
     bool owned = err == AMP_OK && amp_keyring_principal_lives(keeper->keyring, request->subscription.owner);
+    if (err == AMP_OK && !owned) /* to take it over takes what making it would */
+        err = check_permission(request, request->subscription.jwk_len != 0);
     if (err == AMP_OK)
         err = amp_subscriptions_rotate(keeper->subscriptions, index, owned ? NULL : request->who);
     finish_with_secret(request, err, index);

@@ -102,7 +102,8 @@ enum amp_err amp_subscriptions_find(const struct amp_subscriptions *subscription
 enum amp_err amp_subscriptions_create(struct amp_subscriptions *subscriptions, struct amp_subscription *wanted,
                                       size_t *index) AMP_MUST_USE;
 /* A new secret; the one before signs on for AMP_SUBSCRIPTION_OVERLAP_MS, an older one no more. A disabled subscription
- * becomes active again. `owner`: who takes it over; NULL: it stays whose it is. */
+ * becomes active again. `owner`: who takes it over, and then none of the secrets that the owner before knows signs on;
+ * NULL: it stays whose it is. */
 enum amp_err amp_subscriptions_rotate(struct amp_subscriptions *subscriptions, size_t index,
                                       const uint8_t *owner) AMP_MUST_USE;
 /* Forgets the older secret, as is to be done once its time is over. */

@@ -283,21 +283,35 @@ static enum amp_err copy(const struct amp_subscriptions *subscriptions, size_t i
     return entry_init(out, entry->subscription, entry->secrets);
 }
 
+static void keep_older(struct amp_subscription_secrets *secrets, int64_t now_unix_ms)
+{
+    secrets->secrets[1] = secrets->secrets[0];
+    secrets->count = 2;
+    secrets->older_expires_unix_ms = now_unix_ms + AMP_SUBSCRIPTION_OVERLAP_MS;
+}
+
+static void drop_older(struct amp_subscription_secrets *secrets)
+{
+    amp_wipe(&secrets->secrets[1], sizeof(secrets->secrets[1]));
+    secrets->count = 1;
+    secrets->older_expires_unix_ms = 0;
+}
+
 enum amp_err amp_subscriptions_rotate(struct amp_subscriptions *subscriptions, size_t index, const uint8_t *owner)
 {
     struct entry fresh;
     enum amp_err err = copy(subscriptions, index, &fresh);
     if (err != AMP_OK)
         return err;
-    struct amp_subscription_secrets *secrets = fresh.secrets;
-    secrets->secrets[1] = secrets->secrets[0];
-    secrets->count = 2;
-    secrets->older_expires_unix_ms = amp_clock_unix_ms(&subscriptions->config.clock) + AMP_SUBSCRIPTION_OVERLAP_MS;
     fresh.subscription->state = AMP_SUBSCRIPTION_ACTIVE;
     fresh.subscription->generation++;
-    if (owner != NULL)
+    if (owner == NULL) {
+        keep_older(fresh.secrets, amp_clock_unix_ms(&subscriptions->config.clock));
+    } else {
+        drop_older(fresh.secrets);
         memcpy(fresh.subscription->owner, owner, sizeof(fresh.subscription->owner));
-    err = amp_webhook_secret_new(&secrets->secrets[0]);
+    }
+    err = amp_webhook_secret_new(&fresh.secrets->secrets[0]);
     if (err == AMP_OK)
         return change(subscriptions, index, &fresh);
     entry_fini(&fresh);
@@ -310,9 +324,7 @@ enum amp_err amp_subscriptions_retire(struct amp_subscriptions *subscriptions, s
     enum amp_err err = copy(subscriptions, index, &fresh);
     if (err != AMP_OK)
         return err;
-    fresh.secrets->count = 1;
-    fresh.secrets->older_expires_unix_ms = 0;
-    amp_wipe(&fresh.secrets->secrets[1], sizeof(fresh.secrets->secrets[1]));
+    drop_older(fresh.secrets);
     return change(subscriptions, index, &fresh);
 }
 

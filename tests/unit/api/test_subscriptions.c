@@ -408,9 +408,33 @@ static void a_rotation_brings_a_new_secret(void **state)
     assert_int_equal(post(PATH "/" SUB_A "/rotate", "{}"), 0);
     assert_asked(AMP_API_ASK_SUBSCRIPTION_ROTATE);
     assert_string_equal(fx.asked.who, "AMPKAAAAAAAAAAAAAAAA");
-    assert_int_equal(keeper_says(AMP_OK), 200);
+    struct amp_api_answer it = told(AMP_OK, 'a');
+    it.older_expires_unix_ms = fx.hands.unix_ms + AMP_SUBSCRIPTION_OVERLAP_MS;
+    assert_int_equal(resume(AMP_RESUME_ANSWER, &it), 200);
     assert_answer("{\"id\":\"" SUB_A "\",\"secret\":\"" SECRET "\",\"older_expires_at\":\"2026-02-03T02:40:00.123Z\"}");
     assert_event(AMP_ACT_SUBSCRIPTION_ROTATE, AMP_OK, "payments", SUB_A);
+}
+
+/* What its owner before knew signs no more; and cards begin to flow again only by who might have let them. */
+static void to_take_one_over_takes_what_making_it_would(void **state)
+{
+    struct amp_subscription it = subscription_of('a', "payments", JWK);
+    it.state = AMP_SUBSCRIPTION_ORPHANED;
+    assert_int_equal(amp_subscribers_put(fx.subscribers, &it), AMP_OK);
+    fx.who = &fx.gateway;
+    fx.gateway.grants[0].permissions = AMP_MAY_MANAGE;
+    assert_int_equal(post(PATH "/" SUB_A "/rotate", "{}"), 403);
+    assert_string_equal(code(), "not_permitted");
+    assert_int_equal(fx.ask_count, 0);
+    fx.gateway.grants[0].permissions = AMP_MAY_MANAGE | AMP_MAY_CLAIM;
+    assert_int_equal(post(PATH "/" SUB_A "/rotate", "{}"), 0);
+    assert_asked(AMP_API_ASK_SUBSCRIPTION_ROTATE);
+    assert_int_equal(keeper_says(AMP_OK), 200);
+    assert_answer("{\"id\":\"" SUB_A "\",\"secret\":\"" SECRET "\"}");
+    it.state = AMP_SUBSCRIPTION_ACTIVE; /* nobody takes this one over */
+    assert_int_equal(amp_subscribers_put(fx.subscribers, &it), AMP_OK);
+    fx.gateway.grants[0].permissions = AMP_MAY_MANAGE;
+    assert_int_equal(post(PATH "/" SUB_A "/rotate", ""), 0);
 }
 
 static void a_repeated_rotation_is_none(void **state)
@@ -552,6 +576,7 @@ int main(void)
         T(one_is_deleted_by_the_keeper),
         T(unknown_ones_and_those_of_others_are_told_alike),
         T(a_rotation_brings_a_new_secret),
+        T(to_take_one_over_takes_what_making_it_would),
         T(a_repeated_rotation_is_none),
         T(bodies_that_say_nothing_may_be_empty),
         T(a_test_is_pushed_by_the_courier),

@@ -45,6 +45,7 @@ static void begin_pushing(struct scene *scene)
 struct answered {
     enum amp_err err;
     uint8_t id[AMP_SUBSCRIPTION_ID_LEN];
+    int64_t older_expires_unix_ms;
     struct amp_webhook_secret secret; /* of length 0: none was shown */
 };
 
@@ -56,6 +57,7 @@ static struct answered hear_answer(struct scene *scene, uint64_t ask)
     assert_true(amp_ipc_get_u64(&in) == ask);
     answered.err = (enum amp_err)amp_ipc_get_u32(&in);
     amp_ipc_get_fixed(&in, answered.id, sizeof(answered.id));
+    answered.older_expires_unix_ms = (int64_t)amp_ipc_get_u64(&in);
     struct amp_slice secret = amp_ipc_get_bytes(&in, UINT16_MAX);
     assert_true(amp_ipc_end(&in));
     if (secret.len != 0)
@@ -444,15 +446,45 @@ static void what_belongs_to_nobody_any_more_is_disabled_until_somebody_takes_it(
     assert_memory_equal(told.id, made.id, sizeof(told.id));
     hear_at_courier(scene, &told, &secrets);
     assert_int_equal(told.state, AMP_SUBSCRIPTION_ORPHANED);
-    assert_int_equal(ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id).err, AMP_OK);
+    struct answered taken = ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id);
+    assert_int_equal(taken.err, AMP_OK);
+    assert_int_equal(taken.older_expires_unix_ms, 0);
     assert_recorded(scene, AMP_ACT_SUBSCRIPTION_ROTATE, AMP_OK, made.id);
     hear_at_front(scene, &told);
     assert_int_equal(told.state, AMP_SUBSCRIPTION_ACTIVE);
     assert_memory_equal(told.owner, owner, sizeof(told.owner)); /* of who rotated it */
     hear_at_courier(scene, &told, &secrets);
+    assert_int_equal(secrets.count, 1); /* the one that the owner before knows signs no more */
+    assert_memory_equal(secrets.secrets[0].bytes, taken.secret.bytes, AMP_WEBHOOK_SECRET_LEN);
     assert_int_equal(ask_about(scene, AMP_IPC_SUBSCRIPTION_DELETE, others.id).err, AMP_OK);
     assert_recorded(scene, AMP_ACT_SUBSCRIPTION_DELETE, AMP_OK, others.id);
     scene_hear(scene, scene->front, AMP_IPC_SUBSCRIPTION_GONE); /* it was never disabled */
+}
+
+/* Whoever has `manage` alone would let cards flow to a key again, of whose owner he knows nothing. */
+static void one_that_reads_cards_is_taken_over_by_who_may_claim(void **state)
+{
+    struct scene *scene = *state;
+    struct amp_subscription told;
+    struct amp_subscription_secrets secrets;
+    struct amp_event event;
+    begin_pushing(scene);
+    struct amp_subscription with_jwk = wanted("payments", "https://example.com/");
+    memcpy(with_jwk.jwk, "{}", 2);
+    with_jwk.jwk_len = 2;
+    struct answered made = create_subscription(scene, &with_jwk);
+    assert_recorded(scene, AMP_ACT_SUBSCRIPTION_CREATE, AMP_OK, made.id);
+    hear_at_front(scene, &told);
+    hear_at_courier(scene, &told, &secrets);
+    disable_key(scene, owner);
+    scene_hear_event(scene, &event);
+    hear_at_front(scene, &told);
+    hear_at_courier(scene, &told, &secrets);
+    become(scene, "till", AMP_MAY_MANAGE, "payments");
+    struct answered refused = ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id);
+    assert_refused(scene, refused, AMP_ACT_SUBSCRIPTION_ROTATE);
+    become(scene, "gateway", AMP_MAY_MANAGE | AMP_MAY_CLAIM, "payments");
+    assert_int_equal(ask_about(scene, AMP_IPC_SUBSCRIPTION_ROTATE, made.id).err, AMP_OK);
 }
 
 /* Of two keys the younger is disabled, and the older one's time ends while nothing else happens. */
@@ -616,6 +648,7 @@ int main(void)
         TEST(a_front_that_lies_makes_no_subscription),
         TEST(a_key_that_is_unknown_or_disabled_or_none_makes_no_subscription),
         TEST(what_belongs_to_nobody_any_more_is_disabled_until_somebody_takes_it),
+        TEST(one_that_reads_cards_is_taken_over_by_who_may_claim),
         TEST(the_end_of_the_last_key_comes_also_by_itself),
         TEST(a_courier_that_sends_nonsense_is_cut_off_and_reported),
         TEST(a_subscription_that_front_should_have_refused_is_refused),
