@@ -238,6 +238,30 @@ static void deliverer_reads_retry_after(void **state)
     }
 }
 
+/* PROTOCOL 8.3. What was read may have been taken, or not: so it is sent again to the letter, and its id tells. */
+static void deliverer_sends_again_where_a_kept_connection_ends_unanswered(void **state)
+{
+    static const struct web_step steps[] = {
+        {.answer = "HTTP/1.1 204 No Content\r\n\r\n"},
+        {.hang_up = true},
+        {.answer = "HTTP/1.1 204 No Content\r\n\r\n"},
+    };
+    serve(steps, 3);
+    assert_result(attempt(scene.url), AMP_OK, 204);
+    assert_result(attempt(scene.url), AMP_OK, 204);
+    assert_int_equal(web_server_requests(scene.server), 3);
+    assert_int_equal(web_server_connections(scene.server), 2);
+    assert_string_equal(web_server_request(scene.server, 1), web_server_request(scene.server, 2));
+}
+
+static void deliverer_gives_up_where_a_new_connection_ends_unanswered(void **state)
+{
+    static const struct web_step steps[] = {{.hang_up = true}};
+    serve(steps, 1);
+    assert_result(attempt(scene.url), AMP_ERR_PUSH_UNREACHABLE, 0);
+    assert_int_equal(web_server_requests(scene.server), 1);
+}
+
 static void deliverer_takes_half_an_answer_for_none(void **state)
 {
     static const struct web_step steps[] = {
@@ -585,6 +609,8 @@ int main(void)
         TEST(deliverer_tells_answers_apart),
         TEST(deliverer_follows_no_redirect),
         TEST(deliverer_reads_retry_after),
+        TEST(deliverer_sends_again_where_a_kept_connection_ends_unanswered),
+        TEST(deliverer_gives_up_where_a_new_connection_ends_unanswered),
         TEST(deliverer_takes_half_an_answer_for_none),
         TEST(deliverer_finds_nobody_there),
         TEST(deliverer_blames_nobody_where_it_has_no_descriptors),
