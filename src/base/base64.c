@@ -94,10 +94,8 @@ enum amp_err amp_base64url_decode_any(uint8_t *out, size_t *len, struct amp_slic
     size_t decoded = text.len / 4 * 3 + text.len % 4 * 3 / 4;
     if (decoded > *len)
         return AMP_ERR_TOO_LARGE;
-    enum amp_err err = amp_base64url_decode(out, decoded, text);
-    if (err == AMP_OK)
-        *len = decoded;
-    return err;
+    *len = decoded;
+    return amp_base64url_decode(out, decoded, text);
 }
 
 void amp_base64_encode(char *out, const uint8_t *bytes, size_t len)
@@ -121,8 +119,6 @@ enum amp_err amp_base64_decode(uint8_t *out, size_t *len, struct amp_slice text)
     size_t decoded = text.len / 4 * 3 - count_padding(text);
     if (decoded > *len)
         return AMP_ERR_TOO_LARGE;
-    enum amp_err err = decode(out, text.ptr, decoded, standard);
-    if (err == AMP_OK)
-        *len = decoded;
-    return err;
+    *len = decoded;
+    return decode(out, text.ptr, decoded, standard);
 }

@@ -18,13 +18,14 @@ void amp_base64url_encode(char *out, const uint8_t *bytes, size_t len);
 /* Decodes to exactly `len` bytes; unused trailing bits must be zero. Constant time in the characters, but for refusal.
  */
 enum amp_err amp_base64url_decode(uint8_t *out, size_t len, struct amp_slice text) AMP_MUST_USE;
-/* The same where the length is not known before: *len is capacity in, decoded length out. `out` may be text.ptr. */
+/* The same where the length is not known before: *len is capacity in; out, where it suffices, what the text's length
+ * decodes to, whether or not it is well-formed. `out` may be text.ptr. */
 enum amp_err amp_base64url_decode_any(uint8_t *out, size_t *len, struct amp_slice text) AMP_MUST_USE;
 
 /* RFC 4648 section 4 with padding. */
 #define AMP_BASE64_LEN(len) ((((len) + 2) / 3) * 4)
 void amp_base64_encode(char *out, const uint8_t *bytes, size_t len);
-/* *len: capacity in, decoded length out. */
+/* *len as above. Constant time in the characters, but for padding and refusal. */
 enum amp_err amp_base64_decode(uint8_t *out, size_t *len, struct amp_slice text) AMP_MUST_USE;
 
 /* Decimal digits alone, no sign, no leading zero but "0" itself, at most `max`. */
