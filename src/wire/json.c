@@ -84,6 +84,14 @@ enum amp_err amp_json_read_string(struct amp_json *json, struct amp_slice *out)
     return err != AMP_OK ? err : unescape(json, out);
 }
 
+enum amp_err amp_json_read_text(struct amp_json *json, struct amp_slice *out)
+{
+    json->any_text = true;
+    enum amp_err err = amp_json_read_string(json, out);
+    json->any_text = false;
+    return err;
+}
+
 /* The digits of a whole number, with their sign, as a number; false where it is out of range. */
 static bool to_i64(struct amp_slice text, int64_t *out)
 {

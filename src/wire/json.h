@@ -17,6 +17,7 @@ struct amp_json {
     size_t len;
     size_t pos;
     unsigned depth;
+    bool any_text; /* while amp_json_read_text reads */
     enum amp_err err;
 };
 
@@ -36,6 +37,9 @@ enum amp_json_type amp_json_peek(struct amp_json *json);
 
 /* Each reads one value, or fails with AMP_ERR_WRONG_TYPE or a syntax error and returns it. */
 enum amp_err amp_json_read_string(struct amp_json *json, struct amp_slice *out) AMP_MUST_USE;
+/* A string for who judges its characters himself: \u0000 is NUL, and a lone surrogate the three bytes that UTF-8 has no
+ * character for. */
+enum amp_err amp_json_read_text(struct amp_json *json, struct amp_slice *out) AMP_MUST_USE;
 /* Whole numbers without fraction or exponent; AMP_ERR_WRONG_TYPE for any other number or out of range. */
 enum amp_err amp_json_read_i64(struct amp_json *json, int64_t *out) AMP_MUST_USE;
 enum amp_err amp_json_read_bool(struct amp_json *json, bool *out) AMP_MUST_USE;

@@ -96,20 +96,29 @@ static bool take_code_unit(struct amp_json *json, uint32_t *unit)
     return true;
 }
 
-/* One character written as one or two \u escapes: surrogates in pairs only, and no NUL, at which C programs
- * behind would cut the string. */
+/* The second of a pair of surrogates; where none follows, false, and nothing is passed over. */
+static bool take_low_surrogate(struct amp_json *json, uint32_t *low)
+{
+    size_t start = json->pos;
+    if (amp_json_take(json, '\\') && amp_json_take(json, 'u') && take_code_unit(json, low) && *low >= 0xdc00 &&
+        *low <= 0xdfff)
+        return true;
+    json->pos = start;
+    return false;
+}
+
+/* One character written as one or two \u escapes. But where any text is taken: surrogates in pairs only, and no NUL, at
+ * which C programs behind would cut the string. */
 static bool take_code_point(struct amp_json *json, uint32_t *code)
 {
     uint32_t low;
-    if (!take_code_unit(json, code) || *code == 0 || (*code >= 0xdc00 && *code <= 0xdfff))
+    if (!take_code_unit(json, code))
         return false;
-    if (*code < 0xd800 || *code > 0xdbff)
+    if (*code >= 0xd800 && *code <= 0xdbff && take_low_surrogate(json, &low)) {
+        *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
         return true;
-    if (!amp_json_take(json, '\\') || !amp_json_take(json, 'u') || !take_code_unit(json, &low) || low < 0xdc00 ||
-        low > 0xdfff)
-        return false;
-    *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
-    return true;
+    }
+    return json->any_text || (*code != 0 && (*code < 0xd800 || *code > 0xdfff));
 }
 
 /* RFC 3629 section 3. */

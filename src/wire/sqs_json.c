@@ -80,7 +80,7 @@ static enum amp_err read_attribute_member(struct amp_json *json, struct amp_slic
             return AMP_ERR_SQS_ATTRIBUTE_INVALID;
         attribute->seen |= AMP_SQS_HAS_VALUE;
         attribute->to->binary = binary;
-        return amp_json_read_string(json, &attribute->to->value);
+        return amp_json_read_text(json, &attribute->to->value);
     }
     /* Reserved by AWS: some SDKs send them, empty. */
     if (amp_slice_is(name, "StringListValues") || amp_slice_is(name, "BinaryListValues"))
@@ -111,8 +111,8 @@ static enum amp_err read_value(struct amp_json *json, enum amp_sqs_member member
     struct amp_sqs_request *request = object->request;
     void *field = amp_sqs_field(request, object->entry, member);
     switch (amp_sqs_member_rows[member].kind) {
-    case AMP_SQS_TEXT:
-        return amp_json_read_string(json, field);
+    case AMP_SQS_TEXT: /* which characters a message may hold has an error of its own */
+        return member == AMP_SQS_M_BODY ? amp_json_read_text(json, field) : amp_json_read_string(json, field);
     case AMP_SQS_NUMBER:
         return read_number(json, field);
     case AMP_SQS_PAIRS:

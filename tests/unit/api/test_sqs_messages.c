@@ -167,6 +167,8 @@ static void what_is_no_message_is_refused(void **state)
         {"\"MessageBody\":\"\"", AMP_ERR_SQS_MISSING_PARAMETER},
         {"\"MessageBody\":\"\\u0001\"", AMP_ERR_SQS_MESSAGE_INVALID},
         {"\"MessageBody\":\"\\uffff\"", AMP_ERR_SQS_MESSAGE_INVALID},
+        {"\"MessageBody\":\"\\ufffe\"", AMP_ERR_SQS_MESSAGE_INVALID},
+        {"\"MessageBody\":\"1234567\\u0000\"", AMP_ERR_SQS_MESSAGE_INVALID},
         {"\"MessageBody\":\"x\",\"DelaySeconds\":901", AMP_ERR_SQS_PARAMETER_INVALID},
         {"\"MessageBody\":\"x\",\"DelaySeconds\":-1", AMP_ERR_SQS_PARAMETER_INVALID},
         {"\"MessageBody\":\"x\",\"MessageDeduplicationId\":\"x\"", AMP_ERR_SQS_PARAMETER_INVALID},
@@ -175,6 +177,8 @@ static void what_is_no_message_is_refused(void **state)
         {"\"MessageBody\":\"x\",\"MessageAttributes\":{\"a\":{\"DataType\":\"Strange\",\"StringValue\":\"x\"}}",
          AMP_ERR_SQS_ATTRIBUTE_INVALID},
         {"\"MessageBody\":\"x\",\"MessageAttributes\":{\"a\":{\"DataType\":\"String\",\"StringValue\":\"\\u0001\"}}",
+         AMP_ERR_SQS_ATTRIBUTE_INVALID},
+        {"\"MessageBody\":\"x\",\"MessageAttributes\":{\"a\":{\"DataType\":\"String\",\"StringValue\":\"\\u0000\"}}",
          AMP_ERR_SQS_ATTRIBUTE_INVALID},
         {"\"MessageBody\":\"x\",\"MessageSystemAttributes\":{\"X\":{\"DataType\":\"String\",\"StringValue\":\"x\"}}",
          AMP_ERR_SQS_PARAMETER_INVALID},
@@ -189,6 +193,21 @@ static void what_is_no_message_is_refused(void **state)
         recorded(AMP_ACT_MESSAGE_SEND, rows[i].err, rows[i].err == AMP_ERR_SQS_ATTRIBUTE_INVALID ? "" : "q", 0);
     }
     assert_null(receive_one("q"));
+}
+
+/* A form has no way to write them. */
+static void lone_surrogates_are_no_characters(void **state)
+{
+    static const char *const bodies[] = {"\\ud800", "\\udfff 4567", "\\udc00\\ud800", "\\ud800\\u0041"};
+    make_queue("q");
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        callf("SendMessage", "{" Q("q") ",\"MessageBody\":\"%s\"}", bodies[i]);
+        refused(AMP_ERR_SQS_MESSAGE_INVALID);
+    }
+    callf("SendMessageBatch", "{" Q("q") ",\"Entries\":[{\"Id\":\"bad\",\"MessageBody\":\"\\ud800\"},"
+                                         "{\"Id\":\"good\",\"MessageBody\":\"\\ud800\\udc00\"}]}");
+    assert_non_null(strstr(answer.text, "\"Code\":\"InvalidMessageContents\""));
+    must("PurgeQueue", "{" Q("q") "}");
 }
 
 static void what_cannot_be_asked_for_is_refused(void **state)
@@ -514,6 +533,7 @@ int main(void)
         BOTH(the_largest_message_of_the_worst_characters_comes_back),
         BOTH(a_message_has_a_size),
         BOTH(what_is_no_message_is_refused),
+        cmocka_unit_test_setup_teardown(lone_surrogates_are_no_characters, json_setup, fixture_teardown),
         BOTH(what_cannot_be_asked_for_is_refused),
         BOTH(a_receipt_is_of_its_queue_and_its_receive),
         BOTH(visibility_hides_and_shows),

@@ -38,6 +38,22 @@ static void strings_are_unescaped_in_place(void **state)
     }
 }
 
+/* What RFC 8259 can write and this reader takes nowhere else. */
+static void text_may_hold_nul_and_lone_surrogates(void **state)
+{
+    static const uint8_t expected[] = "a\0\xed\xa0\x80"
+                                      "A\xed\xbf\xbf\xed\xaf\xbf\xf4\x8f\xbf\xbf";
+    uint8_t text[] = "[\"a\\u0000\\ud800\\u0041\\udfff\\udbff\\udbff\\udfff\",\"\\u0000\"]";
+    struct amp_json json;
+    struct amp_slice value;
+    amp_json_init(&json, text + 1, sizeof text - 2);
+    assert_int_equal(amp_json_read_text(&json, &value), AMP_OK);
+    assert_int_equal(value.len, sizeof expected - 1);
+    assert_memory_equal(value.ptr, expected, value.len);
+    json.pos++;
+    assert_int_equal(amp_json_read_string(&json, &value), AMP_ERR_MALFORMED_JSON); /* the next one may not */
+}
+
 static enum amp_err read_i64(const char *text, int64_t *value)
 {
     uint8_t *storage = exact_copy(text, strlen(text));
@@ -374,6 +390,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strings_are_unescaped_in_place),
+        cmocka_unit_test(text_may_hold_nul_and_lone_surrogates),
         cmocka_unit_test(whole_numbers_are_read_to_the_bounds_of_int64),
         cmocka_unit_test(booleans_are_read),
         cmocka_unit_test(an_object_is_read_by_its_table),
