@@ -114,31 +114,38 @@ static enum amp_client_status attempt(struct amp_client *client, const struct am
     return status;
 }
 
-static uint32_t retry_after(struct amp_slice bytes)
+static struct amp_client_refusal refusal_of(struct amp_slice answer, const struct amp_client_reader *reader)
 {
+    struct amp_client_refusal refusal = {
+        .http_status = reader->status,
+        .body = amp_slice(answer.ptr + reader->head_len, reader->body_len),
+    };
     struct amp_http1_response head;
-    size_t head_len = 0;
-    size_t scanned = 0;
-    uint64_t seconds = 0;
-    if (amp_http1_parse_response(&head, bytes.ptr, bytes.len, &head_len, &scanned) != AMP_OK)
-        return 0;
-    for (size_t i = 0; i < head.field_count; i++)
-        if (amp_slice_equal_nocase(head.fields[i].name, AMP_SLICE_LIT("retry-after")) &&
-            amp_u64_parse(&seconds, head.fields[i].value, MAX_RETRY_S) != AMP_OK)
-            return 0;
-    return (uint32_t)seconds;
+    size_t head_len = 0, scanned = 0;
+    uint64_t seconds;
+    if (amp_http1_parse_response(&head, answer.ptr, answer.len, &head_len, &scanned) != AMP_OK)
+        return refusal;
+    for (size_t i = 0; i < head.field_count; i++) {
+        const struct amp_slice value = head.fields[i].value;
+        if (amp_slice_equal_nocase(head.fields[i].name, AMP_SLICE_LIT("x-request-id")))
+            refusal.request_id = value;
+        else if (amp_slice_equal_nocase(head.fields[i].name, AMP_SLICE_LIT("retry-after")))
+            refusal.retry_after_s = amp_u64_parse(&seconds, value, MAX_RETRY_S) == AMP_OK ? (uint32_t)seconds : 0;
+    }
+    return refusal;
 }
 
 static enum amp_client_status conclude(struct amp_client *client, const struct amp_client_reader *reader,
                                        struct amp_client_reply **reply)
 {
-    const struct amp_slice body = amp_slice(client->in.ptr + reader->head_len, reader->body_len);
-    if (reader->status < 200 || reader->status > 299)
-        return amp_client_fault_refused(&client->fault, reader->status, body,
-                                        retry_after(amp_slice(client->in.ptr, client->in.len)));
+    const struct amp_slice answer = amp_slice(client->in.ptr, client->in.len);
+    if (reader->status < 200 || reader->status > 299) {
+        const struct amp_client_refusal refusal = refusal_of(answer, reader);
+        return amp_client_fault_refused(&client->fault, &refusal);
+    }
     if (reply == NULL)
         return AMP_CLIENT_OK;
-    *reply = amp_client_reply_new(reader->status, body);
+    *reply = amp_client_reply_new(reader->status, amp_slice(answer.ptr + reader->head_len, reader->body_len));
     return *reply != NULL ? AMP_CLIENT_OK : amp_client_no_memory(client);
 }
 

@@ -52,19 +52,24 @@ enum amp_client_status amp_client_fault_set(struct amp_client_fault *fault, enum
     return status;
 }
 
-/* Takes a string of the problem document. What a server says may reach a terminal: visible ASCII and blanks alone. */
-static void take_text(char *to, size_t cap, struct amp_slice json, const char *path)
+/* What a server says may reach a terminal: visible ASCII and blanks alone. */
+static void take_visible(char *to, size_t cap, struct amp_slice text)
 {
-    struct amp_slice text;
-    if (!amp_client_path_find(json, path, &text) || text.len < 2 || text.ptr[0] != '"')
-        return;
     size_t len = 0;
-    for (size_t i = 1; i + 1 < text.len && len + 1 < cap; i++) {
+    for (size_t i = 0; i < text.len && len + 1 < cap; i++) {
         const uint8_t c = text.ptr[i];
         if (c >= 0x20 && c < 0x7f && c != '\\')
             to[len++] = (char)c;
     }
     to[len] = '\0';
+}
+
+/* Takes a string of the problem document. */
+static void take_text(char *to, size_t cap, struct amp_slice json, const char *path)
+{
+    struct amp_slice text;
+    if (amp_client_path_find(json, path, &text) && text.len >= 2 && text.ptr[0] == '"')
+        take_visible(to, cap, amp_slice(text.ptr + 1, text.len - 2));
 }
 
 /* AWS JSON 1.0: {"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":...}; the code is what stands behind '#'. */
@@ -77,29 +82,40 @@ static void take_aws_error(struct amp_client_fault *fault, struct amp_slice body
     take_text(fault->message, sizeof fault->message, body, "message");
 }
 
-enum amp_client_status amp_client_fault_refused(struct amp_client_fault *fault, int http_status, struct amp_slice body,
-                                                uint32_t retry_after_s)
+static void take_problem(struct amp_client_fault *fault, struct amp_slice body)
+{
+    take_text(fault->code, sizeof fault->code, body, "code");
+    take_text(fault->message, sizeof fault->message, body, "detail");
+    if (fault->message[0] == '\0')
+        take_text(fault->message, sizeof fault->message, body, "title");
+    take_text(fault->reason, sizeof fault->reason, body, "reason");
+    take_text(fault->request_id, sizeof fault->request_id, body, "request_id");
+}
+
+static void take_status(struct amp_client_fault *fault, int http_status)
+{
+    const char digits[4] = {(char)('0' + http_status / 100 % 10), (char)('0' + http_status / 10 % 10),
+                            (char)('0' + http_status % 10), '\0'};
+    append_text(fault->code, sizeof fault->code, "http_");
+    append_text(fault->code, sizeof fault->code, digits);
+}
+
+enum amp_client_status amp_client_fault_refused(struct amp_client_fault *fault,
+                                                const struct amp_client_refusal *refusal)
 {
     amp_client_fault_clear(fault);
     fault->error.status = AMP_CLIENT_REFUSED;
-    fault->error.http_status = http_status;
-    fault->error.retry_after_s = retry_after_s;
-    if (amp_client_path_valid(body)) {
-        take_text(fault->code, sizeof fault->code, body, "code");
-        take_text(fault->message, sizeof fault->message, body, "detail");
-        if (fault->message[0] == '\0')
-            take_text(fault->message, sizeof fault->message, body, "title");
-        take_text(fault->reason, sizeof fault->reason, body, "reason");
-        take_text(fault->request_id, sizeof fault->request_id, body, "request_id");
+    fault->error.http_status = refusal->http_status;
+    fault->error.retry_after_s = refusal->retry_after_s;
+    if (amp_client_path_valid(refusal->body)) {
+        take_problem(fault, refusal->body);
         if (fault->code[0] == '\0')
-            take_aws_error(fault, body);
+            take_aws_error(fault, refusal->body);
     }
-    if (fault->code[0] == '\0') {
-        append_text(fault->code, sizeof fault->code, "http_");
-        const char digits[4] = {(char)('0' + http_status / 100 % 10), (char)('0' + http_status / 10 % 10),
-                                (char)('0' + http_status % 10), '\0'};
-        append_text(fault->code, sizeof fault->code, digits);
-    }
+    if (fault->request_id[0] == '\0') /* errors of the SQS API have no member for it */
+        take_visible(fault->request_id, sizeof fault->request_id, refusal->request_id);
+    if (fault->code[0] == '\0')
+        take_status(fault, refusal->http_status);
     if (fault->message[0] == '\0')
         append_text(fault->message, sizeof fault->message, "The server refused the request and did not say why.");
     return AMP_CLIENT_REFUSED;

@@ -20,9 +20,17 @@ enum amp_client_status amp_client_fault_set(struct amp_client_fault *fault, enum
                                             const char *code, const char *const *message);
 #define AMP_CLIENT_FAULT(fault, status, code, ...)                                                                     \
     amp_client_fault_set(fault, status, code, (const char *const[]){__VA_ARGS__, NULL})
-/* Takes what a problem document (RFC 9457), or an error of AWS JSON 1.0, says of an answer that is not 2xx; a body that
- * is neither still gives a code and a sentence. Returns AMP_CLIENT_REFUSED. */
-enum amp_client_status amp_client_fault_refused(struct amp_client_fault *fault, int http_status, struct amp_slice body,
-                                                uint32_t retry_after_s);
+
+/* An answer that is not 2xx. What its head does not say is 0 or empty. */
+struct amp_client_refusal {
+    int http_status;
+    uint32_t retry_after_s;
+    struct amp_slice request_id;
+    struct amp_slice body;
+};
+/* Takes what a problem document (RFC 9457), or an error of AWS JSON 1.0, says; a body that is neither still gives a
+ * code and a sentence. Returns AMP_CLIENT_REFUSED. */
+enum amp_client_status amp_client_fault_refused(struct amp_client_fault *fault,
+                                                const struct amp_client_refusal *refusal);
 
 #endif

@@ -167,7 +167,8 @@ class SendReceiveTest(QueueCase):
         queue = self.queue()
         refused = self.json("send", "no-such-queue", input="x", expect=REFUSED)["error"]
         self.assertEqual((refused["code"], refused["status"]), ("QueueDoesNotExist", 400))
-        self.assertIn("QueueDoesNotExist", self.run_cli("receive", "no-such-queue", expect=REFUSED).stderr)
+        self.assertRegex(self.run_cli("receive", "no-such-queue", expect=REFUSED).stderr,
+                         r"QueueDoesNotExist: .* \[request [0-9a-f]{16}\]")
         self.run_cli("send", input="x", expect=USAGE)
         self.run_cli("send", queue, "the message", input="", expect=USAGE)
         self.run_cli("send", queue, input="", expect=USAGE)

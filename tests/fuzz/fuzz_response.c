@@ -26,7 +26,8 @@ static void use_reply(int status, struct amp_slice body)
 {
     static const char *const paths[] = {"", "token", "card.number", "results.0.token", "results.1.error.code", "a.b.c"};
     struct amp_client_fault fault;
-    amp_client_fault_refused(&fault, status, body, 0);
+    const struct amp_client_refusal refusal = {.http_status = status, .request_id = body, .body = body};
+    amp_client_fault_refused(&fault, &refusal);
     if (strlen(fault.error.message) >= sizeof fault.message || fault.error.code[0] == '\0')
         abort();
     struct amp_client_reply *reply = amp_client_reply_new(status, body);

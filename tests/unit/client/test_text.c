@@ -103,12 +103,24 @@ static void only_one_whole_value_is_valid(void **state)
         assert_false(amp_client_path_valid(amp_slice_str(bad[i])));
 }
 
+static enum amp_client_status refuse(struct amp_client_fault *fault, int http_status, const char *body,
+                                     uint32_t retry_after_s)
+{
+    const struct amp_client_refusal refusal = {
+        .http_status = http_status,
+        .retry_after_s = retry_after_s,
+        .request_id = AMP_SLICE_LIT("\x1b[2Jbeef"),
+        .body = amp_slice_str(body),
+    };
+    return amp_client_fault_refused(fault, &refusal);
+}
+
 static void takes_what_a_problem_says(void **state)
 {
     struct amp_client_fault fault;
     static const char body[] = "{\"type\":\"x\",\"title\":\"t\",\"status\":410,\"code\":\"token_gone\",\"detail\":"
                                "\"It is gone.\",\"request_id\":\"00ff\",\"reason\":\"used\"}";
-    assert_int_equal(amp_client_fault_refused(&fault, 410, amp_slice_str(body), 3), AMP_CLIENT_REFUSED);
+    assert_int_equal(refuse(&fault, 410, body, 3), AMP_CLIENT_REFUSED);
     assert_int_equal(fault.error.http_status, 410);
     assert_string_equal(fault.error.code, "token_gone");
     assert_string_equal(fault.error.message, "It is gone.");
@@ -124,9 +136,10 @@ static void takes_what_an_error_of_the_sqs_api_says(void **state)
         struct amp_client_fault fault;
         char body[256];
         snprintf(body, sizeof body, "{\"__type\":\"%s\",\"message\":\"There is none.\"}", types[i]);
-        assert_int_equal(amp_client_fault_refused(&fault, 400, amp_slice_str(body), 0), AMP_CLIENT_REFUSED);
+        assert_int_equal(refuse(&fault, 400, body, 0), AMP_CLIENT_REFUSED);
         assert_string_equal(fault.error.code, "QueueDoesNotExist");
         assert_string_equal(fault.error.message, "There is none.");
+        assert_string_equal(fault.error.request_id, "[2Jbeef"); /* the head's */
     }
 }
 
@@ -136,7 +149,7 @@ static void a_refusal_that_explains_nothing_still_has_a_code(void **state)
         "", "<html>", "{}", "[]", "{\"code\":7}", "{\"code\":\"\"}", "{\"__type\":\"a#\"}"};
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         struct amp_client_fault fault;
-        assert_int_equal(amp_client_fault_refused(&fault, 502, amp_slice_str(bodies[i]), 0), AMP_CLIENT_REFUSED);
+        assert_int_equal(refuse(&fault, 502, bodies[i], 0), AMP_CLIENT_REFUSED);
         assert_string_equal(fault.error.code, "http_502");
         assert_true(fault.error.message[0] != '\0');
     }
@@ -148,7 +161,7 @@ static void a_hostile_message_cannot_drive_the_terminal(void **state)
     char body[2048] = "{\"code\":\"x\",\"detail\":\"\xc2\x9b[2J\\u001b[2J";
     memset(body + strlen(body), 'a', 1500);
     memcpy(body + strlen(body), "\"}", 3);
-    assert_int_equal(amp_client_fault_refused(&fault, 400, amp_slice_str(body), 0), AMP_CLIENT_REFUSED);
+    assert_int_equal(refuse(&fault, 400, body, 0), AMP_CLIENT_REFUSED);
     assert_true(strlen(fault.error.message) < sizeof fault.message);
     for (const char *c = fault.error.message; *c != '\0'; c++)
         assert_true(*c >= 0x20 && *c < 0x7f);
