@@ -115,6 +115,8 @@ static enum amp_err write_env(struct amp_dev *dev, struct amp_slice key_id, stru
         err = put_line(&text, "AWS_SECRET_ACCESS_KEY", secret);
     if (err == AMP_OK)
         err = put_line(&text, "AWS_REGION", AMP_SLICE_LIT("us-east-1"));
+    if (err == AMP_OK) /* by which the first version of the AWS CLI and botocore know it */
+        err = put_line(&text, "AWS_DEFAULT_REGION", AMP_SLICE_LIT("us-east-1"));
     if (err == AMP_OK)
         err = amp_state_write(&dev->supervisor->state, env_file, amp_slice(text.ptr, text.len));
     amp_secret_buf_free(&text);

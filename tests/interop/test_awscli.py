@@ -13,8 +13,10 @@ from harness import DaemonCase
 @unittest.skipUnless(shutil.which("aws"), "awscli is not installed")
 class AwsCliTest(DaemonCase):
     def aws(self, *words, expect=0):
-        done = subprocess.run(["aws", "--endpoint-url", self.daemon.url, "--ca-bundle", self.daemon.ca, "--region",
-                               self.daemon.region, "--output", "json", "sqs", *words], env={**os.environ, **self.daemon.env, "AWS_PAGER": "", "HOME": self.daemon.home},
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        done = subprocess.run(["aws", "--endpoint-url", self.daemon.url, "--ca-bundle", self.daemon.ca, "--output", "json",
+                               "sqs", *words],
+                              env={**outside, **self.daemon.env, "AWS_PAGER": "", "HOME": self.daemon.home},
                               capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
         return json.loads(done.stdout) if done.stdout.strip() else done.stderr
