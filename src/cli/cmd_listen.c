@@ -31,6 +31,7 @@ struct wish {
     uint64_t seconds;
     bool redeem;
     bool jwe;
+    bool show;
     bool once;
 };
 
@@ -38,10 +39,12 @@ static const struct cli_manual manual = {
     .usage = "--queue QUEUE [options]",
     .about =
         "A payment gateway for trying things: subscribes to a queue, receives its webhooks on loopback over plain\n"
-        "HTTP, refuses those that do not verify (401), and shows the rest with cards masked. With --redeem it takes\n"
-        "each token's card; with --jwe it has the daemon encrypt each card to a key of its own and opens that. On\n"
-        "Ctrl-C, and at its end, it deletes its subscription. A daemon in development mode pushes to loopback; any\n"
-        "other needs https: give --public-url with a proxy that ends TLS before this.",
+        "HTTP, refuses those that do not verify (401), and shows the rest with cards masked; of messages that are no\n"
+        "tokens it tells the size, and shows them with --show. With --redeem it takes each token's card; with --jwe "
+        "it\n"
+        "has the daemon encrypt each card to a key of its own and opens that. On Ctrl-C, and at its end, it deletes\n"
+        "its subscription. A daemon in development mode pushes to loopback; any other needs https: give --public-url\n"
+        "with a proxy that ends TLS before this.",
     .examples = "  ampoule listen --queue payments --redeem\n"
                 "  ampoule listen --queue payments --jwe --once --json\n"
                 "  ampoule listen --webhook-secret secret.txt --listen 127.0.0.1:9000\n"
@@ -195,6 +198,7 @@ static int listen_and_tell(struct cli *cli, const struct wish *wish, struct hous
             house->subscription != NULL ? amp_client_reply_text(house->subscription, "secret") : house->given_secret,
         .key = house->key,
         .redeem = wish->redeem,
+        .show = wish->show,
         .wanted = wish->once ? 1 : wish->count,
     };
     const struct cli_server_job job = {
@@ -290,6 +294,7 @@ int cli_listen(struct cli *cli, int argc, char **argv)
         CLI_OPTION_TEXT("listen", "ADDR:PORT", "on loopback; default 127.0.0.1:0, a port that is free", &wish.address),
         CLI_OPTION_FLAG("redeem", "take the card of each token (the key must be permitted to claim)", &wish.redeem),
         CLI_OPTION_FLAG("jwe", "have cards encrypted to a key of its own, and open them", &wish.jwe),
+        CLI_OPTION_FLAG("show", "print messages that are no tokens, whatever they hold", &wish.show),
         CLI_OPTION_NUMBER("count", "N", "end after so many webhooks", &wish.count, 1, 1000000000),
         CLI_OPTION_FLAG("once", "end after the first", &wish.once),
         CLI_OPTION_NUMBER("for", "S", "end after so many seconds; 1 where --count was not reached", &wish.seconds, 1,

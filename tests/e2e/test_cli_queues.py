@@ -357,13 +357,33 @@ class ListenTest(QueueCase):
         self.assertNotIn(card["number"], rest)
 
     def test_messages_that_are_no_tokens(self):
-        queue, gateway = self.gateway("--redeem", "--jwe", "--count", "2")
+        queue, gateway = self.gateway("--redeem", "--jwe", "--show", "--count", "2")
         with gateway:
             self.send(queue, "plain text")
             self.assertEqual(gateway.event()["message"], "plain text")
             self.assertEqual(self.json("subscribe", "test", gateway.listening["subscription"])["delivered"], True)
             self.assertIn("ampoule.test", gateway.event()["message"])
             self.assertEqual(gateway.end()[0], DONE)
+
+    def test_what_somebody_sent_is_shown_to_who_asks_for_it_alone(self):
+        number = card_number()
+        queue, gateway = self.gateway("--redeem", "--jwe", "--count", "2")
+        with gateway:
+            for message in (number, json.dumps({"token": number, "metadata": {"number": number}, "sealed": number})):
+                self.send(queue, message)
+                told = gateway.event()
+                self.assertEqual((told["event"], told["message_bytes"]), ("webhook", len(message)))
+                self.assertNotIn(number, json.dumps(told))
+            self.assertEqual(gateway.end()[0], DONE)
+        queue = new_name()
+        process = subprocess.Popen([AMPOULE, "listen", "--queue", queue, "--once", "--for", "30"], text=True,
+                                   stdout=subprocess.PIPE, env={**os.environ, **self.daemon.env})
+        with process:
+            self.assertIn("listening", process.stdout.readline())
+            self.send(queue, number)
+            rest = process.stdout.read()
+        self.assertRegex(rest, r"(?m)^message +\d+ bytes that are no token: see --show$")
+        self.assertNotIn(number, rest)
 
     def test_what_does_not_verify_is_refused(self):
         queue, gateway = self.gateway()
@@ -393,7 +413,7 @@ class ListenTest(QueueCase):
                 self.assertIn(status, gateway.raw(data))
             idle = [socket.create_connection(gateway.address) for _ in range(40)]  # more than it keeps
             self.send(queue, "still here")
-            self.assertEqual(gateway.event()["message"], "still here")
+            self.assertEqual(gateway.event()["message_bytes"], len("still here"))
             for peer in idle:
                 peer.close()
             self.assertEqual(gateway.end(signal.SIGTERM)[0], DONE)
@@ -415,7 +435,7 @@ class ListenTest(QueueCase):
                 self.assertEqual(gateway.event()["code"], "too_old")
                 large = b"x" * 50000
                 self.assertEqual(gateway.post(large, signed(secret, large)), 204)
-                self.assertEqual(gateway.event()["message"], large.decode())
+                self.assertEqual(gateway.event()["message_bytes"], len(large))
                 self.assertEqual(gateway.end()[0], DONE)
 
     def test_it_says_where_a_token_could_not_be_redeemed(self):

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "client/draft.h"
+#include "seal/seal.h"
 
 #define FIELD_MAX    1024
 #define MASKED_MAX   32
@@ -105,11 +106,37 @@ static void remember(struct cli_gateway *gateway, const char *id)
     snprintf(place, CLI_GATEWAY_ID_MAX + 1, "%s", id);
 }
 
-static void tell_message(struct telling *telling, struct amp_client_reply *message)
+/* NULL: the message is of no token, whatever its members are called. */
+static const char *token_of(struct amp_client_reply *message)
 {
-    const char *token = amp_client_reply_text(message, "token");
+    uint8_t token[AMP_TOKEN_LEN];
+    const char *text = amp_client_reply_text(message, "token");
+    const bool is_token = text != NULL && amp_token_parse(token, "tok_", amp_slice_str(text)) == AMP_OK;
+    amp_wipe(token, sizeof token);
+    return is_token ? text : NULL;
+}
+
+/* What somebody sent, whatever it holds. No digest either: who knows how a card number looks finds it by its digest. */
+static void tell_unknown(struct telling *telling, struct amp_client_reply *message, bool show)
+{
+    size_t len;
+    const char *text = amp_client_reply_json(message, &len);
+    char size[64];
+    if (show) {
+        tell(telling, "message", "message", text);
+    } else if (telling->json) {
+        amp_client_draft_number(&telling->draft, "message_bytes", len);
+    } else {
+        snprintf(size, sizeof size, "%zu bytes that are no token: see --show", len);
+        tell(telling, "message", "message", size);
+    }
+}
+
+static void tell_message(struct telling *telling, struct amp_client_reply *message, bool show)
+{
+    const char *token = token_of(message);
     if (token == NULL) {
-        tell(telling, "message", "message", amp_client_reply_json(message, NULL));
+        tell_unknown(telling, message, show);
         return;
     }
     tell(telling, "token", "token", token);
@@ -126,7 +153,7 @@ static int open_copy(struct cli_gateway *gateway, struct telling *telling, struc
 {
     struct amp_client_reply *content = NULL;
     const char *jwe = amp_client_reply_text(message, "sealed");
-    if (jwe == NULL)
+    if (jwe == NULL || token_of(message) == NULL)
         return 204; /* nothing was sealed: a message that somebody sent */
     const enum amp_client_status status = amp_client_jwe_open(gateway->key, jwe, &content);
     if (status == AMP_CLIENT_OK) {
@@ -143,7 +170,7 @@ static int open_copy(struct cli_gateway *gateway, struct telling *telling, struc
 static int redeem(struct cli_gateway *gateway, struct telling *telling, struct amp_client_reply *message)
 {
     struct amp_client_reply *content = NULL;
-    const char *token = amp_client_reply_text(message, "token");
+    const char *token = token_of(message);
     if (token == NULL)
         return 204;
     const enum amp_client_status status = amp_client_redeem(gateway->client, token, NULL, &content);
@@ -169,7 +196,7 @@ static int accept_webhook(struct cli_gateway *gateway, const char *id, struct am
     tell_begin(&telling, gateway, "webhook");
     tell(&telling, "webhook", "id", id);
     tell(&telling, "signature", "signature", "verified");
-    tell_message(&telling, message);
+    tell_message(&telling, message, gateway->show);
     if (gateway->key != NULL)
         status = open_copy(gateway, &telling, message);
     if (status == 204 && gateway->redeem)
