@@ -36,7 +36,7 @@ struct amp_chain {
     uint64_t seq;
     uint8_t prev[AMP_SHA256_LEN];
     uint64_t torn_bytes;
-    struct amp_key256 *key; /* NULL: not started */
+    struct amp_hmac_key *key; /* NULL: not started */
     uint32_t epoch;
     uint64_t epoch_records;
     int64_t epoch_began_ms;
@@ -116,7 +116,9 @@ size_t amp_chain_pending(const struct amp_chain *chain)
 static enum amp_err add_line(struct amp_chain *chain, const struct amp_event *event, const char *role,
                              struct amp_slice extra)
 {
-    uint8_t mac[AMP_SHA256_LEN];
+    uint8_t hash[AMP_SHA256_LEN], mac[AMP_SHA256_LEN];
+    struct amp_sha256_chain so_far;
+    const struct amp_slice hash_part = amp_slice(hash, sizeof(hash));
     uint8_t *start = chain->tail + chain->tail_len;
     if (TAIL_CAP - chain->tail_len < AMP_CHAIN_LINE_MAX)
         return AMP_ERR_AUDIT_UNAVAILABLE;
@@ -130,8 +132,9 @@ static enum amp_err add_line(struct amp_chain *chain, const struct amp_event *ev
     amp_out_hex(&line, chain->prev, sizeof(chain->prev));
     amp_out_str(&line, "\",\"epoch\":");
     amp_out_u64(&line, chain->epoch);
-    struct amp_slice covered = amp_out_done(&line);
-    enum amp_err err = amp_hmac_sha256(mac, amp_slice(chain->key->bytes, sizeof(chain->key->bytes)), &covered, 1);
+    enum amp_err err = amp_sha256_begun(hash, &so_far, amp_out_done(&line));
+    if (err == AMP_OK)
+        err = amp_hmac_sha256_under(mac, chain->key, &hash_part, 1);
     if (err != AMP_OK)
         return err;
     amp_out_str(&line, MAC_MEMBER);
@@ -141,10 +144,10 @@ static enum amp_err add_line(struct amp_chain *chain, const struct amp_event *ev
     amp_out_byte(&line, '\n');
     if (line.overflow)
         return AMP_ERR_TOO_LARGE;
-    err = amp_sha256(mac, &whole, 1);
+    err = amp_sha256_longer(hash, &so_far, whole);
     if (err != AMP_OK)
         return err;
-    memcpy(chain->prev, mac, sizeof(chain->prev));
+    memcpy(chain->prev, hash, sizeof(chain->prev));
     chain->tail_len += line.len;
     chain->seq++;
     chain->epoch_records++;
@@ -186,7 +189,7 @@ enum amp_err amp_chain_start(struct amp_chain *chain, const struct amp_key256 *k
     chain->key = amp_secret_alloc(sizeof(*chain->key));
     if (chain->key == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    *chain->key = *key;
+    amp_hmac_key_make(chain->key, key);
     begin_epoch(chain);
     amp_base64_encode(text, wrapped.ptr, wrapped.len);
     amp_out_str(&extra, ",\"wrapped\":\"");
@@ -199,20 +202,16 @@ enum amp_err amp_chain_start(struct amp_chain *chain, const struct amp_key256 *k
 
 static enum amp_err evolve(struct amp_chain *chain)
 {
-    struct amp_key256 *next = amp_secret_alloc(sizeof(*next));
-    if (next == NULL)
-        return AMP_ERR_OUT_OF_MEMORY;
-    enum amp_err err =
-        amp_hkdf_sha256(next->bytes, sizeof(next->bytes), amp_slice(chain->key->bytes, sizeof(chain->key->bytes)),
-                        amp_slice(NULL, 0), AMP_SLICE_LIT("ampoule/log/evolve"));
-    if (err != AMP_OK) {
-        amp_secret_free(next);
-        return err;
+    struct amp_key256 next;
+    const struct amp_key256 *key = &chain->key->key;
+    enum amp_err err = amp_hkdf_sha256(next.bytes, sizeof(next.bytes), amp_slice(key->bytes, sizeof(key->bytes)),
+                                       amp_slice(NULL, 0), AMP_SLICE_LIT("ampoule/log/evolve"));
+    if (err == AMP_OK) {
+        amp_hmac_key_make(chain->key, &next); /* over the old one */
+        begin_epoch(chain);
     }
-    amp_secret_free(chain->key);
-    chain->key = next;
-    begin_epoch(chain);
-    return AMP_OK;
+    amp_wipe(&next, sizeof(next));
+    return err;
 }
 
 enum amp_err amp_chain_seal(struct amp_chain *chain, bool forced)

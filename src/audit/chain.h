@@ -5,7 +5,8 @@
  *
  * seq  counts from 1 through all files, without a gap
  * prev lower-case hex of SHA-256 of the line before, without its newline; 64 zeros before the first line of all
- * mac  lower-case hex of HMAC-SHA256 under the epoch's key over the line up to, and without, the `,` before "mac"
+ * mac  lower-case hex of HMAC-SHA256 under the epoch's key over the SHA-256 (32 bytes) of the line up to, and without,
+ *      the `,` before "mac": so each line is hashed once
  *
  * A life of the log begins with log.start, which carries "wrapped": the epoch key wrapped by the KEK, base64. An epoch
  * ends, every 10 minutes and every 65536 records, with a log.epoch record under its own key, empty epochs too; then the

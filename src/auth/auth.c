@@ -186,7 +186,7 @@ static __attribute__((noinline)) enum amp_err check(struct amp_auth *auth, const
     err = amp_sha256(body_hash, &request->body, 1);
     if (err != AMP_OK)
         return err;
-    err = amp_sigv4_verify(&sig, request->head, body_hash, &entry->key);
+    err = amp_sigv4_verify_under(&sig, request->head, body_hash, &entry->key);
     if (err != AMP_OK)
         return err;
     amp_keycache_prove(auth->keys, entry);

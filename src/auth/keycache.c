@@ -155,7 +155,7 @@ enum amp_err amp_keycache_store(struct amp_keycache *cache, const struct amp_sco
     entry->scope = *scope;
     entry->err = err;
     if (err == AMP_OK) {
-        entry->key = *key;
+        amp_hmac_key_make(&entry->key, key);
         entry->principal = *principal;
     } else {
         entry->forget_mono_ms = amp_clock_mono_ms(&cache->clock) + REFUSAL_MS;

@@ -27,7 +27,7 @@ struct amp_keycache_entry {
     bool proven;            /* a signature verified under it */
     enum amp_err err;       /* AMP_OK, or what the keeper said instead of a key */
     int64_t forget_mono_ms; /* where err is not AMP_OK: when to ask again */
-    struct amp_key256 key;
+    struct amp_hmac_key key;
     struct amp_principal principal;
 };
 

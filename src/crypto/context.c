@@ -1,6 +1,7 @@
 #include "crypto/context.h"
 
 #include <openssl/err.h>
+#include <openssl/provider.h>
 
 struct amp_algorithms amp_algorithms;
 
@@ -13,11 +14,18 @@ static _Thread_local struct {
     bool in_turns;
 } mine;
 
+static bool is_default(const EVP_MD *algorithm)
+{
+    const OSSL_PROVIDER *provider = algorithm != NULL ? EVP_MD_get0_provider(algorithm) : NULL;
+    return provider != NULL && strcmp(OSSL_PROVIDER_get0_name(provider), "default") == 0;
+}
+
 enum amp_err amp_algorithms_fetch(void)
 {
     struct amp_algorithms *a = &amp_algorithms;
     if (a->sha256 == NULL)
         a->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    a->sha256_is_default = is_default(a->sha256);
     if (a->aes_256_gcm == NULL)
         a->aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     if (a->aes_256_kwp == NULL)

@@ -12,6 +12,11 @@
 #define AMP_GCM_TAG_LEN   16
 #define AMP_GCM_NONCE_LEN 12
 
+/*
+ * Has OpenSSL keep all its memory in the pool (amp_secret_init), wiped when freed: for processes that are ours whole,
+ * not for the library in somebody else's. Call before any other use of OpenSSL; AMP_ERR_CRYPTO where that came first.
+ */
+enum amp_err amp_crypto_use_pool(void) AMP_MUST_USE;
 /* Fetches the algorithms and proves each on one published vector. Call once, first. */
 enum amp_err amp_crypto_init(void) AMP_MUST_USE;
 /*
@@ -23,12 +28,39 @@ void amp_crypto_rest(void);
 /* Frees this thread's contexts, wiping their state; call before a thread that used the room ends. */
 void amp_crypto_thread_fini(void);
 
+/* amp_crypto_thread_fini, and where OpenSSL's memory is the pool's, all of OpenSSL: it is of no use any more. Call with
+ * no other thread left, before amp_secret_fini. */
+void amp_crypto_fini(void);
+
 /* FIPS 180-4. `parts`: hashed one behind the other. */
 enum amp_err amp_sha256(uint8_t out[AMP_SHA256_LEN], const struct amp_slice *parts, size_t count) AMP_MUST_USE;
 
 /* RFC 2104 with SHA-256 over the parts, one behind the other. */
 enum amp_err amp_hmac_sha256(uint8_t out[AMP_SHA256_LEN], struct amp_slice key, const struct amp_slice *parts,
                              size_t count) AMP_MUST_USE;
+
+/* What hashing a text has come to behind its first `len_bytes`, whole blocks: as secret as they are. 0: nothing yet. */
+struct amp_sha256_chain {
+    uint32_t words[AMP_SHA256_LEN / 4];
+    size_t len_bytes;
+};
+/* amp_sha256 of `text`, and how far it came, for amp_sha256_longer. */
+enum amp_err amp_sha256_begun(uint8_t out[AMP_SHA256_LEN], struct amp_sha256_chain *chain,
+                              struct amp_slice text) AMP_MUST_USE;
+/* amp_sha256 of `text`, which begins with the text that `chain` is of: that part is not hashed again. */
+enum amp_err amp_sha256_longer(uint8_t out[AMP_SHA256_LEN], const struct amp_sha256_chain *chain,
+                               struct amp_slice text) AMP_MUST_USE;
+
+/* A key that many MACs are made under: what HMAC does with the key alone is done once. In secret memory, as the key. */
+struct amp_hmac_key {
+    struct amp_key256 key;
+    struct amp_sha256_chain inner;
+    struct amp_sha256_chain outer;
+};
+void amp_hmac_key_make(struct amp_hmac_key *out, const struct amp_key256 *key);
+/* amp_hmac_sha256 under it. */
+enum amp_err amp_hmac_sha256_under(uint8_t out[AMP_SHA256_LEN], const struct amp_hmac_key *key,
+                                   const struct amp_slice *parts, size_t count) AMP_MUST_USE;
 
 /* RFC 5869 with SHA-256. `out_len` at most 255*32. */
 enum amp_err amp_hkdf_sha256(uint8_t *out, size_t out_len, struct amp_slice key, struct amp_slice salt,

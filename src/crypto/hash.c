@@ -1,11 +1,50 @@
 /*
- * SHA-256 and HMAC over one reused digest context. HMAC is done here by RFC 2104 because the library's
- * EVP_MAC took 0.55 us for 64 bytes, and 0.82 us with its key wiped afterwards, against 0.39 us of this.
+ * SHA-256 and HMAC (RFC 2104).
+ *
+ * OpenSSL 3.0 makes and frees a context of its own each time a digest begins, 58 of the 106 ns that an empty one takes,
+ * and tells nobody a chaining value. So where the algorithm that was fetched is its default provider's, the functions
+ * that one is made of are called directly, over a state on the stack. Any other, such as a FIPS provider's, is
+ * used through EVP: slower, and with the same results.
  */
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_*: deprecated since 3.0 for what EVP does, and no less there */
+#include <openssl/sha.h>
+
 #include "crypto/context.h"
 
-enum { BLOCK_LEN = 64 };
+enum { BLOCK_LEN = SHA256_CBLOCK, INNER_PAD = 0x36, OUTER_PAD = 0x5c };
 
+_Static_assert(sizeof(((SHA256_CTX *)NULL)->h) == sizeof(((struct amp_sha256_chain *)NULL)->words),
+               "a chaining value fits");
+
+/* With the default provider's own functions, from `from` on where it is not NULL. They do not fail. */
+static void own_begin(SHA256_CTX *state, const struct amp_sha256_chain *from)
+{
+    SHA256_Init(state);
+    if (from == NULL)
+        return;
+    memcpy(state->h, from->words, sizeof(state->h));
+    state->Nl = (SHA_LONG)(from->len_bytes << 3);
+    state->Nh = (SHA_LONG)(from->len_bytes >> 29);
+}
+
+static void own_hash(uint8_t out[AMP_SHA256_LEN], const struct amp_sha256_chain *from, const struct amp_slice *parts,
+                     size_t count)
+{
+    SHA256_CTX state;
+    own_begin(&state, from);
+    for (size_t i = 0; i < count; i++)
+        SHA256_Update(&state, parts[i].ptr, parts[i].len);
+    SHA256_Final(out, &state);
+    amp_wipe(&state, sizeof(state));
+}
+
+static void own_chain(struct amp_sha256_chain *chain, const SHA256_CTX *state, size_t len_bytes)
+{
+    memcpy(chain->words, state->h, sizeof(chain->words));
+    chain->len_bytes = len_bytes;
+}
+
+/* The same through EVP. */
 static bool feed(EVP_MD_CTX *ctx, const struct amp_slice *parts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -21,7 +60,7 @@ static bool finish(EVP_MD_CTX *ctx, uint8_t out[AMP_SHA256_LEN])
     return EVP_DigestFinal_ex(ctx, out, NULL) == 1 && EVP_DigestInit_ex2(ctx, NULL, NULL) == 1;
 }
 
-enum amp_err amp_sha256(uint8_t out[AMP_SHA256_LEN], const struct amp_slice *parts, size_t count)
+static enum amp_err library_hash(uint8_t out[AMP_SHA256_LEN], const struct amp_slice *parts, size_t count)
 {
     EVP_MD_CTX *ctx = amp_context_digest();
     if (ctx != NULL && feed(ctx, parts, count) && finish(ctx, out))
@@ -29,6 +68,41 @@ enum amp_err amp_sha256(uint8_t out[AMP_SHA256_LEN], const struct amp_slice *par
     amp_context_drop_digest();
     amp_wipe(out, AMP_SHA256_LEN);
     return AMP_ERR_CRYPTO;
+}
+
+enum amp_err amp_sha256(uint8_t out[AMP_SHA256_LEN], const struct amp_slice *parts, size_t count)
+{
+    if (!amp_algorithms.sha256_is_default)
+        return library_hash(out, parts, count);
+    own_hash(out, NULL, parts, count);
+    return AMP_OK;
+}
+
+enum amp_err amp_sha256_begun(uint8_t out[AMP_SHA256_LEN], struct amp_sha256_chain *chain, struct amp_slice text)
+{
+    *chain = (struct amp_sha256_chain){{0}, 0};
+    if (!amp_algorithms.sha256_is_default)
+        return library_hash(out, &text, 1);
+    SHA256_CTX state;
+    size_t whole_blocks = text.len - text.len % BLOCK_LEN;
+    own_begin(&state, NULL);
+    SHA256_Update(&state, text.ptr, whole_blocks);
+    own_chain(chain, &state, whole_blocks);
+    SHA256_Update(&state, text.ptr + whole_blocks, text.len - whole_blocks);
+    SHA256_Final(out, &state);
+    amp_wipe(&state, sizeof(state));
+    return AMP_OK;
+}
+
+enum amp_err amp_sha256_longer(uint8_t out[AMP_SHA256_LEN], const struct amp_sha256_chain *chain, struct amp_slice text)
+{
+    if (chain->len_bytes == 0)
+        return amp_sha256(out, &text, 1);
+    if (text.len < chain->len_bytes)
+        return AMP_ERR_INVALID;
+    struct amp_slice rest = amp_slice(text.ptr + chain->len_bytes, text.len - chain->len_bytes);
+    own_hash(out, chain, &rest, 1);
+    return AMP_OK;
 }
 
 /* RFC 2104 section 2: a key longer than a block is hashed first, a shorter one filled with zeros. */
@@ -48,16 +122,39 @@ static void mask(uint8_t block[BLOCK_LEN], uint8_t pad)
         block[i] ^= pad;
 }
 
-enum amp_err amp_hmac_sha256(uint8_t out[AMP_SHA256_LEN], struct amp_slice key, const struct amp_slice *parts,
-                             size_t count)
+/* The chaining value behind one block. */
+static void own_block(struct amp_sha256_chain *chain, const uint8_t block[BLOCK_LEN])
 {
-    enum { INNER_PAD = 0x36, OUTER_PAD = 0x5c };
-    uint8_t block[BLOCK_LEN], inner[AMP_SHA256_LEN];
-    enum amp_err err = key_block(block, key);
-    if (err != AMP_OK)
-        goto out;
+    SHA256_CTX state;
+    own_begin(&state, NULL);
+    SHA256_Transform(&state, block);
+    own_chain(chain, &state, BLOCK_LEN);
+    amp_wipe(&state, sizeof(state));
+}
 
-    err = AMP_ERR_CRYPTO;
+static void own_key(struct amp_hmac_key *out, uint8_t block[BLOCK_LEN])
+{
+    mask(block, INNER_PAD);
+    own_block(&out->inner, block);
+    mask(block, INNER_PAD ^ OUTER_PAD);
+    own_block(&out->outer, block);
+}
+
+static void own_hmac(uint8_t out[AMP_SHA256_LEN], const struct amp_hmac_key *key, const struct amp_slice *parts,
+                     size_t count)
+{
+    uint8_t inner[AMP_SHA256_LEN];
+    const struct amp_slice inner_part = amp_slice(inner, sizeof(inner));
+    own_hash(inner, &key->inner, parts, count);
+    own_hash(out, &key->outer, &inner_part, 1);
+    amp_wipe(inner, sizeof(inner));
+}
+
+static enum amp_err library_hmac(uint8_t out[AMP_SHA256_LEN], uint8_t block[BLOCK_LEN], const struct amp_slice *parts,
+                                 size_t count)
+{
+    uint8_t inner[AMP_SHA256_LEN];
+    enum amp_err err = AMP_ERR_CRYPTO;
     EVP_MD_CTX *ctx = amp_context_digest();
     if (ctx == NULL)
         goto out;
@@ -70,11 +167,47 @@ enum amp_err amp_hmac_sha256(uint8_t out[AMP_SHA256_LEN], struct amp_slice key, 
         goto out;
     err = AMP_OK;
 out:
-    if (err != AMP_OK) {
+    if (err != AMP_OK)
         amp_context_drop_digest();
-        amp_wipe(out, AMP_SHA256_LEN);
-    }
-    amp_wipe(block, sizeof(block));
     amp_wipe(inner, sizeof(inner));
     return err;
+}
+
+enum amp_err amp_hmac_sha256(uint8_t out[AMP_SHA256_LEN], struct amp_slice key, const struct amp_slice *parts,
+                             size_t count)
+{
+    uint8_t block[BLOCK_LEN];
+    struct amp_hmac_key ready;
+    enum amp_err err = key_block(block, key);
+    if (err == AMP_OK && amp_algorithms.sha256_is_default) {
+        own_key(&ready, block);
+        own_hmac(out, &ready, parts, count);
+        amp_wipe(&ready, sizeof(ready));
+    } else if (err == AMP_OK) {
+        err = library_hmac(out, block, parts, count);
+    }
+    if (err != AMP_OK)
+        amp_wipe(out, AMP_SHA256_LEN);
+    amp_wipe(block, sizeof(block));
+    return err;
+}
+
+void amp_hmac_key_make(struct amp_hmac_key *out, const struct amp_key256 *key)
+{
+    uint8_t block[BLOCK_LEN] = {0};
+    out->key = *key;
+    if (!amp_algorithms.sha256_is_default)
+        return;
+    memcpy(block, key->bytes, sizeof(key->bytes));
+    own_key(out, block);
+    amp_wipe(block, sizeof(block));
+}
+
+enum amp_err amp_hmac_sha256_under(uint8_t out[AMP_SHA256_LEN], const struct amp_hmac_key *key,
+                                   const struct amp_slice *parts, size_t count)
+{
+    if (!amp_algorithms.sha256_is_default)
+        return amp_hmac_sha256(out, amp_slice(key->key.bytes, sizeof(key->key.bytes)), parts, count);
+    own_hmac(out, key, parts, count);
+    return AMP_OK;
 }

@@ -9,7 +9,7 @@
  * info = "ampoule/" || label || "/v1" || bind. No label has a '/', so no two of these are alike. Expand alone
  * is enough where the key is uniformly random already (section 3.3).
  */
-enum amp_err amp_seal_derive(struct amp_key256 *out, const struct amp_key256 *dek, struct amp_slice label,
+enum amp_err amp_seal_derive(struct amp_key256 *out, const struct amp_hmac_key *dek, struct amp_slice label,
                              struct amp_slice bind) AMP_MUST_USE;
 
 #endif

@@ -14,7 +14,7 @@
 #include "seal/derive.h"
 
 struct keys {
-    struct amp_key256 dek;
+    struct amp_hmac_key dek;
     struct amp_key256 message; /* derived from it for the label "message", bound to nothing */
 };
 
@@ -43,7 +43,7 @@ uint32_t amp_epoch_id(const struct amp_epoch *epoch)
     return atomic_load_explicit(&epoch->id, memory_order_relaxed);
 }
 
-const struct amp_key256 *amp_epoch_key(const struct amp_epoch *epoch)
+const struct amp_hmac_key *amp_epoch_key(const struct amp_epoch *epoch)
 {
     return &epoch->keys->dek;
 }
@@ -179,8 +179,8 @@ static enum amp_err make_keys(const struct amp_key256 *dek, struct keys **out)
     *out = NULL;
     if (keys == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    keys->dek = *dek;
-    enum amp_err err = amp_seal_derive(&keys->message, dek, AMP_SLICE_LIT("message"), amp_slice(NULL, 0));
+    amp_hmac_key_make(&keys->dek, dek);
+    enum amp_err err = amp_seal_derive(&keys->message, &keys->dek, AMP_SLICE_LIT("message"), amp_slice(NULL, 0));
     if (err != AMP_OK)
         amp_secret_free(keys);
     else

@@ -18,7 +18,7 @@ void amp_epoch_let_go(struct amp_epoch *epoch);
 
 /* Of an epoch that is held. */
 uint32_t amp_epoch_id(const struct amp_epoch *epoch);
-const struct amp_key256 *amp_epoch_key(const struct amp_epoch *epoch);
+const struct amp_hmac_key *amp_epoch_key(const struct amp_epoch *epoch);
 /* Its key for what is sealed under `label` and bound to nothing; NULL where the epoch keeps none for this label. */
 const struct amp_key256 *amp_epoch_label_key(const struct amp_epoch *epoch, struct amp_slice label);
 

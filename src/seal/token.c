@@ -7,7 +7,7 @@ _Static_assert(AMP_TOKEN_TEXT_LEN == PREFIX_LEN + AMP_BASE64URL_LEN(AMP_TOKEN_LE
                                                                                     "its bytes");
 
 struct amp_token_keys {
-    struct amp_key256 hash;
+    struct amp_hmac_key hash;
     struct amp_key256 tag;
 };
 
@@ -17,7 +17,10 @@ enum amp_err amp_token_keys_new(struct amp_token_keys **out)
     struct amp_token_keys *keys = amp_secret_alloc(sizeof *keys);
     if (keys == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    enum amp_err err = amp_random(keys->hash.bytes, sizeof keys->hash.bytes);
+    struct amp_key256 hash;
+    enum amp_err err = amp_random(hash.bytes, sizeof hash.bytes);
+    amp_hmac_key_make(&keys->hash, &hash);
+    amp_wipe(&hash, sizeof hash);
     if (err == AMP_OK)
         err = amp_random(keys->tag.bytes, sizeof keys->tag.bytes);
     if (err != AMP_OK) {
@@ -36,7 +39,7 @@ void amp_token_keys_free(struct amp_token_keys *keys)
 static enum amp_err mac(const struct amp_token_keys *keys, const struct amp_slice *parts, size_t count,
                         uint8_t out[AMP_SHA256_LEN])
 {
-    return amp_hmac_sha256(out, amp_slice(keys->hash.bytes, sizeof keys->hash.bytes), parts, count);
+    return amp_hmac_sha256_under(out, &keys->hash, parts, count);
 }
 
 enum amp_err amp_token_new(uint8_t token[AMP_TOKEN_LEN])

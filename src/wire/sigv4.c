@@ -101,8 +101,8 @@ static void write_string_to_sign(struct amp_out *out, const struct amp_sigv4 *au
     amp_out_hex(out, canonical_hash, AMP_SHA256_LEN);
 }
 
-enum amp_err amp_sigv4_sign(uint8_t out[AMP_SHA256_LEN], const struct amp_key256 *day_key, const struct amp_sigv4 *auth,
-                            const uint8_t canonical_hash[AMP_SHA256_LEN])
+static enum amp_err sign_under(uint8_t out[AMP_SHA256_LEN], const struct amp_hmac_key *day_key,
+                               const struct amp_sigv4 *auth, const uint8_t canonical_hash[AMP_SHA256_LEN])
 {
     uint8_t storage[MAX_STRING_TO_SIGN];
     struct amp_out text = amp_out(storage, sizeof(storage));
@@ -110,11 +110,21 @@ enum amp_err amp_sigv4_sign(uint8_t out[AMP_SHA256_LEN], const struct amp_key256
     if (text.overflow)
         return AMP_ERR_TOO_LARGE;
     struct amp_slice whole = amp_out_done(&text);
-    return amp_hmac_sha256(out, amp_slice(day_key->bytes, sizeof(day_key->bytes)), &whole, 1);
+    return amp_hmac_sha256_under(out, day_key, &whole, 1);
 }
 
-enum amp_err amp_sigv4_verify(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
-                              const uint8_t body_sha256[AMP_SHA256_LEN], const struct amp_key256 *day_key)
+enum amp_err amp_sigv4_sign(uint8_t out[AMP_SHA256_LEN], const struct amp_key256 *day_key, const struct amp_sigv4 *auth,
+                            const uint8_t canonical_hash[AMP_SHA256_LEN])
+{
+    struct amp_hmac_key ready;
+    amp_hmac_key_make(&ready, day_key);
+    enum amp_err err = sign_under(out, &ready, auth, canonical_hash);
+    amp_wipe(&ready, sizeof(ready));
+    return err;
+}
+
+enum amp_err amp_sigv4_verify_under(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
+                                    const uint8_t body_sha256[AMP_SHA256_LEN], const struct amp_hmac_key *day_key)
 {
     __attribute__((uninitialized)) struct amp_sigv4_names names; /* large, and filled as far as it is read */
     uint8_t canonical_hash[AMP_SHA256_LEN];
@@ -125,9 +135,19 @@ enum amp_err amp_sigv4_verify(const struct amp_sigv4 *auth, const struct amp_htt
     if (err == AMP_OK)
         err = amp_sigv4_canonical_hash_of(canonical_hash, auth, &names, head, body_sha256);
     if (err == AMP_OK)
-        err = amp_sigv4_sign(expected, day_key, auth, canonical_hash);
+        err = sign_under(expected, day_key, auth, canonical_hash);
     if (err == AMP_OK && !amp_secret_equal(expected, auth->signature, sizeof(expected)))
         err = AMP_ERR_SIGNATURE_MISMATCH;
     amp_wipe(expected, sizeof(expected)); /* it is the right answer to a wrong question */
+    return err;
+}
+
+enum amp_err amp_sigv4_verify(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
+                              const uint8_t body_sha256[AMP_SHA256_LEN], const struct amp_key256 *day_key)
+{
+    struct amp_hmac_key ready;
+    amp_hmac_key_make(&ready, day_key);
+    enum amp_err err = amp_sigv4_verify_under(auth, head, body_sha256, &ready);
+    amp_wipe(&ready, sizeof(ready));
     return err;
 }

@@ -68,5 +68,9 @@ enum amp_err amp_sigv4_sign(uint8_t out[AMP_SHA256_LEN], const struct amp_key256
  */
 enum amp_err amp_sigv4_verify(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
                               const uint8_t body_sha256[AMP_SHA256_LEN], const struct amp_key256 *day_key) AMP_MUST_USE;
+/* The same, for who keeps the key ready. */
+enum amp_err amp_sigv4_verify_under(const struct amp_sigv4 *auth, const struct amp_http1_head *head,
+                                    const uint8_t body_sha256[AMP_SHA256_LEN],
+                                    const struct amp_hmac_key *day_key) AMP_MUST_USE;
 
 #endif

@@ -95,7 +95,7 @@ def read_log(folder, kek=None, sealed_end=False):
         if (record["seq"], record["prev"], record["epoch"]) != (seq, previous, epoch):
             raise Broken(f"{place}: number, link or epoch is not what follows")
         if key is not None:
-            covered = line[:line.rindex(b',"mac":"')]
+            covered = hashlib.sha256(line[:line.rindex(b',"mac":"')]).digest()
             if not hmac.compare_digest(hmac.new(key, covered, hashlib.sha256).hexdigest(), record["mac"]):
                 raise Broken(f"{place}: the code does not verify")
         if record["event"] == "log.epoch":

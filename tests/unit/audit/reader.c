@@ -51,7 +51,7 @@ static bool contains(const char *line, size_t len, const char *text)
 static bool check_line(struct chain *chain, const char *line, size_t len)
 {
     char expected[256];
-    uint8_t mac[32];
+    uint8_t hash[32], mac[32];
     char mac_text[65];
     if (len < 128)
         return false;
@@ -60,7 +60,8 @@ static bool check_line(struct chain *chain, const char *line, size_t len)
     if (!starts_with(line, len, expected) || n <= 0)
         return false;
     size_t covered = len - (sizeof(",\"mac\":\"") - 1) - 64 - 2;
-    hmac(mac, chain->key, line, covered);
+    SHA256((const uint8_t *)line, covered, hash);
+    hmac(mac, chain->key, hash, sizeof(hash));
     hex(mac_text, mac);
     n = snprintf(expected, sizeof(expected), ",\"prev\":\"%s\",\"epoch\":%llu,\"mac\":\"%s\"}", chain->prev,
                  (unsigned long long)chain->epoch, mac_text);

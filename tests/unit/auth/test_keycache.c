@@ -58,7 +58,7 @@ static void keycache_finds_what_was_stored_and_nothing_else(void **state)
     assert_null(amp_keycache_find(cache, &a));
     assert_non_null(put(&a, AMP_OK));
     assert_null(amp_keycache_find(cache, &b));
-    assert_int_equal(amp_keycache_find(cache, &a)->key.bytes[1], 2);
+    assert_int_equal(amp_keycache_find(cache, &a)->key.key.bytes[1], 2);
 }
 
 static void keycache_believes_a_refusal_for_two_seconds_only(void **state)

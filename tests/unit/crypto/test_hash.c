@@ -2,7 +2,7 @@
 
 #include "../support.h"
 #include "base/text.h"
-#include "crypto/crypto.h"
+#include "crypto/context.h"
 #include "crypto/pkey.h"
 
 enum { TEXT_MAX = 512 };
@@ -106,6 +106,46 @@ static void hmac_may_be_written_over_its_key_and_message(void **state)
     assert_memory_equal(message, expected, sizeof(message));
 }
 
+static void a_key_made_ready_makes_the_same_macs(void **state)
+{
+    struct amp_key256 key;
+    struct amp_hmac_key ready;
+    uint8_t text[200], expected[AMP_SHA256_LEN], out[AMP_SHA256_LEN];
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (uint8_t)i;
+    memset(key.bytes, 0x77, sizeof(key.bytes));
+    amp_hmac_key_make(&ready, &key);
+    for (size_t len = 0; len <= sizeof(text); len++) {
+        const struct amp_slice whole = amp_slice(text, len);
+        const struct amp_slice parts[] = {{text, len / 2}, {NULL, 0}, {text + len / 2, len - len / 2}};
+        assert_int_equal(amp_hmac_sha256(expected, amp_slice(key.bytes, sizeof(key.bytes)), &whole, 1), AMP_OK);
+        assert_int_equal(amp_hmac_sha256_under(out, &ready, parts, 3), AMP_OK);
+        assert_memory_equal(out, expected, sizeof(out));
+    }
+}
+
+static void a_longer_text_is_hashed_on(void **state)
+{
+    uint8_t text[300], expected[AMP_SHA256_LEN], out[AMP_SHA256_LEN];
+    struct amp_sha256_chain chain;
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (uint8_t)i;
+    for (size_t first = 0; first <= 200; first++) {
+        const struct amp_slice start = amp_slice(text, first);
+        assert_int_equal(amp_sha256(expected, &start, 1), AMP_OK);
+        assert_int_equal(amp_sha256_begun(out, &chain, start), AMP_OK);
+        assert_memory_equal(out, expected, sizeof(out));
+        for (size_t len = first; len <= sizeof(text); len += 33) {
+            const struct amp_slice whole = amp_slice(text, len);
+            assert_int_equal(amp_sha256(expected, &whole, 1), AMP_OK);
+            assert_int_equal(amp_sha256_longer(out, &chain, whole), AMP_OK);
+            assert_memory_equal(out, expected, sizeof(out));
+        }
+    }
+    if (chain.len_bytes != 0)
+        assert_int_equal(amp_sha256_longer(out, &chain, amp_slice(text, chain.len_bytes - 1)), AMP_ERR_INVALID);
+}
+
 static void hkdf_meets_rfc5869(void **state)
 {
     uint8_t key[22], out[82];
@@ -166,6 +206,15 @@ static int init(void **state)
     return amp_crypto_init() == AMP_OK ? 0 : -1;
 }
 
+/* As with a provider of the user's own. */
+static int init_through_evp(void **state)
+{
+    if (amp_crypto_init() != AMP_OK || !amp_algorithms.sha256_is_default)
+        return -1;
+    amp_algorithms.sha256_is_default = false;
+    return 0;
+}
+
 static int fini(void **state)
 {
     amp_crypto_thread_fini();
@@ -181,9 +230,12 @@ int main(void)
         cmocka_unit_test(hmac_hashes_a_key_longer_than_a_block),
         cmocka_unit_test(hmac_keys_around_the_block_length_differ),
         cmocka_unit_test(hmac_may_be_written_over_its_key_and_message),
+        cmocka_unit_test(a_key_made_ready_makes_the_same_macs),
+        cmocka_unit_test(a_longer_text_is_hashed_on),
         cmocka_unit_test(hkdf_meets_rfc5869),
         cmocka_unit_test(hkdf_stops_at_255_rounds),
         cmocka_unit_test(md5_meets_rfc1321),
     };
-    return cmocka_run_group_tests(tests, init, fini);
+    return cmocka_run_group_tests_name("default", tests, init, fini) +
+           cmocka_run_group_tests_name("through EVP", tests, init_through_evp, fini);
 }

@@ -6,7 +6,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#include "crypto/crypto.h"
+#include "crypto/context.h"
 #include "rsa_numbers.h"
 
 enum { BLOCKS_MAX = 100000, WINDOW = 8 };
@@ -223,6 +223,56 @@ static void hmac_leaves_no_key_and_no_state(void **state)
     assert_int_equal(found_anywhere(), 0);
 }
 
+/* What earlier calls left below; reading it is the purpose. */
+static __attribute__((noinline, no_sanitize("address"), no_stack_protector)) bool on_stack(struct amp_slice bytes)
+{
+    enum { LOOKED_AT = 4096 };
+    __attribute__((uninitialized)) uint8_t frame[LOOKED_AT];
+    __asm__ volatile("" : : "r"(frame) : "memory");
+    for (size_t at = 0; at + bytes.len <= sizeof(frame); at++) {
+        size_t same = 0;
+        while (same < bytes.len && ((volatile uint8_t *)frame)[at + same] == bytes.ptr[same])
+            same++;
+        if (same == bytes.len)
+            return true;
+    }
+    return false;
+}
+
+static __attribute__((noinline)) void leave_on_stack(struct amp_slice bytes)
+{
+    uint8_t frame[512];
+    memcpy(frame + 200, bytes.ptr, bytes.len);
+    __asm__ volatile("" : : "r"(frame) : "memory");
+}
+
+/* The state lies there while the library's own functions are called. */
+static void hashing_leaves_no_state_on_the_stack(void **state)
+{
+    static uint8_t words[AMP_SHA256_LEN], inner_words[AMP_SHA256_LEN], outer_words[AMP_SHA256_LEN];
+    struct amp_slice part = plain_slice();
+    static struct amp_hmac_key ready;
+    struct amp_slice secrets[] = {as_words(words, out),           key_slice(),
+                                  amp_slice(masked[0].bytes, 32), amp_slice(masked[1].bytes, 32),
+                                  amp_slice(inner_words, 32),     amp_slice(outer_words, 32)};
+    amp_hmac_key_make(&ready, &key);
+    memcpy(inner_words, ready.inner.words, sizeof(inner_words));
+    memcpy(outer_words, ready.outer.words, sizeof(outer_words));
+    assert_int_equal(amp_hmac_sha256(out, key_slice(), &part, 1), AMP_OK);
+    as_words(words, out);
+    for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        leave_on_stack(secrets[i]);
+        assert_true(on_stack(secrets[i])); /* the detector detects */
+        amp_wipe_stack(8192);
+        assert_int_equal(amp_hmac_sha256(out, key_slice(), &part, 1), AMP_OK);
+        assert_false(on_stack(secrets[i]));
+        amp_hmac_key_make(&ready, &key);
+        assert_false(on_stack(secrets[i]));
+        assert_int_equal(amp_hmac_sha256_under(out, &ready, &part, 1), AMP_OK);
+        assert_false(on_stack(secrets[i]));
+    }
+}
+
 static void md5_leaves_no_message(void **state)
 {
     static const size_t lens[] = {8, 55, 56, 63, 64, 65, 119, 128, sizeof(plain)};
@@ -292,6 +342,15 @@ static int init(void **state)
     return amp_crypto_init() == AMP_OK ? 0 : -1;
 }
 
+/* As with a provider of the user's own. */
+static int init_through_evp(void **state)
+{
+    if (init(state) != 0 || !amp_algorithms.sha256_is_default)
+        return -1;
+    amp_algorithms.sha256_is_default = false;
+    return 0;
+}
+
 static int fini(void **state)
 {
     amp_crypto_thread_fini();
@@ -309,9 +368,15 @@ int main(void)
         cmocka_unit_test(kwp_leaves_no_key),
         cmocka_unit_test(sha256_leaves_no_message_and_no_digest),
         cmocka_unit_test(hmac_leaves_no_key_and_no_state),
+        cmocka_unit_test(hashing_leaves_no_state_on_the_stack),
         cmocka_unit_test(md5_leaves_no_message),
         cmocka_unit_test(oaep_leaves_no_plaintext_and_no_prime),
         cmocka_unit_test(ecdh_leaves_no_shared_secret_and_no_scalar),
     };
-    return cmocka_run_group_tests(tests, init, fini);
+    const struct CMUnitTest hashes[] = {
+        cmocka_unit_test(sha256_leaves_no_message_and_no_digest),
+        cmocka_unit_test(hmac_leaves_no_key_and_no_state),
+    };
+    return cmocka_run_group_tests_name("default", tests, init, fini) +
+           cmocka_run_group_tests_name("through EVP", hashes, init_through_evp, fini);
 }
