@@ -18,6 +18,7 @@
 #include <sys/time.h>
 
 #include "base/log.h"
+#include "courier/curl.h"
 #include "courier/fields.h"
 #include "courier/resolver.h"
 #include "courier/trust.h"
@@ -423,7 +424,7 @@ enum amp_err amp_deliverer_new(struct amp_deliverer **out, const struct amp_deli
 {
     struct amp_deliverer *deliverer = calloc(1, sizeof(*deliverer));
     *out = NULL;
-    if (deliverer == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (deliverer == NULL || !amp_curl_init()) {
         free(deliverer);
         return AMP_ERR_OUT_OF_MEMORY;
     }

@@ -312,3 +312,26 @@ void amp_secret_free(void *ptr)
     slot_give(span, ptr);
     pthread_mutex_unlock(&class->lock);
 }
+
+/* Of an object in use: nobody else may change what is read here. */
+static size_t object_len(const uint8_t *ptr)
+{
+    const struct span *span = (const struct span *)amp_arena_find(ptr);
+    if (span == NULL)
+        amp_fatal("a pointer was resized that is no secret object");
+    if (span->class == NULL)
+        return span->large_len;
+    size_t index = (size_t)(ptr - span->run.base) / span->class->slot_bytes;
+    return index < span->slot_count ? span->slots[index].len : 0;
+}
+
+void *amp_secret_resize(void *ptr, size_t len)
+{
+    size_t had = ptr != NULL ? object_len(ptr) : 0;
+    void *moved = amp_secret_alloc(len);
+    if (moved == NULL || ptr == NULL)
+        return moved;
+    memcpy(moved, ptr, had < len ? had : len);
+    amp_secret_free(ptr);
+    return moved;
+}

@@ -31,6 +31,11 @@ void amp_secret_fini(void);
 void *amp_secret_alloc(size_t len) AMP_MUST_USE;
 /* Wipes, then frees. NULL does nothing. A pointer not from the pool, or freed twice, aborts. */
 void amp_secret_free(void *ptr);
+/*
+ * An object of `len` bytes that begins as `ptr` did, which is wiped and freed; bytes beyond are zero. NULL at the cap,
+ * and `ptr` is as it was. A NULL `ptr` is amp_secret_alloc.
+ */
+void *amp_secret_resize(void *ptr, size_t len) AMP_MUST_USE;
 /* Bytes in use now, for tests and stats. */
 size_t amp_secret_used(void);
 

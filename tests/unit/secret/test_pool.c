@@ -96,6 +96,26 @@ static void reused_memory_is_zeroed(void **state)
     }
 }
 
+static void resized_memory_keeps_its_beginning_and_the_rest_is_zero(void **state)
+{
+    static const size_t lens[] = {1, 16, 17, 300, 16384, 16385, 70000, 20000, 5000, 3};
+    uint8_t *ptr = amp_secret_resize(NULL, 0);
+    assert_non_null(ptr);
+    for (size_t i = 0, kept = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        ptr = amp_secret_resize(ptr, lens[i]);
+        if (kept > lens[i])
+            kept = lens[i];
+        assert_true(all_are(ptr, kept, 0xaa));
+        assert_true(all_are(ptr + kept, lens[i] - kept, 0));
+        assert_int_equal(amp_secret_used(), lens[i]);
+        memset(ptr, 0xaa, lens[i]);
+        kept = lens[i];
+    }
+    assert_null(amp_secret_resize(ptr, CAP + 1));
+    assert_true(all_are(ptr, 3, 0xaa));
+    amp_secret_free(ptr);
+}
+
 static void objects_never_overlap(void **state)
 {
     enum { COUNT = 600 };
@@ -471,6 +491,7 @@ static int test_kind(enum amp_secret_lock wanted, const char *name)
         POOL_TEST(nothing_asked_for_is_still_an_object),
         POOL_TEST(small_memory_is_wiped_when_freed),
         POOL_TEST(reused_memory_is_zeroed),
+        POOL_TEST(resized_memory_keeps_its_beginning_and_the_rest_is_zero),
         POOL_TEST(objects_never_overlap),
         POOL_TEST(cap_holds_and_full_pool_is_whole_again_after_frees),
         POOL_TEST(more_than_the_cap_is_refused),
