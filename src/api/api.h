@@ -21,7 +21,7 @@
 /* What is told by /readyz; front fills it before each call to that route. */
 struct amp_api_readiness {
     bool dev;
-    bool memory_locked;
+    enum amp_secret_lock memory;
     bool log_writable;
     bool keeper_reachable;
     bool courier_reachable; /* where not, deliveries wait: the service is ready all the same */

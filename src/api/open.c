@@ -30,8 +30,10 @@ static void write_readiness(struct amp_out *out, const struct amp_api_readiness 
     amp_out_str(out, ",\"key_provider\":");
     amp_json_write_string(out, amp_slice_str(state->key_provider != NULL ? state->key_provider : "none"));
     amp_out_str(out, ",\"protections\":");
-    write_flag(out, '{', "memory_locked", state->memory_locked);
-    amp_out_str(out, "},\"checks\":");
+    write_flag(out, '{', "memory_locked", state->memory != AMP_SECRET_UNLOCKED);
+    amp_out_str(out, ",\"memory\":\"");
+    amp_out_str(out, amp_secret_lock_name(state->memory));
+    amp_out_str(out, "\"},\"checks\":");
     write_flag(out, '{', "log_writable", state->log_writable);
     write_flag(out, ',', "keeper_reachable", state->keeper_reachable);
     write_flag(out, ',', "courier_reachable", state->courier_reachable);
@@ -46,7 +48,7 @@ enum amp_err amp_handle_readyz(struct amp_api_call *call)
     struct amp_api_readiness state = {0};
     struct amp_out out;
     config->readiness(config->ctx, &state);
-    bool ready = (state.memory_locked || state.dev) && state.log_writable && state.keeper_reachable &&
+    bool ready = (state.memory != AMP_SECRET_UNLOCKED || state.dev) && state.log_writable && state.keeper_reachable &&
                  state.epoch_key && !state.draining;
     enum amp_err err = amp_answer_begin(call, READINESS_MAX, &out);
     if (err != AMP_OK)

@@ -344,7 +344,7 @@ void amp_front_readiness(void *ctx, struct amp_api_readiness *out)
 
     *out = (struct amp_api_readiness){
         .dev = worker->shared->dev,
-        .memory_locked = worker->shared->memory_locked,
+        .memory = worker->shared->memory,
         .log_writable = amp_recorder_ready(worker->recorder),
         .keeper_reachable = worker->keeper != NULL && amp_subscribers_known(worker->shared->subscribers),
         .courier_reachable = atomic_load(&worker->shared->courier_here),

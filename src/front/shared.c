@@ -131,7 +131,7 @@ enum amp_err amp_front_open_shared(struct amp_front_shared *shared, const struct
     shared->skew_s = config->auth.clock_skew_ms / 1000;
     shared->worker_count = config->workers;
     shared->dev = config->dev;
-    shared->memory_locked = amp_secret_state() != AMP_SECRET_UNLOCKED;
+    shared->memory = amp_secret_state();
     shared->key_provider = config->keys.provider == AMP_CONFIG_PROVIDER_FILE ? "file" : "ephemeral";
     err = open_vault(shared, config);
     if (err == AMP_OK)

@@ -34,7 +34,7 @@ struct amp_front_shared {
     unsigned worker_count;
     const char *key_provider;
     bool dev;
-    bool memory_locked;
+    enum amp_secret_lock memory;
     _Atomic bool draining;
     _Atomic unsigned running;          /* workers other than 0, which ends behind them */
     struct amp_worker *_Atomic pusher; /* worker 0, which owns the link to the courier */

@@ -405,7 +405,7 @@ static void healthz_says_ok(void **state)
 
 static void readyz_says_what_is_missing(void **state)
 {
-    const struct amp_api_readiness ready = {.memory_locked = true,
+    const struct amp_api_readiness ready = {.memory = AMP_SECRET_MEMFD,
                                             .log_writable = true,
                                             .keeper_reachable = true,
                                             .courier_reachable = true,
@@ -414,12 +414,12 @@ static void readyz_says_what_is_missing(void **state)
     fx.readiness = ready;
     assert_int_equal(get("/readyz"), 200);
     assert_string_equal(answer.text, "{\"status\":\"ready\",\"mode\":\"production\",\"key_provider\":\"file\","
-                                     "\"protections\":{\"memory_locked\":true},\"checks\":{\"log_writable\":true,"
+                                     "\"protections\":{\"memory_locked\":true,\"memory\":\"secretmem\"},\"checks\":{\"log_writable\":true,"
                                      "\"keeper_reachable\":true,\"courier_reachable\":true,\"epoch_key\":true,"
                                      "\"draining\":false}}");
-    bool *const switches[] = {&fx.readiness.memory_locked, &fx.readiness.log_writable, &fx.readiness.keeper_reachable,
-                              &fx.readiness.epoch_key, &fx.readiness.draining};
-    for (size_t i = 0; i < 5; i++) {
+    bool *const switches[] = {&fx.readiness.log_writable, &fx.readiness.keeper_reachable, &fx.readiness.epoch_key,
+                              &fx.readiness.draining};
+    for (size_t i = 0; i < 4; i++) {
         fx.readiness = ready;
         *switches[i] = !*switches[i];
         assert_int_equal(get("/readyz"), 503);
@@ -431,11 +431,15 @@ static void readyz_says_what_is_missing(void **state)
     assert_int_equal(get("/readyz"), 200);
     assert_true(json_is_false(json_object_get(json_object_get(answer.json, "checks"), "courier_reachable")));
     fx.readiness = ready;
+    fx.readiness.memory = AMP_SECRET_MLOCK;
+    assert_int_equal(get("/readyz"), 200);
+    assert_non_null(strstr(answer.text, "{\"memory_locked\":true,\"memory\":\"mlock\"}"));
+    fx.readiness.memory = AMP_SECRET_UNLOCKED;
+    assert_int_equal(get("/readyz"), 503);
     fx.readiness.dev = true;
-    fx.readiness.memory_locked = false;
     assert_int_equal(get("/readyz"), 200);
     assert_string_equal(member("mode"), "development");
-    assert_false(json_is_true(json_object_get(json_object_get(answer.json, "protections"), "memory_locked")));
+    assert_non_null(strstr(answer.text, "{\"memory_locked\":false,\"memory\":\"unlocked\"}"));
 }
 
 static void a_refusal_tells_when_to_come_again(void **state)
