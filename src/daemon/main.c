@@ -13,7 +13,7 @@
 #include "daemon/role.h"
 #include "daemon/supervisor.h"
 
-enum { EXIT_USAGE = 2, POOL_BYTES = 4 << 20 };
+enum { EXIT_USAGE = 2, POOL_BYTES = 16 << 20 };
 
 static struct amp_supervisor supervisor = {.state = {-1, -1, -1}, .tls = {-1, -1, -1}, .push_ca = -1};
 
@@ -80,6 +80,8 @@ static enum amp_err harden(bool dev)
         err = amp_secret_init(POOL_BYTES, !dev);
     if (err == AMP_ERR_LOCK_REFUSED)
         amp_log(AMP_LOG_ERROR, "memory cannot be locked: raise RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=infinity)");
+    if (err == AMP_OK)
+        err = amp_crypto_use_pool();
     if (err == AMP_OK)
         err = amp_crypto_init();
     return err;
@@ -192,7 +194,7 @@ static int serve(const struct amp_options *options)
     amp_tls_files_close(supervisor.tls);
     amp_push_roots_close(&supervisor.push_ca);
     amp_state_close(&supervisor.state);
-    amp_crypto_thread_fini();
+    amp_crypto_fini();
     amp_secret_fini();
     return status;
 }

@@ -24,6 +24,8 @@
 
 enum { FD_CONTROL = 3, FD_CONFIG, FD_STATE, FD_TLS, FD_PUSH_CA = FD_TLS + AMP_TLS_FILE_COUNT_, FD_LISTEN };
 enum { POOL_MIB = 1 << 20 };
+/* What TLS keeps of one that waits, and what is added while some are busy. */
+enum { CONNECTION_BYTES = 32 * 1024 };
 
 static const struct role {
     enum amp_role role;
@@ -31,12 +33,12 @@ static const struct role {
     const char *title;
     const char *comm; /* at most 15 characters */
     int (*main)(const struct amp_role_env *env);
-    size_t pool_bytes; /* of secret memory, at most; front's vault comes on top */
+    size_t pool_bytes; /* of secret memory, at most; front's connections come on top */
 } roles[] = {
     {AMP_ROLE_FRONT, "front", "ampouled: front", "ampoule-front", amp_front_main, (size_t)256 * POOL_MIB},
     {AMP_ROLE_KEEPER, "keeper", "ampouled: keeper", "ampoule-keeper", amp_keeper_main, (size_t)48 * POOL_MIB},
-    {AMP_ROLE_SCRIBE, "scribe", "ampouled: scribe", "ampoule-scribe", amp_scribe_main, (size_t)8 * POOL_MIB},
-    {AMP_ROLE_COURIER, "courier", "ampouled: courier", "ampoule-courier", amp_courier_main, (size_t)160 * POOL_MIB},
+    {AMP_ROLE_SCRIBE, "scribe", "ampouled: scribe", "ampoule-scribe", amp_scribe_main, (size_t)16 * POOL_MIB},
+    {AMP_ROLE_COURIER, "courier", "ampouled: courier", "ampoule-courier", amp_courier_main, (size_t)384 * POOL_MIB},
 };
 
 static const struct role *find_role(enum amp_role role)
@@ -199,10 +201,13 @@ static void find_fds(const struct role *role, struct amp_role_env *env, int *lis
 
 static enum amp_err begin(const struct role *role, const struct amp_config *config)
 {
-    size_t pool_bytes = role->pool_bytes + (role->role == AMP_ROLE_FRONT ? config->vault.memory_max : 0);
+    size_t connections = role->role == AMP_ROLE_FRONT ? config->limits.max_connections : 0;
+    size_t pool_bytes = role->pool_bytes + connections * CONNECTION_BYTES;
     enum amp_err err = amp_secret_harden_process(!config->dev);
     if (err == AMP_OK)
         err = amp_secret_init(pool_bytes, !config->dev);
+    if (err == AMP_OK)
+        err = amp_crypto_use_pool();
     if (err == AMP_OK)
         err = amp_crypto_init();
     if (err != AMP_OK)
@@ -254,7 +259,9 @@ int amp_role_run(const char *name, const char *resume)
     if (begin(role, &config) != AMP_OK)
         return 1;
     int status = role->main(&env);
-    amp_crypto_thread_fini();
+    if (status != EXIT_SUCCESS)
+        _exit(status); /* threads may run on: their memory goes with the process */
+    amp_crypto_fini();
     amp_secret_fini();
     return status;
 }
