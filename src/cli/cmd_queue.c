@@ -75,7 +75,8 @@ static int wrong_pair(struct cli *cli, struct amp_client_draft *draft)
 }
 
 /* For actions whose answer says nothing. */
-static int finish(struct cli *cli, struct amp_client *client, const char *action, struct amp_client_draft *draft)
+static int finish(struct cli *cli, struct amp_client *client, enum amp_sqs_action action,
+                  struct amp_client_draft *draft)
 {
     struct amp_client_reply *reply = NULL;
     int code = cli_sqs_call(cli, client, action, draft, 0, &reply);
@@ -149,8 +150,8 @@ static bool put_tags(struct amp_client_draft *draft, const struct wish *wish)
     return true;
 }
 
-static int ask_and_print(struct cli *cli, struct amp_client *client, const char *action, struct amp_client_draft *draft,
-                         const char *path)
+static int ask_and_print(struct cli *cli, struct amp_client *client, enum amp_sqs_action action,
+                         struct amp_client_draft *draft, const char *path)
 {
     struct amp_client_reply *reply = NULL;
     int code = cli_sqs_call(cli, client, action, draft, 0, &reply);
@@ -169,7 +170,7 @@ static int create(struct cli *cli, const struct wish *wish, struct amp_client *c
     amp_client_draft_string(&draft, "QueueName", cli->args[1]);
     if (!put_attributes(&draft, cli, wish) || !put_tags(&draft, wish))
         return wrong_pair(cli, &draft);
-    return ask_and_print(cli, client, "CreateQueue", &draft, "QueueUrl");
+    return ask_and_print(cli, client, AMP_SQS_CREATE_QUEUE, &draft, "QueueUrl");
 }
 
 /* ---- list ---- */
@@ -208,7 +209,7 @@ static int list(struct cli *cli, const struct wish *wish, struct amp_client *cli
         amp_client_draft_string(&draft, "QueueNamePrefix", cli->arg_count > 1 ? cli->args[1] : NULL);
         amp_client_draft_string(&draft, "NextToken", next);
         amp_client_reply_free(reply);
-        const int code = cli_sqs_call(cli, client, "ListQueues", &draft, 0, &reply);
+        const int code = cli_sqs_call(cli, client, AMP_SQS_LIST_QUEUES, &draft, 0, &reply);
         if (code != CLI_DONE) {
             amp_secret_buf_free(&page.buf);
             return code;
@@ -276,11 +277,11 @@ static int read_two(struct cli *cli, struct amp_client *client, struct amp_clien
     amp_client_draft_open(&draft, "AttributeNames", '[');
     amp_client_draft_string(&draft, NULL, "All");
     amp_client_draft_close(&draft, ']');
-    const int code = cli_sqs_call(cli, client, "GetQueueAttributes", &draft, 0, attributes);
+    const int code = cli_sqs_call(cli, client, AMP_SQS_GET_QUEUE_ATTRIBUTES, &draft, 0, attributes);
     if (code != CLI_DONE)
         return code;
     cli_sqs_begin(&second, cli, cli->args[1]);
-    return cli_sqs_call(cli, client, "ListQueueTags", &second, 0, tags);
+    return cli_sqs_call(cli, client, AMP_SQS_LIST_QUEUE_TAGS, &second, 0, tags);
 }
 
 static void show_json(struct cli_page *page, struct amp_client_reply *attributes, struct amp_client_reply *tags)
@@ -325,7 +326,7 @@ static int set(struct cli *cli, const struct wish *wish, struct amp_client *clie
     cli_sqs_begin(&draft, cli, cli->args[1]);
     if (!put_pairs(&draft, "Attributes", rest_of(cli), rest_count(cli)))
         return wrong_pair(cli, &draft);
-    return finish(cli, client, "SetQueueAttributes", &draft);
+    return finish(cli, client, AMP_SQS_SET_QUEUE_ATTRIBUTES, &draft);
 }
 
 static int tag(struct cli *cli, const struct wish *wish, struct amp_client *client)
@@ -335,7 +336,7 @@ static int tag(struct cli *cli, const struct wish *wish, struct amp_client *clie
     cli_sqs_begin(&draft, cli, cli->args[1]);
     if (!put_pairs(&draft, "Tags", rest_of(cli), rest_count(cli)))
         return wrong_pair(cli, &draft);
-    return finish(cli, client, "TagQueue", &draft);
+    return finish(cli, client, AMP_SQS_TAG_QUEUE, &draft);
 }
 
 static int untag(struct cli *cli, const struct wish *wish, struct amp_client *client)
@@ -347,7 +348,7 @@ static int untag(struct cli *cli, const struct wish *wish, struct amp_client *cl
     for (size_t i = 0; i < rest_count(cli); i++)
         amp_client_draft_string(&draft, NULL, rest_of(cli)[i]);
     amp_client_draft_close(&draft, ']');
-    return finish(cli, client, "UntagQueue", &draft);
+    return finish(cli, client, AMP_SQS_UNTAG_QUEUE, &draft);
 }
 
 static int purge(struct cli *cli, const struct wish *wish, struct amp_client *client)
@@ -355,7 +356,7 @@ static int purge(struct cli *cli, const struct wish *wish, struct amp_client *cl
     struct amp_client_draft draft = {.bad = false};
     (void)wish;
     cli_sqs_begin(&draft, cli, cli->args[1]);
-    return finish(cli, client, "PurgeQueue", &draft);
+    return finish(cli, client, AMP_SQS_PURGE_QUEUE, &draft);
 }
 
 static int delete (struct cli *cli, const struct wish *wish, struct amp_client *client)
@@ -363,7 +364,7 @@ static int delete (struct cli *cli, const struct wish *wish, struct amp_client *
     struct amp_client_draft draft = {.bad = false};
     (void)wish;
     cli_sqs_begin(&draft, cli, cli->args[1]);
-    return finish(cli, client, "DeleteQueue", &draft);
+    return finish(cli, client, AMP_SQS_DELETE_QUEUE, &draft);
 }
 
 /* ---- moves ---- */
@@ -385,7 +386,7 @@ static int move(struct cli *cli, const struct wish *wish, struct amp_client *cli
         put_arn(&draft, cli, "DestinationArn", cli->args[2]);
     if (wish->rate != NO_NUMBER)
         amp_client_draft_number(&draft, "MaxNumberOfMessagesPerSecond", wish->rate);
-    return ask_and_print(cli, client, "StartMessageMoveTask", &draft, "TaskHandle");
+    return ask_and_print(cli, client, AMP_SQS_START_MESSAGE_MOVE_TASK, &draft, "TaskHandle");
 }
 
 static void show_task(struct cli_page *page, struct amp_client_reply *reply, size_t i)
@@ -411,7 +412,7 @@ static int tasks(struct cli *cli, const struct wish *wish, struct amp_client *cl
     amp_client_draft_open(&draft, NULL, '{');
     put_arn(&draft, cli, "SourceArn", cli->args[1]);
     amp_client_draft_number(&draft, "MaxResults", 10);
-    int code = cli_sqs_call(cli, client, "ListMessageMoveTasks", &draft, 0, &reply);
+    int code = cli_sqs_call(cli, client, AMP_SQS_LIST_MESSAGE_MOVE_TASKS, &draft, 0, &reply);
     if (code == CLI_DONE && cli->json) {
         code = cli_print_json(cli, reply);
     } else if (code == CLI_DONE) {
@@ -429,7 +430,7 @@ static int cancel(struct cli *cli, const struct wish *wish, struct amp_client *c
     (void)wish;
     amp_client_draft_open(&draft, NULL, '{');
     amp_client_draft_string(&draft, "TaskHandle", cli->args[1]);
-    return ask_and_print(cli, client, "CancelMessageMoveTask", &draft, "ApproximateNumberOfMessagesMoved");
+    return ask_and_print(cli, client, AMP_SQS_CANCEL_MESSAGE_MOVE_TASK, &draft, "ApproximateNumberOfMessagesMoved");
 }
 
 /* ---- the command ---- */

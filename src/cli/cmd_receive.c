@@ -43,7 +43,7 @@ static int receive(struct cli *cli, struct amp_client *client, const struct wish
         amp_client_draft_number(&draft, "VisibilityTimeout", wish->visibility_s);
     put_all(&draft, "AttributeNames");
     put_all(&draft, "MessageAttributeNames");
-    return cli_sqs_call(cli, client, "ReceiveMessage", &draft, (uint32_t)wish->wait_s, reply);
+    return cli_sqs_call(cli, client, AMP_SQS_RECEIVE_MESSAGE, &draft, (uint32_t)wish->wait_s, reply);
 }
 
 static const char *member(struct amp_client_reply *reply, size_t i, const char *name)
@@ -68,7 +68,7 @@ static int take(struct cli *cli, struct amp_client *client, const struct wish *w
         return code;
     cli_sqs_begin(&draft, cli, cli->args[0]);
     amp_client_draft_string(&draft, "ReceiptHandle", receipt);
-    code = cli_sqs_call(cli, client, "DeleteMessage", &draft, 0, &deleted);
+    code = cli_sqs_call(cli, client, AMP_SQS_DELETE_MESSAGE, &draft, 0, &deleted);
     amp_client_reply_free(deleted);
     return code;
 }

@@ -108,7 +108,7 @@ static int send_message(struct cli *cli, struct amp_client *client, const struct
         amp_client_draft_fini(&draft);
         return cli_usage(cli, "--attribute takes NAME=VALUE");
     }
-    int code = cli_sqs_call(cli, client, "SendMessage", &draft, 0, &reply);
+    int code = cli_sqs_call(cli, client, AMP_SQS_SEND_MESSAGE, &draft, 0, &reply);
     if (code == CLI_DONE) {
         const char *id = amp_client_reply_text(reply, "MessageId");
         code = cli->json ? cli_print_json(cli, reply) : cli_print_line(cli, id != NULL ? id : "?");

@@ -34,7 +34,7 @@ bool cli_sqs_pair(struct amp_client_draft *draft, const char *entry)
     return true;
 }
 
-int cli_sqs_call(struct cli *cli, struct amp_client *client, const char *action, struct amp_client_draft *draft,
+int cli_sqs_call(struct cli *cli, struct amp_client *client, enum amp_sqs_action action, struct amp_client_draft *draft,
                  uint32_t wait_s, struct amp_client_reply **reply)
 {
     struct amp_client_request request = AMP_CLIENT_REQUEST_INIT;
@@ -42,7 +42,7 @@ int cli_sqs_call(struct cli *cli, struct amp_client *client, const char *action,
     int code;
     *reply = NULL;
     amp_client_draft_close(draft, '}');
-    snprintf(target, sizeof target, "AmazonSQS.%s", action);
+    snprintf(target, sizeof target, "AmazonSQS.%s", amp_sqs_action_name(action));
     request.target = "/";
     request.service = "sqs";
     request.amz_target = target;

@@ -81,7 +81,6 @@ enum amp_err amp_queue_tags_set(struct amp_queue_tags *tags, struct amp_slice ke
 void amp_queue_tags_remove(struct amp_queue_tags *tags, struct amp_slice key);
 /* The next pair from *at (0 at first); false where there is none. Slices borrow. */
 bool amp_queue_tags_next(const struct amp_queue_tags *tags, size_t *at, struct amp_slice *key, struct amp_slice *value);
-bool amp_queue_tags_find(const struct amp_queue_tags *tags, struct amp_slice key, struct amp_slice *value);
 
 /* What can be told of a queue. */
 struct amp_queue_view {

@@ -74,30 +74,21 @@ static int compare(struct amp_slice a, struct amp_slice b)
 }
 
 /* Where a key's pair stands, or would; *end: behind it. */
-static bool locate(const struct amp_queue_tags *tags, struct amp_slice key, size_t *start, size_t *end,
-                   struct amp_slice *value)
+static bool locate(const struct amp_queue_tags *tags, struct amp_slice key, size_t *start, size_t *end)
 {
     struct amp_slice k, v;
     *start = 0;
     *end = 0;
     while (amp_queue_tags_next(tags, end, &k, &v)) {
         int order = compare(k, key);
-        if (order == 0) {
-            *value = v;
+        if (order == 0)
             return true;
-        }
         if (order > 0)
             break;
         *start = *end;
     }
     *end = *start;
     return false;
-}
-
-bool amp_queue_tags_find(const struct amp_queue_tags *tags, struct amp_slice key, struct amp_slice *value)
-{
-    size_t start, end;
-    return locate(tags, key, &start, &end, value);
 }
 
 /* Room was reserved. */
@@ -111,8 +102,7 @@ static void put_text(struct amp_out *out, struct amp_slice text)
 enum amp_err amp_queue_tags_set(struct amp_queue_tags *tags, struct amp_slice key, struct amp_slice value)
 {
     size_t start, end;
-    struct amp_slice old;
-    bool replaces = locate(tags, key, &start, &end, &old);
+    bool replaces = locate(tags, key, &start, &end);
     if (key.len > KEY_BYTES_MAX || value.len > VALUE_BYTES_MAX || (!replaces && tags->count >= AMP_QUEUE_TAGS_MAX))
         return AMP_ERR_OVER_LIMIT;
     struct amp_secret_buf packed = {0};
@@ -136,8 +126,7 @@ enum amp_err amp_queue_tags_set(struct amp_queue_tags *tags, struct amp_slice ke
 void amp_queue_tags_remove(struct amp_queue_tags *tags, struct amp_slice key)
 {
     size_t start, end;
-    struct amp_slice old;
-    if (!locate(tags, key, &start, &end, &old))
+    if (!locate(tags, key, &start, &end))
         return;
     memmove(tags->packed.ptr + start, tags->packed.ptr + end, tags->packed.len - end);
     tags->packed.len -= end - start;
