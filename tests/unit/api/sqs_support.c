@@ -323,6 +323,20 @@ void refused(enum amp_err err)
     assert_int_equal(last_event()->event.code, err);
 }
 
+void refused_for_any_other(const char *text, const char *action, const char *before, enum amp_err err)
+{
+    char other[1024];
+    size_t len = strlen(text);
+    assert_true(len < sizeof other);
+    memcpy(other, text, len + 1);
+    for (size_t i = 0; i < len; i++) {
+        other[i] = text[i] == 'A' ? 'B' : 'A';
+        callf(action, "%s\"%s\"}", before, other);
+        refused(err);
+        other[i] = text[i];
+    }
+}
+
 void recorded(enum amp_act act, enum amp_err err, const char *queue, uint64_t count)
 {
     const struct recorded *last = last_event();

@@ -41,6 +41,9 @@ size_t items(const char *json_list, const char *xml_element);
 /* The answer is an error of AWS's name, and of this code in the query protocol; of the table where `sentence` is NULL.
  */
 void refused(enum amp_err err);
+/* The action is refused with `err` for every text that differs from this one in one character. `before` is its JSON up
+ * to the text. */
+void refused_for_any_other(const char *text, const char *action, const char *before, enum amp_err err);
 /* The act, its outcome and what it was of, of the last event. */
 void recorded(enum amp_act act, enum amp_err err, const char *queue, uint64_t count);
 
