@@ -1,0 +1,68 @@
+"""One round: the paths in their order, a search behind each."""
+import signal
+import time
+import traceback
+
+import paths_calls
+import paths_ends
+import paths_push
+import paths_refusals
+from plants import Plants
+from stage import Stage
+from watched import Watched
+
+PATHS = [*paths_calls.PATHS, *paths_refusals.PATHS, *paths_push.PATHS, *paths_ends.PATHS]
+# The pool as it is, and one that can be searched as well; in each the roles die of another signal.
+WAYS = (("mlock", signal.SIGKILL), ("secretmem", signal.SIGABRT))
+SHOWN = 12
+
+
+class Round:
+    """`words`: the paths whose name has one of them; `verdicts(verdict, name, detail)` is told of each."""
+
+    def __init__(self, verdicts, words, verbose):
+        self.verdicts = verdicts
+        self.words = words
+        self.verbose = verbose
+
+    def run(self, name):
+        for pool, fatal_signal in WAYS:
+            plants = Plants()
+            with Watched(plants, pool) as daemon:
+                stage = Stage(daemon)
+                stage.fatal_signal = fatal_signal
+                try:
+                    self.drive(f"{name}, pool {pool}", stage)
+                finally:
+                    stage.close()
+
+    def drive(self, name, stage):
+        for path in PATHS:
+            if not any(word in path.__name__ for word in self.words):
+                continue
+            stage.name = path.__name__.replace("_", " ")
+            started = time.monotonic()
+            try:
+                path(stage)
+            except (AssertionError, OSError, LookupError, ValueError) as error:
+                self.verdicts("FAIL", f"{name}: {stage.name} was not driven to its end", traceback.format_exc(limit=-4))
+                if isinstance(error, AssertionError) and stage.daemon.process is None:
+                    return
+            driven = time.monotonic()
+            self.judge(f"{name}: {stage.name}", stage.daemon)
+            if self.verbose:
+                print(f"      {driven - started:.1f} s driven, {time.monotonic() - driven:.1f} s searched, "
+                      f"{len(stage.plants.all)} plants", flush=True)
+        if self.verbose:
+            print("      refused as " + " ".join(sorted(filter(None, stage.codes))))
+
+    def judge(self, name, daemon):
+        report = daemon.search()
+        lines = [f"      {hit.plant} in {hit.target}, {hit.place} at {hit.address}, as {hit.spelling}, {hit.length} bytes, "
+                 f"{hit.count} pieces" for hit in sorted(report.hits, key=lambda hit: -hit.length)]
+        lines += [f"      a core: {core}" for core in daemon.died_with_core()]
+        read, secret = sum(report.read.values()) >> 20, sum(report.secret.values()) >> 10
+        self.verdicts("FAIL" if lines else "ok", name, f"{read} MiB searched, {secret} KiB nobody can read, "
+                      f"{report.at_home} keys at home, {report.chance} by chance")
+        print("\n".join(lines[:SHOWN] + ([f"      and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])),
+              end="\n" if lines else "", flush=True)

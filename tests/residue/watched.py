@@ -1,0 +1,121 @@
+"""A daemon of which it is known what it opens and where its secrets live, and which can be searched."""
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import subprocess
+import time
+
+from harness import AMPOULED, Daemon, make_certificate, wait_until
+
+import leaks
+from scanner import Report, scan
+
+TRACED = "openat,openat2,open,creat,memfd_create,memfd_secret"
+OPENED = re.compile(r"^\d+ +(?:openat|openat2|open|creat)\((.*)\) = \d+<(/.*)>$")
+FILE_MAX = 64 << 20
+SETTINGS = {
+    "vault": {"ttl": "60s", "memory_max": "8MiB"},
+    "queue": {"memory_max": "8MiB"},
+    "limits": {"handshake": "2s", "header": "2s", "body": "2s", "request": "6s"},
+}
+
+
+class Watched(Daemon):
+    """In production mode, under strace. `pool`: "secretmem" as the kernel gives it, or "mlock": memfd_secret(2) is made
+    to fail, so that the pool can be read and is searched like everything else."""
+
+    def __init__(self, plants, pool):
+        super().__init__(settings={})
+        self.plants = plants
+        self.pool = pool
+        self.trace = os.path.join(self.home, "strace.log")
+        kek = os.path.join(self.home, "kek")
+        hook, _ = make_certificate(self.home, "hook")
+        self.settings = {**SETTINGS, "keys": {"provider": "file", "file": kek},
+                         "push": {"allow": ["127.0.0.0/8"], "ca": hook, "timeout": "1s", "connect_timeout": "1s"}}
+        with open(kek, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(plants.add("key", secrets.token_bytes(32), "KEK", homes=[("keeper", "pool"), ("file", kek)]))
+        make_certificate(self.home, "tls")
+        self._plant_tls_key(os.path.join(self.home, "tls.key"))
+        self.unreadable = 0
+
+    def _plant_tls_key(self, path):
+        homes = [("front", "pool"), ("supervisor", "file"), ("file", path)]
+        text = subprocess.run(["openssl", "ec", "-in", path, "-outform", "DER"], check=True, capture_output=True).stdout
+        scalar = text[text.index(b"\x04\x20") + 2:][:32]
+        self.plants.add("key", scalar, "TLS key", homes=homes)
+        self.plants.add("key", scalar[::-1], "TLS key, as a number of OpenSSL", homes=homes)
+
+    def _launch(self, *arguments):
+        # The tracer is the grandchild, so that the process started is the daemon.
+        traced = ["strace", "-D", "-f", "-q", "--seccomp-bpf", "-y", "-s", "4096", "-o", self.trace,
+                  "-e", "trace=" + TRACED, "-e", "signal=none"]
+        if self.pool == "mlock":
+            traced += ["-e", "inject=memfd_secret:error=ENOSYS"]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([*traced, AMPOULED, *arguments], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, cwd=self.home, env={**os.environ, **self.extra_env})
+
+    def _make_first_key(self):
+        ready = super()._make_first_key()
+        if ready:
+            self.plant_principal(self.secret, "the first principal")
+        return ready
+
+    # keys
+
+    def plant_principal(self, secret, where):
+        """A pre-shared secret, and what SigV4 derives from it today: the keeper has it, front the last derived alone."""
+        self.plants.add("secret", secret, where, homes=[("keeper", "pool")])
+        for service in ("ampoule", "sqs"):
+            key = b"AWS4" + secret.encode()
+            words = (time.strftime("%Y%m%d", time.gmtime()), self.region, service, "aws4_request")
+            for name, word in zip(("date", "region", "service", "signing"), words):
+                key = hmac.new(key, word.encode(), hashlib.sha256).digest()
+                homes = [("front", "pool")] if name == "signing" else []
+                self.plants.add("key", key, f"{name} key of {where}, {service}", homes=homes)
+
+    def plant_webhook_secret(self, secret, where):
+        homes = [("keeper", "pool"), ("courier", "pool")]
+        text = secret.removeprefix("whsec_")
+        self.plants.add("secret", text, where, homes=homes)
+        self.plants.add("key", base64.b64decode(text), where, homes=homes)
+
+    # searching
+
+    def named(self):
+        """{pid: role}"""
+        roles = {pid: role for role, pid in self.roles().items()}
+        return {pid: roles.get(pid, "supervisor" if pid == self.process.pid else "unknown") for pid in self.pids()}
+
+    def opened(self):
+        """Every regular file that a process of the daemon opened so far, and those of the state directory."""
+        found = {os.path.join(folder, name) for folder, _, names in os.walk(self.state) for name in names}
+        found.add(self.log_path)
+        with open(self.trace, encoding="utf-8", errors="replace") as lines:
+            found.update(match.group(2) for match in map(OPENED.match, lines) if match)
+        return {path for path in found if os.path.isfile(path) and not path.startswith(("/proc/", "/sys/", "/dev/")) and
+                os.path.getsize(path) <= FILE_MAX}
+
+    def died_with_core(self):
+        """What the tracer says of it, and files that are called so where the daemon or the kernel would put them."""
+        with open(self.trace, encoding="utf-8", errors="replace") as lines:
+            told = [line.strip() for line in lines if "core dumped" in line]
+        folders = (self.home, self.state, "/")
+        return told + [os.path.join(folder, name) for folder in folders for name in os.listdir(folder)
+                       if re.match(r"core(\.\d+)?$", name)]
+
+    def search(self):
+        """A Report on every process, everything that they hold open, and every file."""
+        report = Report()
+        if self.process is not None:
+            names = self.named()
+            report.add(scan(self.plants, names, names))
+            held = {path: f"open file of {role}" for pid, role in names.items() for path in leaks.open_files(pid)}
+            roles = {path: names[int(path.split("/")[2])] for path in held}
+            report.add(scan(self.plants, held, roles))
+        report.add(scan(self.plants, {path: path for path in self.opened()}))
+        return report
