@@ -18,6 +18,7 @@
 #define AMP_CONFIG_QUEUES_MAX     64
 #define AMP_CONFIG_QUEUE_NAME_MAX 81 /* with its NUL */
 #define AMP_CONFIG_PUSH_ALLOW_MAX 32
+#define AMP_CONFIG_USER_MAX       33 /* with its NUL */
 
 enum amp_config_provider { AMP_CONFIG_PROVIDER_EPHEMERAL, AMP_CONFIG_PROVIDER_FILE };
 enum amp_config_engine { AMP_CONFIG_ENGINE_MEMORY };
@@ -81,6 +82,14 @@ struct amp_config {
         char file[AMP_CONFIG_PATH_MAX]; /* where provider is file */
     } keys;
     struct amp_config_limits limits;
+    struct {
+        bool separate; /* each role has a user of its own; else all have the supervisor's */
+        bool required; /* a kernel without seccomp or Landlock is refused */
+        char front[AMP_CONFIG_USER_MAX]; /* names or numbers */
+        char keeper[AMP_CONFIG_USER_MAX];
+        char scribe[AMP_CONFIG_USER_MAX];
+        char courier[AMP_CONFIG_USER_MAX];
+    } sandbox;
 };
 
 #endif

@@ -142,6 +142,8 @@
     X(CRYPTO, "crypto", 500, "The cryptographic library failed.")                                                      \
     X(NOT_AUTHENTIC, "not_authentic", 500, "Sealed bytes did not verify.")                                             \
     X(LOCK_REFUSED, "lock_refused", 500, "Memory cannot be locked; raise RLIMIT_MEMLOCK.")                             \
+    X(SANDBOX_REFUSED, "sandbox_refused", 500, "The kernel or the process's privileges do not allow the sandbox.")     \
+    X(SANDBOX_VIOLATION, "sandbox_violation", 500, "A role made a system call that its sandbox does not allow.")       \
     X(NO_SUCH_PRINCIPAL, "no_such_principal", 404, "No principal has that access key id.")                             \
     X(KEYRING_FULL, "keyring_full", 507, "The keyring holds as many principals as it can.")                            \
     X(WEBHOOK_UNSIGNED, "webhook_unsigned", 401, "The webhook lacks a well-formed webhook-id, webhook-timestamp " \

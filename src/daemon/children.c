@@ -155,7 +155,13 @@ static void on_closed(void *ctx, struct amp_link *link, bool violation)
 static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role role, struct amp_role_fds *fds,
                                int control[2])
 {
-    *fds = (struct amp_role_fds){.control = -1, .config = -1, .state = -1, .tls = {-1, -1, -1}, .push_ca = -1};
+    *fds = (struct amp_role_fds){.control = -1,
+                                 .config = -1,
+                                 .state = -1,
+                                 .tls = {-1, -1, -1},
+                                 .push_ca = -1,
+                                 .empty = supervisor->state.empty_fd,
+                                 .user = amp_users_of(&supervisor->users, role)};
     if (amp_link_pair(control) != AMP_OK)
         return AMP_ERR_IO;
     fds->control = control[1];
@@ -163,7 +169,7 @@ static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role 
     if (fds->config < 0)
         return AMP_ERR_IO;
     if (role == AMP_ROLE_KEEPER)
-        fds->state = supervisor->state.dir_fd;
+        fds->state = supervisor->state.keys_fd;
     if (role == AMP_ROLE_SCRIBE)
         fds->state = supervisor->state.audit_fd;
     if (role == AMP_ROLE_COURIER) {
@@ -292,6 +298,9 @@ static void record_death(struct amp_supervisor *supervisor, const struct amp_chi
 static void note_death(struct amp_child *child, int wait_status)
 {
     const char *name = amp_role_name(child->role);
+    if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS)
+        amp_supervisor_record(child->supervisor, AMP_ACT_ROLE_VIOLATION, AMP_OUTCOME_REFUSED, AMP_ERR_SANDBOX_VIOLATION,
+                              "supervisor", name); /* the kernel ended it, see room sandbox */
     if (WIFSIGNALED(wait_status))
         amp_log_num(AMP_LOG_ERROR, "a role died by a signal", name, WTERMSIG(wait_status));
     else

@@ -15,7 +15,18 @@
 #include "base/text.h"
 #include "keys/principal.h"
 
-enum kind { KIND_BOOL, KIND_COUNT, KIND_DURATION, KIND_BYTES, KIND_PATH, KIND_LEVEL, KIND_PROVIDER, KIND_ENGINE };
+enum kind {
+    KIND_BOOL,
+    KIND_COUNT,
+    KIND_DURATION,
+    KIND_BYTES,
+    KIND_PATH,
+    KIND_LEVEL,
+    KIND_PROVIDER,
+    KIND_ENGINE,
+    KIND_USERS,
+    KIND_USER
+};
 
 enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
@@ -61,6 +72,13 @@ enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR =
     X(idle, DURATION, limits.idle_ms, 100, HOUR, "75s")                                                                \
     X(max_connections, COUNT, limits.max_connections, 1, 1000000, "10000")                                             \
     X(max_connections_per_source, COUNT, limits.max_connections_per_source, 1, 1000000, "1000")
+#define SANDBOX_SETTINGS(X)                                                                                            \
+    X(users, USERS, sandbox.separate, 0, 0, "separate")                                                                \
+    X(required, BOOL, sandbox.required, 0, 0, "true")                                                                  \
+    X(front, USER, sandbox.front, 0, 0, "ampoule-front")                                                               \
+    X(keeper, USER, sandbox.keeper, 0, 0, "ampoule-keeper")                                                            \
+    X(scribe, USER, sandbox.scribe, 0, 0, "ampoule-scribe")                                                            \
+    X(courier, USER, sandbox.courier, 0, 0, "ampoule-courier")
 
 #define RAW(key, kind, field, least, most, fallback) char *key;
 struct raw_listen {
@@ -96,6 +114,9 @@ struct raw_keys {
 struct raw_limits {
     LIMITS_SETTINGS(RAW)
 };
+struct raw_sandbox {
+    SANDBOX_SETTINGS(RAW)
+};
 struct raw {
     struct raw_listen listen;
     struct raw_log log;
@@ -106,6 +127,7 @@ struct raw {
     struct raw_push push;
     struct raw_keys keys;
     struct raw_limits limits;
+    struct raw_sandbox sandbox;
     TOP_SETTINGS(RAW)
 };
 #undef RAW
@@ -114,20 +136,23 @@ struct raw {
     CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, name, 0, 1023),
 #define FIELDS(section, SETTINGS, EXTRA)                                                                               \
     static const cyaml_schema_field_t section##_fields[] = {EXTRA SETTINGS(FIELD_##section) CYAML_FIELD_END}
-#define FIELD_listen(key, ...) FIELD_OF(struct raw_listen, key)
-#define FIELD_log(key, ...)    FIELD_OF(struct raw_log, key)
-#define FIELD_auth(key, ...)   FIELD_OF(struct raw_auth, key)
-#define FIELD_vault(key, ...)  FIELD_OF(struct raw_vault, key)
-#define FIELD_mask(key, ...)   FIELD_OF(struct raw_mask, key)
-#define FIELD_queue(key, ...)  FIELD_OF(struct raw_queue, key)
-#define FIELD_push(key, ...)   FIELD_OF(struct raw_push, key)
-#define FIELD_keys(key, ...)   FIELD_OF(struct raw_keys, key)
-#define FIELD_limits(key, ...) FIELD_OF(struct raw_limits, key)
-#define FIELD_top(key, ...)    FIELD_OF(struct raw, key)
-#define SECTION(name)          CYAML_FIELD_MAPPING(#name, CYAML_FLAG_OPTIONAL, struct raw, name, name##_fields),
+#define FIELD_listen(key, ...)  FIELD_OF(struct raw_listen, key)
+#define FIELD_log(key, ...)     FIELD_OF(struct raw_log, key)
+#define FIELD_auth(key, ...)    FIELD_OF(struct raw_auth, key)
+#define FIELD_vault(key, ...)   FIELD_OF(struct raw_vault, key)
+#define FIELD_mask(key, ...)    FIELD_OF(struct raw_mask, key)
+#define FIELD_queue(key, ...)   FIELD_OF(struct raw_queue, key)
+#define FIELD_push(key, ...)    FIELD_OF(struct raw_push, key)
+#define FIELD_keys(key, ...)    FIELD_OF(struct raw_keys, key)
+#define FIELD_limits(key, ...)  FIELD_OF(struct raw_limits, key)
+#define FIELD_sandbox(key, ...) FIELD_OF(struct raw_sandbox, key)
+#define FIELD_top(key, ...)     FIELD_OF(struct raw, key)
+#define SECTION(name)           CYAML_FIELD_MAPPING(#name, CYAML_FLAG_OPTIONAL, struct raw, name, name##_fields),
 #define SECTIONS                                                                                                       \
     SECTION(listen)                                                                                                    \
-    SECTION(log) SECTION(auth) SECTION(vault) SECTION(mask) SECTION(queue) SECTION(push) SECTION(keys) SECTION(limits)
+    SECTION(log)                                                                                                       \
+    SECTION(auth) SECTION(vault) SECTION(mask) SECTION(queue) SECTION(push) SECTION(keys) SECTION(limits)              \
+        SECTION(sandbox)
 #define NOTHING
 #define LIST(section, key, least, most)                                                                                \
     CYAML_FIELD_SEQUENCE(#key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_##section, key, &entry_schema,     \
@@ -143,6 +168,7 @@ FIELDS(queue, QUEUE_SETTINGS, LIST(queue, names, 0, AMP_CONFIG_QUEUES_MAX));
 FIELDS(push, PUSH_SETTINGS, LIST(push, allow, 0, AMP_CONFIG_PUSH_ALLOW_MAX));
 FIELDS(keys, KEYS_SETTINGS, NOTHING);
 FIELDS(limits, LIMITS_SETTINGS, NOTHING);
+FIELDS(sandbox, SANDBOX_SETTINGS, NOTHING);
 FIELDS(top, TOP_SETTINGS, SECTIONS);
 static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw, top_fields)};
 
@@ -158,21 +184,23 @@ struct setting {
 
 #define SETTING_OF(name, path, kind, field, least, most, fallback)                                                     \
     {(name), KIND_##kind, offsetof(struct raw, path), offsetof(struct amp_config, field), least, most, fallback},
-#define SETTING_top(key, ...)    SETTING_OF(#key, key, __VA_ARGS__)
-#define SETTING_listen(key, ...) SETTING_OF("listen." #key, listen.key, __VA_ARGS__)
-#define SETTING_log(key, ...)    SETTING_OF("log." #key, log.key, __VA_ARGS__)
-#define SETTING_auth(key, ...)   SETTING_OF("auth." #key, auth.key, __VA_ARGS__)
-#define SETTING_vault(key, ...)  SETTING_OF("vault." #key, vault.key, __VA_ARGS__)
-#define SETTING_mask(key, ...)   SETTING_OF("mask." #key, mask.key, __VA_ARGS__)
-#define SETTING_queue(key, ...)  SETTING_OF("queue." #key, queue.key, __VA_ARGS__)
-#define SETTING_push(key, ...)   SETTING_OF("push." #key, push.key, __VA_ARGS__)
-#define SETTING_keys(key, ...)   SETTING_OF("keys." #key, keys.key, __VA_ARGS__)
-#define SETTING_limits(key, ...) SETTING_OF("limits." #key, limits.key, __VA_ARGS__)
+#define SETTING_top(key, ...)     SETTING_OF(#key, key, __VA_ARGS__)
+#define SETTING_listen(key, ...)  SETTING_OF("listen." #key, listen.key, __VA_ARGS__)
+#define SETTING_log(key, ...)     SETTING_OF("log." #key, log.key, __VA_ARGS__)
+#define SETTING_auth(key, ...)    SETTING_OF("auth." #key, auth.key, __VA_ARGS__)
+#define SETTING_vault(key, ...)   SETTING_OF("vault." #key, vault.key, __VA_ARGS__)
+#define SETTING_mask(key, ...)    SETTING_OF("mask." #key, mask.key, __VA_ARGS__)
+#define SETTING_queue(key, ...)   SETTING_OF("queue." #key, queue.key, __VA_ARGS__)
+#define SETTING_push(key, ...)    SETTING_OF("push." #key, push.key, __VA_ARGS__)
+#define SETTING_keys(key, ...)    SETTING_OF("keys." #key, keys.key, __VA_ARGS__)
+#define SETTING_limits(key, ...)  SETTING_OF("limits." #key, limits.key, __VA_ARGS__)
+#define SETTING_sandbox(key, ...) SETTING_OF("sandbox." #key, sandbox.key, __VA_ARGS__)
 
 static const struct setting settings[] = {
     TOP_SETTINGS(SETTING_top) LISTEN_SETTINGS(SETTING_listen) LOG_SETTINGS(SETTING_log) AUTH_SETTINGS(SETTING_auth)
         VAULT_SETTINGS(SETTING_vault) MASK_SETTINGS(SETTING_mask) QUEUE_SETTINGS(SETTING_queue)
-            PUSH_SETTINGS(SETTING_push) KEYS_SETTINGS(SETTING_keys) LIMITS_SETTINGS(SETTING_limits)};
+            PUSH_SETTINGS(SETTING_push) KEYS_SETTINGS(SETTING_keys) LIMITS_SETTINGS(SETTING_limits)
+                SANDBOX_SETTINGS(SETTING_sandbox)};
 
 struct reading {
     const struct amp_config_critic *critic;
@@ -253,6 +281,7 @@ static bool parse_value(enum kind kind, const char *text, int64_t *out, const ch
     static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
     static const char *const providers[] = {"ephemeral", "file", NULL};
     static const char *const engines[] = {"memory", NULL};
+    static const char *const users[] = {"shared", "separate", NULL};
     switch (kind) {
     case KIND_BOOL:
         *expected = "is not true or false";
@@ -275,7 +304,11 @@ static bool parse_value(enum kind kind, const char *text, int64_t *out, const ch
     case KIND_ENGINE:
         *expected = "is not memory";
         return parse_word(text, engines, out);
+    case KIND_USERS:
+        *expected = "is not separate or shared";
+        return parse_word(text, users, out);
     case KIND_PATH:
+    case KIND_USER:
         break;
     }
     return false;
@@ -286,6 +319,7 @@ static void store(const struct setting *setting, struct amp_config *config, int6
     uint8_t *target = (uint8_t *)config + setting->target;
     switch (setting->kind) {
     case KIND_BOOL:
+    case KIND_USERS:
         *(bool *)target = value != 0;
         break;
     case KIND_COUNT:
@@ -307,6 +341,7 @@ static void store(const struct setting *setting, struct amp_config *config, int6
         *(enum amp_config_engine *)(void *)target = (enum amp_config_engine)value;
         break;
     case KIND_PATH:
+    case KIND_USER:
         break;
     }
 }
@@ -316,6 +351,16 @@ static void take_path(struct reading *reading, const struct setting *setting, co
     if (text[0] != '/')
         complain(reading, setting->name, text, "is not an absolute path");
     memcpy(target, text, strlen(text) + 1); /* the schema holds it below AMP_CONFIG_PATH_MAX */
+}
+
+static void take_user(struct reading *reading, const struct setting *setting, const char *text, char *target)
+{
+    static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t len = strlen(text);
+    if (len == 0 || len >= AMP_CONFIG_USER_MAX || strspn(text, good) != len)
+        complain(reading, setting->name, text, "is not the name or number of a user");
+    else
+        memcpy(target, text, len + 1);
 }
 
 static void take(struct reading *reading, const struct setting *setting, const struct raw *raw,
@@ -330,6 +375,10 @@ static void take(struct reading *reading, const struct setting *setting, const s
         return;
     if (setting->kind == KIND_PATH) {
         take_path(reading, setting, text, (char *)config + setting->target);
+        return;
+    }
+    if (setting->kind == KIND_USER) {
+        take_user(reading, setting, text, (char *)config + setting->target);
         return;
     }
     if (!parse_value(setting->kind, text, &value, &expected))
@@ -513,8 +562,11 @@ static void write_quoted(struct amp_out *out, const char *key, const char *text,
     amp_out_str(out, "'\n");
 }
 
-void amp_config_write_dev(struct amp_out *out, const char *state, const char *address, uint32_t workers)
+void amp_config_write_dev(struct amp_out *out, const char *state, const char *address, uint32_t workers, bool separate)
 {
+    /* Numbers that neither Debian nor systemd hands out (systemd's "Users, Groups, UIDs and GIDs"). */
+    amp_out_str(out, separate ? "sandbox: {front: 61001, keeper: 61002, scribe: 61003, courier: 61004}\n"
+                              : "sandbox: {users: shared}\n");
     amp_out_str(out, "dev: true\n");
     if (workers != 0) {
         amp_out_str(out, "workers: ");

@@ -28,8 +28,9 @@ enum amp_err amp_config_read(struct amp_config *out, int fd) AMP_MUST_USE;
 /* Reads the text of an open file into caller's AMP_CONFIG_TEXT_MAX bytes. AMP_ERR_IO: also where it is no plain
  * file; AMP_ERR_TOO_LARGE. */
 enum amp_err amp_config_load(int fd, uint8_t *text, size_t *len) AMP_MUST_USE;
-/* Writes the text of a development configuration: these values, defaults for the rest. */
-void amp_config_write_dev(struct amp_out *out, const char *state, const char *address, uint32_t workers);
+/* Writes the text of a development configuration: these values, defaults for the rest. `separate`: roles have users of
+ * their own, numbers that nobody has. */
+void amp_config_write_dev(struct amp_out *out, const char *state, const char *address, uint32_t workers, bool separate);
 
 /* "127.0.0.1:8443", "[::1]:8443": numeric addresses only. */
 struct amp_config_address {

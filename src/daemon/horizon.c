@@ -58,7 +58,7 @@ enum amp_err amp_horizon_open(struct amp_supervisor *supervisor)
         return AMP_OK; /* every principal of an earlier life is gone */
     int64_t now = now_s();
     enum amp_err err = read_file(&supervisor->state, &horizon->kept_s);
-    if (err == AMP_ERR_NOT_FOUND && amp_keyring_provider(supervisor->state.dir_fd, sealed_by) == AMP_ERR_NOT_FOUND)
+    if (err == AMP_ERR_NOT_FOUND && amp_keyring_provider(supervisor->state.keys_fd, sealed_by) == AMP_ERR_NOT_FOUND)
         return AMP_OK; /* nor was there one: nobody has signed anything yet */
     if (err != AMP_OK && err != AMP_ERR_NOT_FOUND) {
         amp_log_text(AMP_LOG_ERROR, "the replay horizon cannot be read: see its file in the state directory", "file",

@@ -15,7 +15,7 @@
 
 enum { EXIT_USAGE = 2, POOL_BYTES = 16 << 20 };
 
-static struct amp_supervisor supervisor = {.state = {-1, -1, -1}, .tls = {-1, -1, -1}, .push_ca = -1};
+static struct amp_supervisor supervisor = {.state = {-1, -1, -1, -1, -1}, .tls = {-1, -1, -1}, .push_ca = -1};
 
 static void on_complaint(void *ctx, const char *text)
 {
@@ -133,9 +133,19 @@ static enum amp_err configure_dev(const struct amp_options *options)
     if (err != AMP_OK)
         return err;
     amp_config_address_format(chosen, &address);
-    amp_config_write_dev(&text, state, chosen, workers);
+    amp_config_write_dev(&text, state, chosen, workers, amp_sandbox_may_change_users());
     supervisor.text_len = text.len;
     return amp_config_parse(&supervisor.config, amp_out_done(&text), &critic);
+}
+
+/* The directories of the roles, for who they will be. */
+static enum amp_err make_room(void)
+{
+    bool suffices = amp_sandbox_kernel_suffices();
+    if (!suffices && supervisor.config.sandbox.required && !supervisor.config.dev)
+        return AMP_ERR_SANDBOX_REFUSED;
+    enum amp_err err = amp_users_find(&supervisor.users, &supervisor.config);
+    return err == AMP_OK ? amp_state_open_roles(&supervisor.state, &supervisor.users) : err;
 }
 
 static enum amp_err prepare_dev(const struct amp_options *options)
@@ -143,6 +153,8 @@ static enum amp_err prepare_dev(const struct amp_options *options)
     enum amp_err err = amp_state_open(&supervisor.state, options->state, true);
     if (err == AMP_OK)
         err = configure_dev(options);
+    if (err == AMP_OK)
+        err = make_room();
     if (err == AMP_OK)
         err = amp_dev_prepare(&supervisor.state);
     if (err == AMP_OK)
@@ -153,6 +165,8 @@ static enum amp_err prepare_dev(const struct amp_options *options)
 static enum amp_err prepare(void)
 {
     enum amp_err err = amp_state_open(&supervisor.state, supervisor.config.state, false);
+    if (err == AMP_OK)
+        err = make_room();
     return err == AMP_OK ? listen_on(&supervisor.config) : err;
 }
 
@@ -172,7 +186,6 @@ static int serve(const struct amp_options *options)
         return EXIT_USAGE;
     amp_log_init("supervisor", options->dev ? AMP_LOG_INFO : supervisor.config.log_level);
     int status = 1;
-    amp_supervisor_hold_signals(true);
     enum amp_err err = harden(options->dev);
     if (err == AMP_OK)
         err = options->dev ? prepare_dev(options) : prepare();
@@ -216,7 +229,7 @@ int main(int argc, char **argv)
         puts("ampouled " AMP_VERSION);
         return 0;
     case AMP_WISH_ROLE:
-        return amp_role_run(options.role, options.resume);
+        return amp_role_run(options.role, options.user, options.resume);
     case AMP_WISH_ERROR:
         break;
     }

@@ -36,6 +36,7 @@ enum option_id {
     OPTION_WORKERS,
     OPTION_ROLE,
     OPTION_RESUME,
+    OPTION_USER,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -49,6 +50,7 @@ static const struct option table[] = {
     {"workers", required_argument, NULL, OPTION_WORKERS},
     {"role", required_argument, NULL, OPTION_ROLE},
     {"resume", required_argument, NULL, OPTION_RESUME},
+    {"user", required_argument, NULL, OPTION_USER},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -92,6 +94,9 @@ static void take(struct amp_options *options, int id)
     case OPTION_RESUME:
         options->resume = optarg;
         return;
+    case OPTION_USER:
+        options->user = optarg;
+        return;
     case OPTION_HELP:
         options->wish = AMP_WISH_HELP;
         return;
@@ -114,8 +119,8 @@ static void check_whole(struct amp_options *options)
         wrong(options, "--dev needs --state DIR");
     else if (!options->dev && (options->state != NULL || options->listen != NULL || options->workers != 0))
         wrong(options, "--state, --listen and --workers belong to --dev: the configuration file says it otherwise");
-    else if (options->resume != NULL)
-        wrong(options, "--resume belongs to --role, which is the supervisor's own");
+    else if (options->resume != NULL || options->user != NULL)
+        wrong(options, "--resume and --user belong to --role, which is the supervisor's own");
     else if (options->dev && options->wish == AMP_WISH_CHECK)
         wrong(options, "--check-config needs --config FILE");
 }

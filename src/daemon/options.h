@@ -21,6 +21,7 @@ struct amp_options {
     const char *listen; /* of development mode */
     uint32_t workers;   /* 0: as many as there are processors */
     const char *role;   /* the supervisor's own, for its children */
+    const char *user;   /* the same: "UID:GID" that the role takes; NULL: none */
     const char *resume; /* the same: what an earlier life of the role left behind; NULL: nothing */
 };
 

@@ -32,6 +32,15 @@ static bool is_same_push(const struct amp_config *now, const struct amp_config *
     return same;
 }
 
+static bool is_same_sandbox(const struct amp_config *now, const struct amp_config *next)
+{
+    return now->sandbox.separate == next->sandbox.separate && now->sandbox.required == next->sandbox.required &&
+           strcmp(now->sandbox.front, next->sandbox.front) == 0 &&
+           strcmp(now->sandbox.keeper, next->sandbox.keeper) == 0 &&
+           strcmp(now->sandbox.scribe, next->sandbox.scribe) == 0 &&
+           strcmp(now->sandbox.courier, next->sandbox.courier) == 0;
+}
+
 /* What only a restart can change must be as it was. */
 static bool is_compatible(const struct amp_config *now, const struct amp_config *next)
 {
@@ -41,10 +50,11 @@ static bool is_compatible(const struct amp_config *now, const struct amp_config 
                 strcmp(now->keys.file, next->keys.file) == 0;
     for (uint32_t i = 0; same && i < now->listen.address_count; i++)
         same = strcmp(now->listen.address[i], next->listen.address[i]) == 0;
-    same = same && is_same_queue(now, next) && is_same_push(now, next);
+    same = same && is_same_queue(now, next) && is_same_push(now, next) && is_same_sandbox(now, next);
     if (!same)
-        on_complaint(NULL, "workers, state, keys, queue, push, listen.addresses and listen.backlog change by a restart "
-                           "alone");
+        on_complaint(NULL,
+                     "workers, state, keys, queue, push, sandbox, listen.addresses and listen.backlog change by a "
+                     "restart alone");
     return same;
 }
 

@@ -1,7 +1,7 @@
 /*
  * A role finds its descriptors at fixed numbers: 3 control link, 4 configuration, 5 state directory, 6 to 8 the files
- * of TLS, 9 the roots for push, from 10 on the listening sockets. What it is not given is closed. Arguments and
- * environment hold no secret.
+ * of TLS, 9 the roots for push, 10 an empty directory, from 11 on the listening sockets. What it is not given is
+ * closed. Arguments and environment hold no secret.
  */
 #include "daemon/role.h"
 
@@ -20,10 +20,12 @@
 #include "daemon/config.h"
 #include "front/front.h"
 #include "keeper/keeper.h"
+#include "keys/provider.h"
 #include "scribe/scribe.h"
 
-enum { FD_CONTROL = 3, FD_CONFIG, FD_STATE, FD_TLS, FD_PUSH_CA = FD_TLS + AMP_TLS_FILE_COUNT_, FD_LISTEN };
+enum { FD_CONTROL = 3, FD_CONFIG, FD_STATE, FD_TLS, FD_PUSH_CA = FD_TLS + AMP_TLS_FILE_COUNT_, FD_EMPTY, FD_LISTEN };
 enum { POOL_MIB = 1 << 20 };
+enum { USER_TEXT_MAX = 48 }; /* "UID:GID" with its NUL */
 /* What TLS keeps of one that waits, and what is added while some are busy. */
 enum { CONNECTION_BYTES = 32 * 1024 };
 
@@ -116,13 +118,33 @@ static void default_signals(void)
         signal(ignored[i], SIG_IGN); /* execve keeps it */
 }
 
-static _Noreturn void become(const struct role *role, const char *resume, const int *sources, size_t count, int binary,
-                             pid_t parent)
+static void put_argument(char **arguments, size_t *count, const char *option, const char *value)
 {
-    const char *const words[] = {role->title, "--role", role->name, resume != NULL ? "--resume" : NULL, resume, NULL};
-    char *arguments[sizeof(words) / sizeof(words[0])];
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        arguments[i] = (char *)(uintptr_t)words[i];
+    arguments[(*count)++] = (char *)(uintptr_t)option;
+    arguments[(*count)++] = (char *)(uintptr_t)value;
+}
+
+static const char *user_text(char text[USER_TEXT_MAX], const struct amp_sandbox_user *user)
+{
+    struct amp_out out = amp_out(text, USER_TEXT_MAX - 1);
+    amp_out_u64(&out, user->uid);
+    amp_out_byte(&out, ':');
+    amp_out_u64(&out, user->gid);
+    text[out.len] = '\0';
+    return text;
+}
+
+static _Noreturn void become(const struct role *role, const struct amp_role_fds *fds, const int *sources, size_t count,
+                             int binary, pid_t parent)
+{
+    char user[USER_TEXT_MAX];
+    char *arguments[8] = {(char *)(uintptr_t)role->title};
+    size_t argument_count = 1;
+    put_argument(arguments, &argument_count, "--role", role->name);
+    if (fds->user != NULL)
+        put_argument(arguments, &argument_count, "--user", user_text(user, fds->user));
+    if (fds->resume != NULL)
+        put_argument(arguments, &argument_count, "--resume", fds->resume);
     int high_binary = FD_CONTROL + (int)count;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
         _exit(1);
@@ -162,12 +184,13 @@ enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, 
     for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++)
         sources[count++] = fds->tls[i];
     sources[count++] = fds->push_ca;
+    sources[count++] = fds->empty;
     for (size_t i = 0; fds->listen != NULL && i < fds->listen->count; i++)
         sources[count++] = fds->listen->fds[i];
     pid_t parent = getpid();
     *pid = fork();
     if (*pid == 0)
-        become(chosen, fds->resume, sources, count, binary, parent);
+        become(chosen, fds, sources, count, binary, parent);
     return *pid > 0 ? AMP_OK : AMP_ERR_IO;
 }
 
@@ -187,6 +210,7 @@ static void find_fds(const struct role *role, struct amp_role_env *env, int *lis
     bool front = role->role == AMP_ROLE_FRONT;
     env->control_fd = FD_CONTROL;
     env->state_fd = role->role == AMP_ROLE_KEEPER || role->role == AMP_ROLE_SCRIBE ? FD_STATE : -1;
+    env->kek_fd = -1;
     env->push_ca_fd = role->role == AMP_ROLE_COURIER && is_open(FD_PUSH_CA) ? FD_PUSH_CA : -1;
     for (int i = 0; i < AMP_TLS_FILE_COUNT_; i++)
         env->tls_fds[i] = front && is_open(FD_TLS + i) ? FD_TLS + i : -1;
@@ -199,8 +223,27 @@ static void find_fds(const struct role *role, struct amp_role_env *env, int *lis
         close_on_exec(fd);
 }
 
-static enum amp_err begin(const struct role *role, const struct amp_config *config)
+/* The last that this process does with the rights that it was started with. */
+static enum amp_err confine(const struct role *role, const struct amp_sandbox_user *user, struct amp_role_env *env)
 {
+    const struct amp_config *config = env->config;
+    const struct amp_sandbox sandbox = {.role = role->role,
+                                        .user = user,
+                                        .dir_fd = env->state_fd,
+                                        .empty_fd = is_open(FD_EMPTY) ? FD_EMPTY : -1,
+                                        .required = config->sandbox.required && !config->dev};
+    enum amp_err err = AMP_OK;
+    if (role->role == AMP_ROLE_KEEPER && config->keys.provider == AMP_CONFIG_PROVIDER_FILE)
+        err = amp_key_file_open(&env->kek_fd, config->keys.file);
+    if (err == AMP_OK)
+        err = amp_sandbox_enter(&sandbox);
+    close(FD_EMPTY);
+    return err;
+}
+
+static enum amp_err begin(const struct role *role, const struct amp_sandbox_user *user, struct amp_role_env *env)
+{
+    const struct amp_config *config = env->config;
     size_t connections = role->role == AMP_ROLE_FRONT ? config->limits.max_connections : 0;
     size_t pool_bytes = role->pool_bytes + connections * CONNECTION_BYTES;
     enum amp_err err = amp_secret_harden_process(!config->dev);
@@ -210,9 +253,27 @@ static enum amp_err begin(const struct role *role, const struct amp_config *conf
         err = amp_crypto_use_pool();
     if (err == AMP_OK)
         err = amp_crypto_init();
+    if (err == AMP_OK)
+        err = confine(role, user, env);
     if (err != AMP_OK)
         amp_log_text(AMP_LOG_ERROR, "the role cannot start", "code", amp_err_code(err));
     return err;
+}
+
+/* "901:901"; NULL leaves `user` NULL. */
+static bool take_user(const char *text, struct amp_sandbox_user *storage, const struct amp_sandbox_user **user)
+{
+    uint64_t uid = 0;
+    uint64_t gid = 0;
+    const char *colon = text != NULL ? strchr(text, ':') : NULL;
+    *user = colon != NULL ? storage : NULL;
+    if (colon == NULL)
+        return text == NULL;
+    if (amp_u64_parse(&uid, amp_slice(text, (size_t)(colon - text)), INT32_MAX) != AMP_OK ||
+        amp_u64_parse(&gid, amp_slice_str(colon + 1), INT32_MAX) != AMP_OK)
+        return false;
+    *storage = (struct amp_sandbox_user){(uid_t)uid, (gid_t)gid};
+    return true;
 }
 
 /* "17:9b7e...": a record's number and its hash. */
@@ -238,13 +299,15 @@ static bool take_resume(enum amp_role role, const char *resume, struct amp_role_
     return true;
 }
 
-int amp_role_run(const char *name, const char *resume)
+int amp_role_run(const char *name, const char *user_words, const char *resume)
 {
     static struct amp_config config;
     static int listen_fds[AMP_CONFIG_WORKERS_MAX * AMP_CONFIG_ADDRESSES_MAX];
     struct amp_role_env env = {.config = &config, .config_read = amp_config_read};
+    struct amp_sandbox_user storage;
+    const struct amp_sandbox_user *user;
     enum amp_role which;
-    if (!amp_role_parse(name, &which) || !take_resume(which, resume, &env))
+    if (!amp_role_parse(name, &which) || !take_user(user_words, &storage, &user) || !take_resume(which, resume, &env))
         return 2;
     const struct role *role = find_role(which);
     amp_log_init(role->name, AMP_LOG_INFO);
@@ -256,7 +319,7 @@ int amp_role_run(const char *name, const char *resume)
     close(FD_CONFIG);
     amp_log_init(role->name, config.log_level);
     find_fds(role, &env, listen_fds);
-    if (begin(role, &config) != AMP_OK)
+    if (begin(role, user, &env) != AMP_OK)
         return 1;
     int status = role->main(&env);
     if (status != EXIT_SUCCESS)

@@ -6,6 +6,7 @@
 
 #include "daemon/listen.h"
 #include "ipc/role.h"
+#include "sandbox/sandbox.h"
 
 /* Descriptors of a new role; -1 where it gets none. All are borrowed: the caller closes what is his. */
 struct amp_role_fds {
@@ -14,17 +15,19 @@ struct amp_role_fds {
     int state;
     int tls[AMP_TLS_FILE_COUNT_];
     int push_ca;
+    int empty;                       /* an empty directory */
     const struct amp_listen *listen; /* NULL: none */
     /* Of an earlier life, in words; NULL: nothing. front: the last second whose signatures are refused;
      * scribe: the number of the last durable record, a colon, its hash. */
     const char *resume;
+    const struct amp_sandbox_user *user; /* that it takes; NULL: it keeps the supervisor's */
 };
 
 /* Starts this very binary anew as `role`. It dies with the caller. AMP_ERR_IO (errno). */
 enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, pid_t *pid) AMP_MUST_USE;
 
-/* Everything such a process does, from `--role NAME [--resume TEXT]` on; its exit status. `resume` may be NULL. */
-int amp_role_run(const char *name, const char *resume);
+/* Everything such a process does, from `--role NAME [--user UID:GID] [--resume TEXT]` on; its exit status. */
+int amp_role_run(const char *name, const char *user, const char *resume);
 
 /* "front", "keeper", "scribe", "courier": those that are processes of their own. False for any other. */
 bool amp_role_parse(const char *name, enum amp_role *role);

@@ -26,19 +26,26 @@ static enum amp_err fail(const char *what, const char *path)
 }
 
 /* `at` or AT_FDCWD; made where it does not exist. */
-static enum amp_err open_private_dir(int at, const char *path, int *fd)
+static enum amp_err open_dir(int at, const char *path, int *fd)
 {
-    struct stat about;
     if (mkdirat(at, path, 0700) != 0 && errno != EEXIST)
         return fail("a directory cannot be made", path);
     *fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (*fd < 0 || fstat(*fd, &about) != 0)
-        return fail("a directory cannot be opened", path);
-    if (about.st_uid != geteuid() || (about.st_mode & 077) != 0) {
-        amp_log_text(AMP_LOG_ERROR, "the directory must belong to the daemon's user, mode 0700", "path", path);
-        return AMP_ERR_INVALID;
-    }
-    return AMP_OK;
+    return *fd >= 0 ? AMP_OK : fail("a directory cannot be opened", path);
+}
+
+static enum amp_err check_private(int fd, const char *path, uid_t owner)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0)
+        return fail("a directory cannot be looked at", path);
+    if (about.st_uid == owner && (about.st_mode & 077) == 0)
+        return AMP_OK;
+    amp_log_text(AMP_LOG_ERROR,
+                 owner == geteuid() ? "the directory must belong to the daemon's user, mode 0700"
+                                    : "the directory must belong to its role's user, mode 0700",
+                 "path", path);
+    return AMP_ERR_INVALID;
 }
 
 static void close_one(int *fd)
@@ -100,14 +107,14 @@ static enum amp_err claim(const struct amp_state *state, const char *path, bool 
 
 enum amp_err amp_state_open(struct amp_state *out, const char *path, bool dev)
 {
-    *out = (struct amp_state){-1, -1, -1};
-    enum amp_err err = open_private_dir(AT_FDCWD, path, &out->dir_fd);
+    *out = AMP_STATE_CLOSED;
+    enum amp_err err = open_dir(AT_FDCWD, path, &out->dir_fd);
+    if (err == AMP_OK)
+        err = check_private(out->dir_fd, path, geteuid());
     if (err == AMP_OK)
         err = lock(out, path);
     if (err == AMP_OK)
         err = claim(out, path, dev);
-    if (err == AMP_OK)
-        err = open_private_dir(out->dir_fd, "audit", &out->audit_fd);
     if (err != AMP_OK)
         amp_state_close(out);
     return err;
@@ -115,7 +122,9 @@ enum amp_err amp_state_open(struct amp_state *out, const char *path, bool dev)
 
 void amp_state_close(struct amp_state *state)
 {
+    close_one(&state->empty_fd);
     close_one(&state->audit_fd);
+    close_one(&state->keys_fd);
     close_one(&state->dir_fd);
     close_one(&state->lock_fd);
 }
@@ -129,12 +138,80 @@ static const struct sealed {
     {AMP_SUBSCRIPTION_FILE, amp_subscriptions_provider},
 };
 
+/* Earlier releases kept the keeper's files in the state directory itself. */
+static enum amp_err adopt(const struct amp_state *state, const struct amp_sandbox_user *owner)
+{
+    for (size_t i = 0; i < sizeof(sealed_files) / sizeof(sealed_files[0]); i++) {
+        const char *name = sealed_files[i].file;
+        if (renameat2(state->dir_fd, name, state->keys_fd, name, RENAME_NOREPLACE) != 0) {
+            if (errno == ENOENT)
+                continue;
+            return fail("a file of the keeper's cannot be moved to keys/, or stands there twice", name);
+        }
+        if (owner != NULL && fchownat(state->keys_fd, name, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) != 0)
+            return fail("a file cannot be handed over to its role's user", name);
+    }
+    return AMP_OK;
+}
+
+/* The entries, then the directory: who was interrupted finds it still his, and begins again. */
+static enum amp_err hand_over(int dir_fd, const char *path, const struct amp_sandbox_user *owner)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    bool good = dir != NULL;
+    if (dir == NULL)
+        close_one(&fd);
+    for (const struct dirent *entry; good && (entry = readdir(dir)) != NULL;) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            good = fchownat(dir_fd, entry->d_name, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) == 0;
+    }
+    if (dir != NULL)
+        closedir(dir);
+    good = good && fchown(dir_fd, owner->uid, owner->gid) == 0;
+    return good ? AMP_OK : fail("a directory cannot be handed over to its role's user", path);
+}
+
+static enum amp_err open_role_dir(const struct amp_state *state, const char *name, const struct amp_sandbox_user *owner,
+                                  int *fd)
+{
+    struct stat about;
+    enum amp_err err = open_dir(state->dir_fd, name, fd);
+    if (err == AMP_OK && owner != NULL && fstat(*fd, &about) == 0 && about.st_uid == geteuid())
+        err = hand_over(*fd, name, owner);
+    return err == AMP_OK ? check_private(*fd, name, owner != NULL ? owner->uid : geteuid()) : err;
+}
+
+static enum amp_err open_empty(struct amp_state *state)
+{
+    static const char name[] = "empty";
+    enum amp_err err = open_dir(state->dir_fd, name, &state->empty_fd);
+    if (err != AMP_OK)
+        return err;
+    if (fchmod(state->empty_fd, 0555) != 0 || unlinkat(state->dir_fd, name, AT_REMOVEDIR) != 0)
+        return fail("a directory cannot be removed", name);
+    return AMP_OK;
+}
+
+enum amp_err amp_state_open_roles(struct amp_state *state, const struct amp_users *users)
+{
+    const struct amp_sandbox_user *keeper = amp_users_of(users, AMP_ROLE_KEEPER);
+    enum amp_err err = open_role_dir(state, "keys", keeper, &state->keys_fd);
+    if (err == AMP_OK)
+        err = adopt(state, keeper);
+    if (err == AMP_OK)
+        err = open_role_dir(state, "audit", amp_users_of(users, AMP_ROLE_SCRIBE), &state->audit_fd);
+    if (err == AMP_OK)
+        err = open_empty(state);
+    return err;
+}
+
 /* Whether the file is there, and this provider's. */
 static enum amp_err look_at(const struct amp_state *state, const struct sealed *sealed, const char *provider,
                             bool *exists)
 {
     char sealed_by[AMP_KEY_PROVIDER_NAME_MAX];
-    enum amp_err err = sealed->provider(state->dir_fd, sealed_by);
+    enum amp_err err = sealed->provider(state->keys_fd, sealed_by);
     *exists = err == AMP_OK;
     if (err == AMP_ERR_NOT_FOUND)
         return AMP_OK;
@@ -154,7 +231,7 @@ static enum amp_err look_at(const struct amp_state *state, const struct sealed *
 
 static enum amp_err discard(const struct amp_state *state, const struct sealed *sealed)
 {
-    if (unlinkat(state->dir_fd, sealed->file, 0) != 0)
+    if (unlinkat(state->keys_fd, sealed->file, 0) != 0)
         return fail("a file of an earlier run cannot be removed", sealed->file);
     amp_log_text(AMP_LOG_WARN, "a file of an earlier run was discarded: its ephemeral KEK died with that run", "file",
                  sealed->file);

@@ -5,20 +5,29 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "daemon/users.h"
 #include "ipc/role.h"
 
 struct amp_state {
     int dir_fd;
-    int audit_fd;
-    int lock_fd; /* holds the state directory for one daemon alone */
+    int keys_fd;  /* keys/: what the keeper sealed */
+    int audit_fd; /* audit/: the scribe's log */
+    int empty_fd; /* a directory without entries, which nobody can make any in: it has no name any more */
+    int lock_fd;  /* holds the state directory for one daemon alone */
 };
+#define AMP_STATE_CLOSED ((struct amp_state){-1, -1, -1, -1, -1})
 
 /*
- * Makes and opens state directory and audit/ in it: ours, mode 0700. Development mode marks the directories that it
- * made, or found empty, and takes no other; production takes none of those. AMP_ERR_INVALID for one that is not ours
- * to take.
+ * Makes and opens the state directory: ours, mode 0700. Development mode marks the directories that it made, or found
+ * empty, and takes no other; production takes none of those. AMP_ERR_INVALID for one that is not ours to take.
  */
 enum amp_err amp_state_open(struct amp_state *out, const char *path, bool dev) AMP_MUST_USE;
+/*
+ * Makes and opens the directories of the roles in it, mode 0700 and theirs. One that was the supervisor's, from when
+ * the roles had no users of their own, is handed over with what lies in it; so are the keeper's files that earlier
+ * releases had beside it. AMP_ERR_INVALID for one that belongs to anybody else.
+ */
+enum amp_err amp_state_open_roles(struct amp_state *state, const struct amp_users *users) AMP_MUST_USE;
 void amp_state_close(struct amp_state *state);
 /*
  * Before the keeper opens keyring and subscriptions with this provider: what an ephemeral KEK sealed, which died with

@@ -1,6 +1,7 @@
 #include "daemon/supervisor.h"
 
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -162,9 +163,8 @@ void amp_supervisor_child_ended(struct amp_child *child, bool well)
     advance(supervisor);
 }
 
-static void on_end(evutil_socket_t number, short what, void *ctx)
+static void end(struct amp_supervisor *supervisor)
 {
-    struct amp_supervisor *supervisor = ctx;
     if (supervisor->stage != AMP_STAGE_SERVE)
         return;
     amp_log(AMP_LOG_INFO, "ending: what is under way is finished first");
@@ -172,43 +172,46 @@ static void on_end(evutil_socket_t number, short what, void *ctx)
     advance(supervisor);
 }
 
-static void on_reload(evutil_socket_t number, short what, void *ctx)
+static void reload(struct amp_supervisor *supervisor)
 {
-    struct amp_supervisor *supervisor = ctx;
     if (supervisor->stage == AMP_STAGE_SERVE)
         amp_supervisor_reload(supervisor);
 }
 
-static void on_child(evutil_socket_t number, short what, void *ctx)
+static const struct {
+    int number;
+    void (*act)(struct amp_supervisor *supervisor);
+} watched[] = {{SIGTERM, end}, {SIGINT, end}, {SIGHUP, reload}, {SIGCHLD, amp_children_reap}};
+
+static void on_signal(evutil_socket_t fd, short what, void *ctx)
 {
-    amp_children_reap(ctx);
+    struct signalfd_siginfo info;
+    if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return;
+    for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
+        if (watched[i].number == (int)info.ssi_signo)
+            watched[i].act(ctx);
+    }
 }
 
-void amp_supervisor_hold_signals(bool held)
-{
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        sigaddset(&set, numbers[i]);
-    (void)sigprocmask(held ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
-}
-
+/*
+ * They are blocked since amp_secret_harden_process, so those that came meanwhile wait here. No handler: see there.
+ * Syscalls: signalfd4, once, and read.
+ */
 static enum amp_err watch_signals(struct amp_supervisor *supervisor)
 {
-    static const struct {
-        int number;
-        event_callback_fn callback;
-    } watched[] = {{SIGTERM, on_end}, {SIGINT, on_end}, {SIGHUP, on_reload}, {SIGCHLD, on_child}};
-    _Static_assert(sizeof(watched) / sizeof(watched[0]) == sizeof(supervisor->signals) / sizeof(supervisor->signals[0]),
-                   "an event for each");
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++)
+        sigaddset(&set, watched[i].number);
     signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
-        supervisor->signals[i] = evsignal_new(supervisor->base, watched[i].number, watched[i].callback, supervisor);
-        if (supervisor->signals[i] == NULL || evsignal_add(supervisor->signals[i], NULL) != 0)
-            return AMP_ERR_OUT_OF_MEMORY;
-    }
-    amp_supervisor_hold_signals(false);
+    supervisor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (supervisor->signal_fd < 0)
+        return AMP_ERR_IO;
+    supervisor->signal_event =
+        event_new(supervisor->base, supervisor->signal_fd, EV_READ | EV_PERSIST, on_signal, supervisor);
+    if (supervisor->signal_event == NULL || event_add(supervisor->signal_event, NULL) != 0)
+        return AMP_ERR_OUT_OF_MEMORY;
     return AMP_OK;
 }
 
@@ -260,10 +263,10 @@ static void tear_down(struct amp_supervisor *supervisor)
     amp_children_kill(supervisor);
     amp_admin_socket_close(supervisor);
     amp_recorder_free(supervisor->recorder);
-    for (size_t i = 0; i < sizeof(supervisor->signals) / sizeof(supervisor->signals[0]); i++) {
-        if (supervisor->signals[i] != NULL)
-            event_free(supervisor->signals[i]);
-    }
+    if (supervisor->signal_event != NULL)
+        event_free(supervisor->signal_event);
+    if (supervisor->signal_fd >= 0)
+        close(supervisor->signal_fd);
     if (supervisor->stage_timer != NULL)
         event_free(supervisor->stage_timer);
     if (supervisor->base != NULL)
@@ -274,6 +277,7 @@ int amp_supervisor_run(struct amp_supervisor *supervisor)
 {
     supervisor->clock = amp_clock_system();
     supervisor->admin_fd = -1;
+    supervisor->signal_fd = -1;
     supervisor->status = 0;
     if (set_up(supervisor) == AMP_OK)
         event_base_dispatch(supervisor->base);

@@ -61,6 +61,7 @@ struct amp_supervisor {
     struct amp_config config;
     uint8_t text[AMP_CONFIG_TEXT_MAX]; /* what `config` was read from */
     size_t text_len;
+    struct amp_users users;
     struct amp_state state;
     struct amp_listen listen;
     int tls[AMP_TLS_FILE_COUNT_]; /* the last good files, see amp_tls_files_load */
@@ -70,7 +71,8 @@ struct amp_supervisor {
     struct event_base *base;
     struct amp_recorder *recorder;
     struct amp_child children[AMP_CHILDREN];
-    struct event *signals[4];
+    int signal_fd;
+    struct event *signal_event;
     struct event *stage_timer;
     struct event *admin_event;
     int admin_fd;
@@ -86,12 +88,10 @@ struct amp_supervisor {
 };
 
 /*
- * Serves until told to end; returns the exit status. `supervisor` holds options, config, text, state, listen, tls,
- * push_ca and kek; everything else is set up and torn down here.
+ * Serves until told to end; returns the exit status. `supervisor` holds options, config, text, users, state, listen,
+ * tls, push_ca and kek; everything else is set up and torn down here.
  */
 int amp_supervisor_run(struct amp_supervisor *supervisor);
-/* Keeps SIGTERM, SIGINT and SIGHUP waiting until amp_supervisor_run can act on them. */
-void amp_supervisor_hold_signals(bool held);
 
 /* children.c: their lives. */
 enum amp_err amp_child_start(struct amp_child *child) AMP_MUST_USE;

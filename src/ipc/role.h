@@ -16,7 +16,7 @@ enum amp_tls_file { AMP_TLS_FILE_CERT, AMP_TLS_FILE_KEY, AMP_TLS_FILE_CLIENT_CA,
 
 /*
  * When a role's main is entered: the process is hardened (amp_secret_harden_process), amp_log_init, amp_secret_init
- * and amp_crypto_init are done, SIGINT, SIGTERM and SIGHUP are ignored (the control link commands), SIGPIPE is
+ * and amp_crypto_init are done, the sandbox is entered (amp_sandbox_enter), SIGINT, SIGTERM and SIGHUP are ignored (the control link commands), SIGPIPE is
  * ignored, the working directory is "/", the umask 077. The role sends AMP_IPC_READY once it serves.
  *
  * Links to other roles do not exist yet: each comes as AMP_IPC_LINK over the control link, payload u8 role and u8
@@ -47,7 +47,8 @@ struct amp_role_env {
     uint64_t log_seq;
     uint8_t log_hash[32];
     int push_ca_fd; /* courier: the PEM roots that endpoints must lead to, open for reading; else -1 */
-    int state_fd;   /* keeper: the state directory; scribe: its audit directory; others: -1 */
+    int state_fd;   /* the directory of its files, STATE/keys or STATE/audit: keeper, scribe; others: -1 */
+    int kek_fd;     /* keeper with provider file: the KEK, see amp_key_file_open, to be closed; else -1 */
     /* Reads the configuration handed over by AMP_IPC_RELOAD; does not close `fd`. AMP_ERR_INVALID, AMP_ERR_IO. */
     enum amp_err (*config_read)(struct amp_config *out, int fd);
 };

@@ -323,7 +323,8 @@ static enum amp_err set_up(struct amp_keeper *keeper)
     amp_recorder_on_violation(keeper->recorder, on_scribe_violation, keeper);
     if (config->keys.provider == AMP_CONFIG_PROVIDER_EPHEMERAL)
         return AMP_OK; /* the supervisor sends it */
-    err = amp_key_provider_file(&keeper->provider, config->keys.file);
+    err = amp_key_provider_file(&keeper->provider, keeper->env->kek_fd);
+    close(keeper->env->kek_fd);
     return err == AMP_OK ? open_keyring(keeper) : err;
 }
 

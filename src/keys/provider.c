@@ -78,21 +78,20 @@ static enum amp_err sync_folder_of(const char *path)
 }
 
 /* A new KEK at `path`, which did not exist. What could not be written whole is taken away again. */
-static enum amp_err make_file(const char *path, struct amp_key256 *kek)
+static enum amp_err make_file(const char *path)
 {
-    enum amp_err err = amp_random(kek->bytes, sizeof(kek->bytes));
-    if (err != AMP_OK)
-        return err;
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return AMP_ERR_IO;
-    err = write_all(fd, kek->bytes, sizeof(kek->bytes));
-    if (close(fd) != 0)
+    struct amp_key256 *kek = amp_secret_alloc(sizeof(*kek));
+    enum amp_err err = kek != NULL ? amp_random(kek->bytes, sizeof(kek->bytes)) : AMP_ERR_OUT_OF_MEMORY;
+    int fd = err == AMP_OK ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+    if (err == AMP_OK)
+        err = fd >= 0 ? write_all(fd, kek->bytes, sizeof(kek->bytes)) : AMP_ERR_IO;
+    if (fd >= 0 && close(fd) != 0)
         err = AMP_ERR_IO;
     if (err == AMP_OK)
         err = sync_folder_of(path);
-    if (err != AMP_OK)
+    if (err != AMP_OK && fd >= 0)
         unlink(path);
+    amp_secret_free(kek);
     return err;
 }
 
@@ -118,25 +117,36 @@ static enum amp_err read_file(int fd, struct amp_key256 *kek)
     return AMP_OK;
 }
 
-enum amp_err amp_key_provider_file(struct amp_key_provider *out, const char *path)
+enum amp_err amp_key_file_open(int *fd, const char *path)
+{
+    const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    enum amp_err err = AMP_OK;
+    *fd = open(path, flags);
+    if (*fd < 0 && errno == ENOENT && (err = make_file(path)) == AMP_OK)
+        *fd = open(path, flags);
+    if (err == AMP_OK && *fd < 0)
+        err = AMP_ERR_IO;
+    if (err == AMP_OK && !is_private(*fd))
+        err = AMP_ERR_INVALID;
+    if (err == AMP_OK)
+        return AMP_OK;
+    amp_log_text(AMP_LOG_ERROR, "the KEK file must be 32 bytes, mode 0600, ours, and readable", "path", path);
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+    return err;
+}
+
+enum amp_err amp_key_provider_file(struct amp_key_provider *out, int fd)
 {
     static const struct amp_key_provider_ops ops = {"file", local_wrap, local_unwrap, local_close};
-    enum amp_err err = AMP_ERR_IO;
     struct amp_key256 *kek = amp_secret_alloc(sizeof(*kek));
     if (kek == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd >= 0)
-        err = is_private(fd) ? read_file(fd, kek) : AMP_ERR_INVALID;
-    else if (errno == ENOENT)
-        err = make_file(path, kek);
-    if (fd >= 0)
-        close(fd);
-    if (err != AMP_OK) {
-        amp_log_text(AMP_LOG_ERROR, "the KEK file must be 32 bytes, mode 0600, ours, and readable", "path", path);
+    enum amp_err err = read_file(fd, kek);
+    if (err == AMP_OK)
+        *out = (struct amp_key_provider){&ops, kek};
+    else
         amp_secret_free(kek);
-        return err;
-    }
-    *out = (struct amp_key_provider){&ops, kek};
-    return AMP_OK;
+    return err;
 }

@@ -31,8 +31,11 @@ struct amp_key_provider {
 enum amp_err amp_key_provider_ephemeral(struct amp_key_provider *out, const struct amp_key256 *kek) AMP_MUST_USE;
 /*
  * A KEK in a file of 32 raw bytes, mode 0600, owned by this user, made where it does not exist. For development: the
- * file lies beside what it protects. AMP_ERR_IO, AMP_ERR_INVALID for another size, owner or mode.
+ * file lies beside what it protects. Opened by who may, for reading, at its start: the provider itself knows no path.
+ * AMP_ERR_IO, AMP_ERR_INVALID for another size, owner or mode.
  */
-enum amp_err amp_key_provider_file(struct amp_key_provider *out, const char *path) AMP_MUST_USE;
+enum amp_err amp_key_file_open(int *fd, const char *path) AMP_MUST_USE;
+/* Reads the KEK from such a descriptor and leaves it open. AMP_ERR_IO, AMP_ERR_OUT_OF_MEMORY. */
+enum amp_err amp_key_provider_file(struct amp_key_provider *out, int fd) AMP_MUST_USE;
 
 #endif

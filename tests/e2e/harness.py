@@ -39,6 +39,10 @@ START_SECONDS = 30
 STOP_SECONDS = 30
 ANSWER_SECONDS = 30
 
+# The roles' users in a configuration file: as root, numbers that nobody has; else there is but one.
+SANDBOX = ({"front": "61001", "keeper": "61002", "scribe": "61003", "courier": "61004"} if os.geteuid() == 0
+           else {"users": "shared"})
+
 CARD = {"number": "4111111111111111", "exp_month": 12, "exp_year": 2030, "cvc": "123", "name": "J DOE"}
 
 
@@ -371,7 +375,7 @@ class Daemon:
     def configure(self, settings):
         """Writes the configuration file: these sections, and what every daemon needs. JSON is YAML as well."""
         crt, key = os.path.join(self.home, "tls.crt"), os.path.join(self.home, "tls.key")
-        whole = {"state": self.state, "workers": "2", **settings}
+        whole = {"state": self.state, "workers": "2", "sandbox": SANDBOX, **settings}
         whole["listen"] = {"addresses": [f"{self.host}:{self.port}"], "cert": crt, "key": key,
                            **settings.get("listen", {})}
         with open(self.config_path, "w", encoding="utf-8") as config:

@@ -82,7 +82,8 @@ class StartTest(unittest.TestCase):
         with Daemon() as daemon:
             self.assertIn("DEVELOPMENT MODE - NOT FOR CARD DATA OF REAL PEOPLE", daemon.log())
             for name, mode in (("", 0o700), ("audit", 0o700), ("dev.env", 0o600), ("tls.key", 0o600),
-                               ("keyring", 0o600), ("subscriptions", 0o600), ("admin.sock", 0o600)):
+                               ("keys", 0o700), ("keys/keyring", 0o600), ("keys/subscriptions", 0o600),
+                               ("admin.sock", 0o600)):
                 found = os.stat(os.path.join(daemon.state, name)).st_mode
                 self.assertEqual(stat.S_IMODE(found), mode, name)
             for name in os.listdir(os.path.join(daemon.state, "audit")):
@@ -180,7 +181,7 @@ class StateDirectoryTest(unittest.TestCase):
     def test_development_mode_leaves_a_production_directory_alone(self):
         daemon = self.production()
         before = contents(daemon.state)
-        self.assertIn("keyring", before)
+        self.assertIn("keys/keyring", before)
         done = run("--dev", "--state", daemon.state, "--listen", f"127.0.0.1:{free_port()}")
         self.assertEqual(done.returncode, 2)
         self.assertIn("development mode takes a directory of its own", done.stderr)
@@ -188,6 +189,25 @@ class StateDirectoryTest(unittest.TestCase):
         key_id = daemon.key_id
         daemon.start()  # and it serves as before
         self.assertIn(key_id, daemon.admin("list", "--json").stdout)
+
+    def test_what_an_earlier_release_kept_beside_is_moved_to_the_keeper(self):
+        daemon = self.production()
+        for name in ("keyring", "subscriptions"):
+            os.rename(os.path.join(daemon.state, "keys", name), os.path.join(daemon.state, name))
+            os.chown(os.path.join(daemon.state, name), os.geteuid(), os.getegid())
+        os.rmdir(os.path.join(daemon.state, "keys"))
+        shutil.copytree(daemon.state, daemon.home + "/twice")
+        key_id = daemon.key_id
+        daemon.start()
+        self.assertIn(key_id, daemon.admin("list", "--json").stdout)
+        self.assertEqual([name for name in contents(daemon.state) if name.endswith("keyring")], ["keys/keyring"])
+        daemon.stop()
+        shutil.copy(os.path.join(daemon.home, "twice", "keyring"), daemon.state)  # which of the two is it?
+        before = contents(daemon.state)
+        done = run("--config", daemon.config_path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("stands there twice", done.stderr)
+        self.assertEqual(contents(daemon.state), before)
 
     def test_another_provider_leaves_the_keyring_alone(self):
         daemon = self.production()
@@ -198,7 +218,7 @@ class StateDirectoryTest(unittest.TestCase):
         self.assertIn("belongs to another keys.provider", done.stderr)
         self.assertEqual(contents(daemon.state), before)
         for name in ("subscriptions", "keyring"):
-            with open(os.path.join(daemon.state, name), "wb") as sealed:
+            with open(os.path.join(daemon.state, "keys", name), "wb") as sealed:
                 sealed.write(b"nothing")
             damaged = contents(daemon.state)
             self.assertEqual(run("--config", daemon.config_path).returncode, 2)
@@ -471,7 +491,8 @@ class GiveUpTest(unittest.TestCase):
         """A keyring that does not verify: the keeper cannot serve, and that must not go on for ever."""
         daemon = self.configured()
         daemon.configure({"keys": {"provider": "file", "file": os.path.join(daemon.home, "kek")}})
-        with open(os.path.join(daemon.state, "keyring"), "wb") as keyring:
+        os.mkdir(os.path.join(daemon.state, "keys"), mode=0o700)
+        with open(os.path.join(daemon.state, "keys", "keyring"), "wb") as keyring:
             keyring.write(b"AMPKRING\0\0\0\1" + b"file".ljust(16, b"\0") + b"\0\x28" + b"\0" * 100)
         done = run("--config", daemon.config_path, timeout=60)
         self.assertEqual(done.returncode, 1)

@@ -468,14 +468,14 @@ class SealedTest(unittest.TestCase):
                     content = file.read()
                 for form in forms:
                     self.assertNotIn(form, content, path)
-        self.assertEqual(os.stat(os.path.join(self.daemon.state, "subscriptions")).st_mode & 0o777, 0o600)
+        self.assertEqual(os.stat(os.path.join(self.daemon.state, "keys", "subscriptions")).st_mode & 0o777, 0o600)
 
     def test_another_kek_opens_nothing(self):
         self.subscribe("/hook")
         self.daemon.stop()
         with open(self.kek, "rb") as file:
             right = file.read()
-        kept = os.path.join(self.daemon.state, "subscriptions")
+        kept = os.path.join(self.daemon.state, "keys", "subscriptions")
         with open(kept, "rb") as file:
             sealed = file.read()
         for wrong in (os.urandom(32), right[::-1], bytes([right[0] ^ 1]) + right[1:]):

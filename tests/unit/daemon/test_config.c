@@ -225,7 +225,7 @@ static void development_text_reads_back(void **state)
     struct amp_config config;
     struct heard heard;
     struct amp_out out = amp_out(storage, sizeof(storage) - 1);
-    amp_config_write_dev(&out, "/tmp/it's here: #1", "127.0.0.1:8443", 2);
+    amp_config_write_dev(&out, "/tmp/it's here: #1", "127.0.0.1:8443", 2, false);
     storage[out.len] = '\0';
     assert_int_equal(parse(&config, (const char *)storage, &heard), AMP_OK);
     assert_true(config.dev);

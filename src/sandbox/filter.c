@@ -1,0 +1,210 @@
+/*
+ * The system calls of a role: what is not listed is death by SIGSYS, which the supervisor sees and records. The list is
+ * what the roles were seen to call (strace through all tests) and what they call where things go wrong. A few that
+ * libraries merely try are refused instead, and they go on without.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sandbox/internal.h"
+
+enum { ARGS_MAX = 3 };
+
+/* In place of a value that is known only as the filter is made. */
+#define THE_DIRECTORY 0xfffffffeu
+#define THIS_PROCESS  0xfffffffdu
+
+/* What pthread_create asks for (glibc 2.36, sysdeps/unix/sysv/linux/createthread.c): a thread, and no namespace. */
+#define THREAD_FLAGS                                                                                                   \
+    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |                 \
+     CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
+/* The argument's bits under `mask` must be `value`. */
+struct condition {
+    unsigned arg;
+    uint64_t mask; /* 0: no condition */
+    uint64_t value;
+};
+
+struct rule {
+    unsigned calls; /* the groups that it belongs to */
+    int number;
+    int error;                       /* 0: allowed */
+    struct condition when[ARGS_MAX]; /* all must hold */
+};
+
+/* clang-format off */
+#define ALLOW(group, call, ...)       {AMP_CALLS_##group, SCMP_SYS(call), 0, {__VA_ARGS__}}
+#define REFUSE(group, call, error_no) {AMP_CALLS_##group, SCMP_SYS(call), error_no, {{0}}}
+#define ALWAYS                        {0}
+#define IS(arg, value)                {arg, UINT32_MAX, (uint32_t)(value)} /* an int: half a register */
+#define IS_WHOLE(arg, value)          {arg, UINT64_MAX, value}
+#define LACKS(arg, bits)              {arg, bits, 0}
+/* clang-format on */
+
+static const struct rule rules[] = {
+    /* memory: none that can be executed */
+    ALLOW(COMMON, mmap, LACKS(2, PROT_EXEC)),
+    ALLOW(COMMON, mprotect, LACKS(2, PROT_EXEC)),
+    ALLOW(COMMON, munmap, ALWAYS),
+    ALLOW(COMMON, mremap, ALWAYS),
+    ALLOW(COMMON, madvise, ALWAYS),
+    ALLOW(COMMON, brk, ALWAYS),
+    ALLOW(COMMON, mlock, ALWAYS),
+    ALLOW(COMMON, mlock2, ALWAYS),
+    ALLOW(COMMON, munlock, ALWAYS),
+    /* what is open already */
+    ALLOW(COMMON, read, ALWAYS),
+    ALLOW(COMMON, readv, ALWAYS),
+    ALLOW(COMMON, pread64, ALWAYS),
+    ALLOW(COMMON, write, ALWAYS),
+    ALLOW(COMMON, writev, ALWAYS),
+    ALLOW(COMMON, lseek, ALWAYS),
+    ALLOW(COMMON, fstat, ALWAYS),
+    ALLOW(COMMON, newfstatat, IS(3, AT_EMPTY_PATH)), /* fstat, as glibc asks */
+    ALLOW(COMMON, close, ALWAYS),
+    ALLOW(COMMON, fcntl, IS(1, F_GETFD)),
+    ALLOW(COMMON, fcntl, IS(1, F_SETFD)),
+    ALLOW(COMMON, fcntl, IS(1, F_GETFL)),
+    ALLOW(COMMON, fcntl, IS(1, F_SETFL)),
+    ALLOW(COMMON, ioctl, IS(1, FIONREAD)),
+    ALLOW(COMMON, ioctl, IS(1, FIONBIO)),
+    ALLOW(COMMON, recvmsg, ALWAYS),
+    ALLOW(COMMON, recvfrom, ALWAYS),
+    ALLOW(COMMON, sendmsg, ALWAYS),
+    ALLOW(COMMON, sendto, ALWAYS),
+    ALLOW(COMMON, shutdown, ALWAYS),
+    ALLOW(COMMON, getsockopt, ALWAYS),
+    ALLOW(COMMON, setsockopt, ALWAYS),
+    /* the event loop */
+    ALLOW(COMMON, epoll_create1, ALWAYS),
+    ALLOW(COMMON, epoll_ctl, ALWAYS),
+    ALLOW(COMMON, epoll_wait, ALWAYS),
+    ALLOW(COMMON, epoll_pwait, ALWAYS),
+    ALLOW(COMMON, poll, ALWAYS),
+    ALLOW(COMMON, eventfd2, ALWAYS),
+    ALLOW(COMMON, pipe2, ALWAYS),
+    ALLOW(COMMON, timerfd_create, ALWAYS),
+    ALLOW(COMMON, timerfd_settime, ALWAYS),
+    ALLOW(COMMON, restart_syscall, ALWAYS),
+    /* time, chance, locks */
+    ALLOW(COMMON, clock_gettime, ALWAYS),
+    ALLOW(COMMON, clock_nanosleep, ALWAYS),
+    ALLOW(COMMON, gettimeofday, ALWAYS),
+    ALLOW(COMMON, time, ALWAYS),
+    ALLOW(COMMON, getrandom, ALWAYS),
+    ALLOW(COMMON, futex, ALWAYS),
+    ALLOW(COMMON, sched_yield, ALWAYS),
+    /* itself */
+    ALLOW(COMMON, getpid, ALWAYS),
+    ALLOW(COMMON, getppid, ALWAYS),
+    ALLOW(COMMON, gettid, ALWAYS),
+    ALLOW(COMMON, geteuid, ALWAYS),
+    ALLOW(COMMON, getuid, ALWAYS),
+    ALLOW(COMMON, getegid, ALWAYS),
+    ALLOW(COMMON, getgid, ALWAYS),
+    ALLOW(COMMON, getrusage, ALWAYS),
+    ALLOW(COMMON, sysinfo, ALWAYS), /* qsort(3), before it takes memory */
+    ALLOW(COMMON, prlimit64, IS(0, 0), IS_WHOLE(2, 0)),
+    ALLOW(COMMON, sched_getaffinity, ALWAYS),
+    ALLOW(COMMON, prctl, IS(0, PR_SET_NAME)),
+    ALLOW(COMMON, rt_sigaction, ALWAYS),
+    ALLOW(COMMON, rt_sigprocmask, ALWAYS),
+    ALLOW(COMMON, rt_sigreturn, ALWAYS),
+    ALLOW(COMMON, sigaltstack, ALWAYS),
+    ALLOW(COMMON, tgkill, IS(0, THIS_PROCESS)), /* abort(3) */
+    ALLOW(COMMON, exit, ALWAYS),
+    ALLOW(COMMON, exit_group, ALWAYS),
+
+    /* threads: clone's flags can be looked at, clone3's lie in memory; glibc then takes the former */
+    ALLOW(THREADS, clone, IS_WHOLE(0, THREAD_FLAGS)),
+    REFUSE(THREADS, clone3, ENOSYS),
+    ALLOW(THREADS, rseq, ALWAYS),
+    ALLOW(THREADS, set_robust_list, ALWAYS),
+
+    ALLOW(SERVE, accept4, ALWAYS),
+    ALLOW(SERVE, getsockname, ALWAYS),
+    ALLOW(SERVE, getpeername, ALWAYS),
+
+    /* files: by a name beside the one directory's descriptor, nowhere else; Landlock holds what the name may say */
+    ALLOW(FILES, openat, IS(0, THE_DIRECTORY)),
+    ALLOW(FILES, unlinkat, IS(0, THE_DIRECTORY)),
+    ALLOW(FILES, linkat, IS(0, THE_DIRECTORY), IS(2, THE_DIRECTORY)),
+    ALLOW(FILES, renameat, IS(0, THE_DIRECTORY), IS(2, THE_DIRECTORY)),
+    ALLOW(FILES, getdents64, ALWAYS),
+    ALLOW(FILES, pwrite64, ALWAYS),
+    ALLOW(FILES, fallocate, ALWAYS),
+    ALLOW(FILES, ftruncate, ALWAYS),
+    ALLOW(FILES, fsync, ALWAYS),
+    ALLOW(FILES, fdatasync, ALWAYS),
+
+    /* out: TCP and UDP over IP; what is read is for Landlock to say, what is written is no business of theirs */
+    ALLOW(CONNECT, socket, IS(0, AF_INET)),
+    ALLOW(CONNECT, socket, IS(0, AF_INET6)),
+    ALLOW(CONNECT, socketpair, IS(0, AF_UNIX)), /* libcurl wakes itself by one */
+    ALLOW(CONNECT, connect, ALWAYS),
+    ALLOW(CONNECT, getsockname, ALWAYS),
+    ALLOW(CONNECT, getpeername, ALWAYS),
+    ALLOW(CONNECT, sendmmsg, ALWAYS),
+    ALLOW(CONNECT, openat, IS(0, AT_FDCWD), LACKS(2, O_ACCMODE | O_CREAT | O_TRUNC)),
+    ALLOW(CONNECT, uname, ALWAYS),
+};
+
+static uint64_t resolve(uint64_t value, int dir_fd)
+{
+    if (value == THE_DIRECTORY)
+        return (uint64_t)dir_fd;
+    return value == THIS_PROCESS ? (uint64_t)getpid() : value;
+}
+
+static bool add_rule(scmp_filter_ctx filter, const struct rule *rule, int dir_fd)
+{
+    struct scmp_arg_cmp args[ARGS_MAX];
+    unsigned count = 0;
+    for (; count < ARGS_MAX && rule->when[count].mask != 0; count++) {
+        const struct condition *when = &rule->when[count];
+        args[count] = (struct scmp_arg_cmp){when->arg, SCMP_CMP_MASKED_EQ, when->mask, resolve(when->value, dir_fd)};
+    }
+    uint32_t action = rule->error != 0 ? SCMP_ACT_ERRNO((uint16_t)rule->error) : SCMP_ACT_ALLOW;
+    return seccomp_rule_add_array(filter, action, rule->number, count, args) == 0;
+}
+
+/* A call of another architecture is death too; no mitigation that slows the role down (SSB); a binary tree, not a
+ * chain of comparisons. */
+static bool set_up(scmp_filter_ctx filter)
+{
+    return seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0 &&
+           seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
+           seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1) == 0 &&
+           seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0;
+}
+
+bool amp_filter_available(void)
+{
+    const uint32_t action = SECCOMP_RET_KILL_PROCESS;
+    return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+enum amp_err amp_filter_enter(const struct amp_profile *profile, int dir_fd)
+{
+    if (!amp_filter_available())
+        return AMP_ERR_NOT_FOUND;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    bool good = filter != NULL && set_up(filter);
+    for (size_t i = 0; good && i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if ((rules[i].calls & profile->calls) != 0)
+            good = add_rule(filter, &rules[i], dir_fd);
+    }
+    good = good && seccomp_load(filter) == 0;
+    seccomp_release(filter);
+    return good ? AMP_OK : AMP_ERR_IO;
+}
