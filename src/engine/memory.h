@@ -353,8 +353,10 @@ struct traveller {
     struct origin *origin; /* where it comes from, kept so that it can go back */
     struct group *group;
     struct amp_queue_name to;
+    uint64_t stamp;
     bool arrived;
     /* what was told of it on its way, for where it goes back */
+    bool removed;
     bool heard;
     bool refused;
     bool untold;
@@ -370,7 +372,9 @@ void amp_travel_begin(struct party *party, enum travel travel, const struct queu
 /* Under the source's lock. There must be room. */
 void amp_travel_depart(struct visit *visit, struct party *party, struct message *message,
                        const struct amp_queue_name *to);
-/* As amp_memory_told and amp_memory_delivered do for a message that is there. Nothing where it does not travel. */
+/* As amp_memory_remove, amp_memory_told and amp_memory_delivered do for a message that is there. Nothing where it does
+ * not travel. */
+void amp_travel_removed(struct visit *visit, const struct amp_receipt *receipt);
 void amp_travel_told(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN], int taken);
 void amp_travel_delivered(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN], bool acknowledged);
 /* Under no lock: puts each where it wants to go, those that cannot back. Returns how many arrived. */

@@ -214,9 +214,11 @@ enum amp_err amp_memory_remove(void *self, struct amp_slice queue, const struct 
     if (err != AMP_OK)
         return err;
     struct message *message = amp_memory_message_find(&visit, receipt->id);
-    if (message != NULL && message->stamp == receipt->stamp && receipt->stamp != 0)
+    if (message == NULL)
+        amp_travel_removed(&visit, receipt);
+    else if (message->stamp == receipt->stamp && receipt->stamp != 0)
         amp_memory_message_destroy(&visit, message);
-    else if (message != NULL && message->fifo)
+    else if (message->fifo)
         err = AMP_ERR_RECEIPT_INVALID;
     amp_memory_leave(&visit);
     return err;

@@ -19,7 +19,7 @@ void amp_travel_depart(struct visit *visit, struct party *party, struct message 
     struct traveller *traveller = &party->travellers[party->count++];
     struct stock *stock = message->origin->stock;
     const struct in_order *in_order = amp_memory_message_in_order(message);
-    *traveller = (struct traveller){.message = message, .origin = message->origin, .to = *to};
+    *traveller = (struct traveller){.message = message, .origin = message->origin, .to = *to, .stamp = message->stamp};
     memcpy(traveller->id, message->entry.id, sizeof traveller->id);
     amp_ring_append(&visit->stripe->travellers, &traveller->place);
     stock->travelling++;
@@ -41,6 +41,13 @@ static struct traveller *find(const struct visit *visit, const uint8_t id[AMP_ME
             return traveller;
     }
     return NULL;
+}
+
+void amp_travel_removed(struct visit *visit, const struct amp_receipt *receipt)
+{
+    struct traveller *traveller = find(visit, receipt->id);
+    if (traveller != NULL && traveller->stamp == receipt->stamp && receipt->stamp != 0)
+        traveller->removed = true;
 }
 
 void amp_travel_told(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN], int taken)
@@ -120,8 +127,8 @@ static void put_back(struct visit *visit, const struct traveller *traveller)
     message->untold |= traveller->untold;
     message->refused |= traveller->refused;
     amp_memory_message_put(visit, message, MESSAGE_AVAILABLE, 0, RANK_FIRST);
-    if (traveller->origin->stock->queue == NULL)
-        amp_memory_message_destroy(visit, message); /* its queue was purged meanwhile */
+    if (traveller->removed || traveller->origin->stock->queue == NULL) /* which was purged meanwhile */
+        amp_memory_message_destroy(visit, message);
     else if (traveller->heard)
         amp_memory_message_deliver(visit, message, traveller->deliveries);
 }

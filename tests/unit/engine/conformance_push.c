@@ -195,6 +195,7 @@ struct road {
     struct house *house;
     uint64_t number; /* of the message that travels */
     unsigned acknowledged, refused;
+    const struct amp_receipt *deleted; /* with this receipt; NULL: it is not */
 };
 static struct road road;
 
@@ -205,10 +206,13 @@ static void hear_on_the_way(void *ctx, uint32_t epoch)
         deliver(road.house, "q", road.number, true);
     for (; road.refused != 0; road.refused--)
         deliver(road.house, "q", road.number, false);
+    if (road.deleted != NULL)
+        assert_int_equal(DO(road.house, remove, text("q"), road.deleted), AMP_OK);
+    road.deleted = NULL;
 }
 
-/* Message `number` is received until it is a dead letter, sets out, and comes back because there is no such queue. */
-static void set_out_in_vain(struct house *house, uint64_t number, unsigned acknowledged, unsigned refused)
+/* Message `number` is received until it is a dead letter. */
+static void make_dead_letter(struct house *house, uint64_t number)
 {
     house->ear.answer = 2;
     send_message(house, "q", number);
@@ -217,16 +221,38 @@ static void set_out_in_vain(struct house *house, uint64_t number, unsigned ackno
     assert_int_equal(receive_for(house, "q", 1, 0), AMP_OK);
     assert_is(house, &house->out[0], number);
     pass_unswept(house, 1100); /* the other one is wiped while this one travels */
-    road = (struct road){house, number, acknowledged, refused};
+}
+
+/* It sets out, hears what is told on its road, and comes back because there is no such queue. */
+static void travel_in_vain(struct house *house)
+{
     uint64_t dropped = house->dropped;
     assert_int_equal(receive_for(house, "q", 1, 0), AMP_OK);
     assert_true(house->dropped > dropped);
     assert_int_equal(road.acknowledged + road.refused, 0);
+    assert_null(road.deleted);
 }
 
-static void what_is_told_of_a_message_on_its_way_is_not_lost(void **state)
+static void set_out_in_vain(struct house *house, uint64_t number, unsigned acknowledged, unsigned refused)
 {
-    struct house *house = *state;
+    make_dead_letter(house, number);
+    road = (struct road){house, number, acknowledged, refused, NULL};
+    travel_in_vain(house);
+}
+
+static void delete_on_the_way(struct house *house, uint64_t number, bool stale)
+{
+    make_dead_letter(house, number);
+    struct amp_receipt receipt = house->out[0].receipt;
+    if (stale)
+        receipt.stamp ^= 2;
+    road = (struct road){house, number, 0, 0, &receipt};
+    travel_in_vain(house);
+}
+
+/* An engine that tells the road what it wipes. Returns the usual one. */
+static struct amp_queue_engine open_with_road(struct house *house)
+{
     struct amp_queue_engine usual = house->engine;
     struct amp_engine_config config = {.clock = amp_clock_fake(&house->clock),
                                        .budget = &house->budget,
@@ -236,6 +262,28 @@ static void what_is_told_of_a_message_on_its_way_is_not_lost(void **state)
                                        .available = listen_to};
     assert_int_equal(tested_engine()(&house->engine, &config), AMP_OK);
     create_with_dead_letter(house, "q", "none", 1);
+    return usual;
+}
+
+/* A standard queue answers AMP_OK to a stale receipt, too, and deletes nothing. */
+static void what_is_deleted_on_its_way_does_not_come_back(void **state)
+{
+    struct house *house = *state;
+    struct amp_queue_engine usual = open_with_road(house);
+    delete_on_the_way(house, 10, false);
+    assert_int_equal(house->count, 0);
+    assert_int_equal(peek(house, "q", 10), AMP_ERR_NOT_FOUND);
+    delete_on_the_way(house, 20, true);
+    assert_int_equal(house->count, 1);
+    assert_int_equal(peek(house, "q", 20), AMP_OK);
+    house->engine.ops->close(house->engine.self);
+    house->engine = usual;
+}
+
+static void what_is_told_of_a_message_on_its_way_is_not_lost(void **state)
+{
+    struct house *house = *state;
+    struct amp_queue_engine usual = open_with_road(house);
     set_out_in_vain(house, 10, 2, 0);
     assert_int_equal(peek(house, "q", 10), AMP_ERR_NOT_FOUND); /* delivered to all */
     set_out_in_vain(house, 20, 1, 0);
@@ -283,6 +331,7 @@ static const struct CMUnitTest push_tests[] = {
     TEST(a_delivery_may_end_before_it_was_counted),
     TEST(a_moved_message_is_told_of_again_where_it_comes_to),
     TEST(what_is_told_of_a_message_on_its_way_is_not_lost),
+    TEST(what_is_deleted_on_its_way_does_not_come_back),
     TEST(a_message_that_was_asked_about_on_its_way_is_asked_about_again),
 };
 const struct suite suite_push = SUITE(push);
