@@ -50,6 +50,7 @@ static struct amp_front_settings settings_of(const struct amp_config *config)
                 .max_connections = config->limits.max_connections,
                 .max_connections_per_source = config->limits.max_connections_per_source,
                 .max_pending_bytes = pending_bytes(config->workers),
+                .max_untaken_bytes = pending_bytes(config->workers) / 2,
             },
         .ttl_ms = config->vault.ttl_ms,
         .ttl_max_ms = config->vault.ttl_max_ms,

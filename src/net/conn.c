@@ -82,11 +82,19 @@ bool amp_net_conn_send(struct amp_net_conn *conn)
     return !conn->broken;
 }
 
+static size_t beyond_lent(const struct amp_net_window *window)
+{
+    return window->buf.cap > AMP_NET_SPARE_BYTES ? window->buf.cap : 0;
+}
+
 void amp_net_conn_charge(struct amp_net_conn *conn)
 {
-    size_t cap = conn->in.buf.cap, charge = cap > AMP_NET_SPARE_BYTES ? cap : 0;
-    conn->net->pending_bytes += charge - conn->charged;
-    conn->charged = charge;
+    struct amp_net *net = conn->net;
+    size_t in = beyond_lent(&conn->in), out = beyond_lent(&conn->out);
+    net->pending_bytes += in - conn->charged;
+    net->untaken_bytes += out - conn->charged_out;
+    conn->charged = in;
+    conn->charged_out = out;
 }
 
 /* Storage grows by doubling. What is within the lent size is always to be had: short requests go on. */
@@ -281,11 +289,30 @@ static void start_lingering(struct amp_net_conn *conn)
     conn->tls_waits_to_write = false;
     if (conn->exchange == NULL)
         amp_net_window_close(&conn->net->spares, &conn->in);
-    amp_net_conn_charge(conn);
     amp_net_window_close(&conn->net->spares, &conn->out);
+    amp_net_conn_charge(conn);
     conn->linger_left = LINGER_BYTES;
     amp_net_phase_enter(conn, AMP_NET_LINGER, true);
     watch(conn);
+}
+
+void amp_net_conn_abandon(struct amp_net_conn *conn)
+{
+    static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    amp_net_conn_break(conn);
+    amp_net_conn_close(conn);
+}
+
+/* Those that have been at their answers the longest make room for others' answers. */
+static void shed_untaken(struct amp_net *net)
+{
+    for (struct amp_net_conn *conn = net->queues[AMP_NET_WRITE].first, *next;
+         conn != NULL && net->untaken_bytes > net->limits.max_untaken_bytes; conn = next) {
+        next = conn->next;
+        if (!conn->driving && conn->charged_out != 0)
+            amp_net_conn_abandon(conn);
+    }
 }
 
 static enum amp_net_phase next_phase(const struct amp_net_conn *conn)
@@ -308,11 +335,9 @@ static void settle_windows(struct amp_net_conn *conn)
     struct amp_net_spares *spares = &conn->net->spares;
     if (amp_net_window_len(&conn->out) == 0)
         amp_net_window_close(spares, &conn->out);
-    if (conn->exchange != NULL)
-        return;
-    if (amp_net_window_len(&conn->in) == 0)
+    if (conn->exchange == NULL && amp_net_window_len(&conn->in) == 0)
         amp_net_window_close(spares, &conn->in);
-    else
+    else if (conn->exchange == NULL)
         amp_net_window_tighten(spares, &conn->in);
     amp_net_conn_charge(conn);
 }
@@ -323,12 +348,16 @@ void amp_net_conn_rest(struct amp_net_conn *conn)
     amp_net_phase_enter(conn, AMP_NET_DORMANT, false);
 }
 
-/* The longest idle make room for those that are busy. */
-static void rest_beyond_max(struct amp_net *net)
+/* The longest idle make room for those that are busy. Where many requests drip in, each gives its buffers back between
+ * two drops. */
+static void rest_beyond_max(struct amp_net *net, struct amp_net_conn *conn)
 {
     struct amp_net_queue *idle = &net->queues[AMP_NET_IDLE];
     if (idle->count > AMP_NET_IDLE_MAX)
         amp_net_conn_rest(idle->first);
+    if ((conn->phase == AMP_NET_HEAD || conn->phase == AMP_NET_BODY) &&
+        net->queues[conn->phase].count > AMP_NET_IDLE_MAX)
+        (void)SSL_free_buffers(conn->ssl);
 }
 
 void amp_net_conn_settle(struct amp_net_conn *conn)
@@ -353,7 +382,8 @@ void amp_net_conn_settle(struct amp_net_conn *conn)
             (void)SSL_free_buffers(conn->ssl);
         watch(conn);
         resume(conn);
-        rest_beyond_max(conn->net);
+        rest_beyond_max(conn->net, conn);
+        shed_untaken(conn->net);
     }
 }
 
@@ -381,11 +411,11 @@ void amp_net_conn_close(struct amp_net_conn *conn)
     if (conn->fd >= 0)
         disconnect(conn);
     amp_net_window_close(&conn->net->spares, &conn->out);
-    if (conn->exchange != NULL)
-        return;
-    amp_net_window_close(&conn->net->spares, &conn->in);
+    if (conn->exchange == NULL)
+        amp_net_window_close(&conn->net->spares, &conn->in);
     amp_net_conn_charge(conn);
-    free(conn);
+    if (conn->exchange == NULL)
+        free(conn);
 }
 
 enum amp_err amp_net_conn_new(struct amp_net *net, int fd, const struct amp_net_source *source)

@@ -74,6 +74,7 @@ struct amp_net_conn {
     size_t linger_left; /* bytes that will still be discarded */
 
     size_t charged;            /* what of `in` stands in the worker's pending_bytes */
+    size_t charged_out;        /* what of `out` stands in its untaken_bytes */
     struct amp_net_window in;  /* requests as they came; the first begins at its start */
     struct amp_net_window out; /* answers that were not sent yet */
 
@@ -111,6 +112,7 @@ struct amp_net {
     struct amp_net_sources *sources;
     struct amp_net_spares spares;
     size_t pending_bytes; /* storage of requests that have grown beyond what each connection is lent */
+    size_t untaken_bytes; /* the same of answers */
     struct amp_net_exchange *spare_exchanges;
     size_t spare_exchange_count;
     size_t unanswered;
@@ -137,8 +139,10 @@ void amp_net_conn_close(struct amp_net_conn *conn);
 void amp_net_conn_part(struct amp_net_conn *conn);
 /* Tells the handler of a connection that broke, and has it ended by the next settling. */
 void amp_net_conn_break(struct amp_net_conn *conn);
-/* Call where the storage of `in` may have changed. */
+/* Call where the storage of `in` or `out` may have changed. */
 void amp_net_conn_charge(struct amp_net_conn *conn);
+/* The peer does not take its answer: a reset ends the connection and frees what the kernel still holds of it. */
+void amp_net_conn_abandon(struct amp_net_conn *conn);
 /* For one that is idle: has TLS give its buffers back. */
 void amp_net_conn_rest(struct amp_net_conn *conn);
 

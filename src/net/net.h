@@ -37,6 +37,9 @@ struct amp_net_limits {
     /* per worker: memory that unfinished requests hold beyond the first 8 KiB of each: 64 MiB. What would need more
      * gets AMP_ERR_OVERLOADED: strangers are not to fill the pool, and there is room to answer. */
     size_t max_pending_bytes;
+    /* per worker: the same for answers that their peers do not take: 32 MiB. Behind that those are cut off, by a reset,
+     * that have been at theirs the longest. */
+    size_t max_untaken_bytes;
 };
 
 /* One request on one connection, from its arrival to its answer. */

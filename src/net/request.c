@@ -59,10 +59,19 @@ void amp_net_exchanges_fini(struct amp_net *net)
     }
 }
 
+/* Room for `len` more bytes of answers. */
+static enum amp_err reserve_out(struct amp_net_conn *conn, size_t len)
+{
+    enum amp_err err = amp_net_window_open(&conn->net->spares, &conn->out);
+    if (err == AMP_OK)
+        err = amp_net_window_reserve(&conn->out, len);
+    amp_net_conn_charge(conn);
+    return err;
+}
+
 static bool append(struct amp_net_conn *conn, const void *bytes, size_t len)
 {
-    if (amp_net_window_open(&conn->net->spares, &conn->out) != AMP_OK ||
-        amp_net_window_reserve(&conn->out, len) != AMP_OK)
+    if (reserve_out(conn, len) != AMP_OK)
         return false;
     memcpy(conn->out.buf.ptr + conn->out.buf.len, bytes, len);
     conn->out.buf.len += len;
@@ -75,8 +84,7 @@ static bool write_answer(struct amp_net_conn *conn, const struct amp_net_respons
     struct amp_net *net = conn->net;
     struct amp_net_answer answer = {response, &net->date, to_head, conn->closing};
     struct amp_secret_buf *buf = &conn->out.buf;
-    if (amp_net_window_open(&net->spares, &conn->out) != AMP_OK ||
-        amp_net_window_reserve(&conn->out, amp_net_answer_max(&answer)) != AMP_OK) {
+    if (reserve_out(conn, amp_net_answer_max(&answer)) != AMP_OK) {
         conn->broken = true;
         return false;
     }

@@ -12,6 +12,7 @@
 enum {
     ACCEPTS_PER_TURN = 32,
     SWEEP_MS = 250,
+    UNSENT_BYTES = 64 * 1024,
 };
 
 /* Counting, then scrambling by a bijection: no id comes twice, and none tells how many there were. */
@@ -90,15 +91,6 @@ static void refuse_now(struct amp_net_conn *conn, enum amp_err err)
     amp_net_conn_settle(conn);
 }
 
-/* The peer does not take its answer: a reset frees what the kernel still holds of it. */
-static void abandon(struct amp_net_conn *conn)
-{
-    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    (void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-    amp_net_conn_break(conn);
-    amp_net_conn_close(conn);
-}
-
 static void end_phase(struct amp_net_conn *conn)
 {
     switch (conn->phase) {
@@ -121,7 +113,7 @@ static void end_phase(struct amp_net_conn *conn)
         refuse_now(conn, AMP_ERR_OVERLOADED);
         return;
     case AMP_NET_WRITE:
-        abandon(conn);
+        amp_net_conn_abandon(conn);
         return;
     case AMP_NET_LINGER:
         amp_net_conn_close(conn);
@@ -151,6 +143,15 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     amp_net_sweep(arg);
 }
 
+/* Accepted sockets inherit both. Who takes no answers is not to hold megabytes of them in the kernel, sealed for
+ * nobody: what was not sent yet stays short. */
+static void set_sending(int listen_fd)
+{
+    static const int on = 1, unsent = UNSENT_BYTES;
+    (void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
 static enum amp_err start_events(struct amp_net *net, int listen_fd)
 {
     static const struct timeval sweep_period = {.tv_usec = SWEEP_MS * 1000};
@@ -171,7 +172,6 @@ enum amp_err amp_net_new(struct amp_net **out, struct event_base *base, struct a
                          struct amp_tls *tls, const struct amp_net_limits *limits,
                          const struct amp_net_handler *handler)
 {
-    static const int on = 1;
     struct amp_net *net = calloc(1, sizeof(*net));
     if (net == NULL) {
         (void)close(listen_fd);
@@ -193,7 +193,7 @@ enum amp_err amp_net_new(struct amp_net **out, struct event_base *base, struct a
         amp_net_free(net);
         return err;
     }
-    (void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* accepted sockets inherit it */
+    set_sending(listen_fd);
     amp_net_sweep(net);
     *out = net;
     return AMP_OK;

@@ -79,7 +79,8 @@ struct amp_net_limits rig_limits(void)
                                    .idle_ms = 60000,
                                    .max_connections = 2000,
                                    .max_connections_per_source = 2000,
-                                   .max_pending_bytes = 64 << 20};
+                                   .max_pending_bytes = 64 << 20,
+                                   .max_untaken_bytes = 32 << 20};
 }
 
 static int listen_on_loopback(uint16_t *port)

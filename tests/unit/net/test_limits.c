@@ -388,6 +388,46 @@ static void unfinished_bodies_hold_no_more_than_their_share(void **state)
     assert_int_equal(rig.net->pending_bytes, 0);
 }
 
+/* Who does not take its answers is cut off where others need the room, the one longest at it first. */
+static void untaken_answers_hold_no_more_than_their_share(void **state)
+{
+    static struct peer peers[8];
+    static char body[1024 * 1024];
+    size_t most = rig.net->limits.max_untaken_bytes = 4 * sizeof(body);
+    rig.answer.body = amp_slice(body, sizeof(body));
+    for (size_t i = 0; i < 8; i++) {
+        peer_open(&peers[i], &rig);
+        peer_send(&peers[i], GET);
+        rig_await_requests(&rig, (unsigned)i + 1);
+        assert_true(rig.net->untaken_bytes <= most);
+    }
+    assert_true(rig.refusals > 0 && rig.refusals < 8);
+    assert_int_equal(rig.refused, AMP_ERR_IO);
+    assert_int_equal(amp_net_connections(rig.net), 8 - rig.refusals);
+    peer_expect(&peers[7], 201);
+    peer_read(&peers[0]);
+    assert_true(peers[0].dropped);
+    for (size_t i = 0; i < 8; i++)
+        peer_close(&peers[i]);
+    assert_int_equal(rig.net->untaken_bytes, 0);
+}
+
+/* Requests that drip in keep no buffers of TLS between two drops, where they are many. */
+static void many_slow_requests_are_served_all_the_same(void **state)
+{
+    static struct peer peers[AMP_NET_IDLE_MAX + 20];
+    for (size_t i = 0; i < AMP_NET_IDLE_MAX + 20; i++) {
+        peer_open(&peers[i], &rig);
+        peer_send(&peers[i], "GET / HTTP/1.1\r\nHo");
+    }
+    rig_turn(&rig);
+    for (size_t i = 0; i < AMP_NET_IDLE_MAX + 20; i++) {
+        peer_send(&peers[i], "st: h\r\n\r\n");
+        peer_expect(&peers[i], 201);
+        peer_close(&peers[i]);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -412,6 +452,8 @@ int main(void)
         TEST(draining_from_within_a_request_is_safe),
         TEST(freeing_closes_whatever_is_under_way),
         TEST(unfinished_bodies_hold_no_more_than_their_share),
+        TEST(untaken_answers_hold_no_more_than_their_share),
+        TEST(many_slow_requests_are_served_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
