@@ -108,11 +108,9 @@ static void no_stdio(void)
     close(null);
 }
 
-static void default_signals(void)
+/* All are blocked, from the supervisor on (amp_secret_harden_process); these would do nothing even if they were not. */
+static void ignore_signals(void)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         signal(ignored[i], SIG_IGN); /* execve keeps it */
@@ -148,7 +146,7 @@ static _Noreturn void become(const struct role *role, const struct amp_role_fds 
     int high_binary = FD_CONTROL + (int)count;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
         _exit(1);
-    default_signals();
+    ignore_signals();
     no_stdio();
     umask(077);
     /* The binary's descriptor takes the number behind the last, and closes as the new program starts. */

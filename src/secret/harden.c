@@ -1,4 +1,5 @@
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -75,9 +76,21 @@ static bool lock_process(bool require_lock)
     return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
 }
 
+static bool block_signals(void)
+{
+    static const int left[] = {SIGABRT, SIGQUIT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t set;
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++)
+        sigdelset(&set, left[i]);
+    return sigprocmask(SIG_SETMASK, &set, NULL) == 0;
+}
+
 enum amp_err amp_secret_harden_process(bool require_lock)
 {
     const struct rlimit no_core = {0, 0};
+    if (!block_signals())
+        return AMP_ERR_IO;
     if (setrlimit(RLIMIT_CORE, &no_core) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return AMP_ERR_IO;

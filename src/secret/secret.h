@@ -72,7 +72,12 @@ struct amp_key256 {
 
 /*
  * Hardens this process for good: no core dumps (RLIMIT_CORE 0), not dumpable (no ptrace by the same user), no new
- * privileges, and all memory, now and future, locked against swap. `require_lock` as in amp_secret_init.
+ * privileges, and all memory, now and future, the stacks of threads too, locked against swap. `require_lock` as in
+ * amp_secret_init.
+ *
+ * Every signal is blocked, but those that end the process (SIGABRT, SIGQUIT) or are its own fault: a handler's frame
+ * would put the registers, vectors with plaintext among them, on the stack. Wait for signals by signalfd(2). Call
+ * before any secret is touched and before any thread, which inherit it.
  */
 enum amp_err amp_secret_harden_process(bool require_lock) AMP_MUST_USE;
 

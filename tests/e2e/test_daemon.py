@@ -98,6 +98,22 @@ class StartTest(unittest.TestCase):
                     self.assertNotIn(b"swordfish", content)
                     self.assertNotIn(daemon.secret.encode(), content)
 
+    @unittest.skipIf(is_sanitized(), "sanitizers have handlers of their own")
+    def test_no_thread_can_be_made_to_spill_its_registers_by_a_signal(self):
+        """A handler's frame would put them on the stack: there is none, and what could have one is blocked."""
+        of_libc = 3 << 31  # 32 and 33, which nobody outside may have it handle
+        ends_at_once = {signal.SIGABRT, signal.SIGQUIT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL,
+                        signal.SIGTRAP, signal.SIGSYS, signal.SIGKILL, signal.SIGSTOP}
+        with Daemon() as daemon:
+            for pid in daemon.pids():
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as status:
+                        masks = {key: int(value, 16) for key, value in
+                                 (line.split() for line in status if line.startswith("Sig") and "/" not in line)}
+                    self.assertEqual(masks["SigCgt:"] & ~of_libc, 0)
+                    held = {number for number in signal.valid_signals() if masks["SigBlk:"] >> (number - 1) & 1}
+                    self.assertEqual(signal.valid_signals() - held, ends_at_once)
+
     def test_port_0_takes_a_free_one(self):
         daemon = Daemon("--workers", "2")
         daemon.port = 0

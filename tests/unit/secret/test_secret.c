@@ -171,9 +171,18 @@ static void harden(void)
         _exit(5);
     if (amp_secret_state() == AMP_SECRET_MLOCK && before != AMP_SECRET_MLOCK)
         _exit(6);
+    sigset_t blocked;
+    sigprocmask(SIG_BLOCK, NULL, &blocked);
+    static const int held[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGALRM, SIGUSR1, SIGPROF, SIGWINCH, SIGTSTP};
+    for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++) {
+        if (!sigismember(&blocked, held[i]))
+            _exit(7);
+    }
+    if (sigismember(&blocked, SIGABRT) || sigismember(&blocked, SIGSEGV) || sigismember(&blocked, SIGSYS))
+        _exit(8);
 }
 
-static void hardened_process_has_no_cores_no_tracers_no_new_privileges(void **state)
+static void hardened_process_has_no_cores_no_tracers_no_new_privileges_and_no_signals(void **state)
 {
     assert_succeeds(harden);
 }
@@ -246,7 +255,7 @@ int main(void)
         POOL_TEST(buffer_is_wiped_when_cleared),
         POOL_TEST(buffer_moves_whole),
         cmocka_unit_test(buffer_move_over_another_aborts),
-        cmocka_unit_test(hardened_process_has_no_cores_no_tracers_no_new_privileges),
+        cmocka_unit_test(hardened_process_has_no_cores_no_tracers_no_new_privileges_and_no_signals),
         cmocka_unit_test(refused_lock_stops_production_and_is_told_in_development),
         cmocka_unit_test(refused_process_lock_is_told),
     };
