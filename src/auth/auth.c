@@ -180,6 +180,7 @@ static __attribute__((noinline)) enum amp_err check(struct amp_auth *auth, const
     err = check_scope(auth, request, &sig, now_unix_ms / 1000);
     if (err != AMP_OK)
         return err;
+    amp_replay_expect(auth->config.replay, sig.signature, sig.date_s);
     err = find_key(auth, &sig, &entry, &result->ask);
     if (err != AMP_OK)
         return err;

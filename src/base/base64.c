@@ -4,6 +4,8 @@
  */
 #include "base/text.h"
 
+#include <endian.h>
+
 #include "base/ct.h"
 
 /* The two alphabets differ in their last two characters. */
@@ -15,14 +17,34 @@ struct alphabet {
 static const struct alphabet standard = {'+', '/'};
 static const struct alphabet urlsafe = {'-', '_'};
 
-static char digit_of(uint32_t value, struct alphabet alphabet)
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* 1 in each byte that is at least `bound`; all are below 64, so the sum carries into no other byte. */
+static uint64_t reaching(uint64_t values, uint8_t bound)
 {
-    uint32_t c = amp_ct_within(value, 0, 25) & (value + 'A');
-    c |= amp_ct_within(value, 26, 51) & (value - 26 + 'a');
-    c |= amp_ct_within(value, 52, 61) & (value - 52 + '0');
-    c |= amp_ct_within(value, 62, 62) & alphabet.c62;
-    c |= amp_ct_within(value, 63, 63) & alphabet.c63;
-    return (char)c;
+    return (values + EACH_BYTE(0x80u - bound)) >> 7 & EACH_BYTE(1);
+}
+
+/*
+ * The digits of eight values, each in a byte. Where a range begins, the way from value to character changes by a step;
+ * what is added is added first, and each byte stays below 256 and ends as a character, so that bytes do not meet.
+ */
+static uint64_t digits_of(uint64_t values, struct alphabet alphabet)
+{
+    uint64_t from_26 = reaching(values, 26), from_52 = reaching(values, 52), from_62 = reaching(values, 62);
+    uint64_t is_63 = reaching(values, 63);
+    uint64_t digits = values + EACH_BYTE('A') + from_26 * ('a' - 'A' - 26);
+    digits -= from_52 * ('a' - '0' + 26);
+    digits -= (from_62 ^ is_63) * ('0' + 10u - alphabet.c62);
+    return digits + is_63 * alphabet.c63 - is_63 * ('0' + 11);
+}
+
+/* Six bytes, first in the highest, as eight values. */
+static uint64_t values_of(uint64_t six)
+{
+    uint64_t halves = six >> 24 << 32 | (six & 0xffffff);
+    uint64_t quarters = (halves & UINT64_C(0x00fff00000fff000)) << 4 | (halves & UINT64_C(0x00000fff00000fff));
+    return (quarters & UINT64_C(0x0fc00fc00fc00fc0)) << 2 | (quarters & UINT64_C(0x003f003f003f003f));
 }
 
 /* 0 to 63, or UINT32_MAX for a character outside the alphabet: each range yields its value plus one. */
@@ -36,23 +58,24 @@ static uint32_t value_of(uint32_t c, struct alphabet alphabet)
     return plus_one - 1;
 }
 
+/* Up to six bytes, read before the digits are written: the two may overlap. */
+static void encode_group(char *out, const uint8_t *bytes, size_t len, struct alphabet alphabet)
+{
+    uint64_t group = 0;
+    memcpy(&group, bytes, len);
+    uint64_t digits = htobe64(digits_of(values_of(be64toh(group) >> 16), alphabet));
+    memcpy(out, &digits, AMP_BASE64URL_LEN(len));
+}
+
 /* Writes the digits without padding; returns how many. */
 static size_t encode(char *out, const uint8_t *bytes, size_t len, struct alphabet alphabet)
 {
-    uint32_t window = 0; /* the newest bits; older ones fall off the top */
-    unsigned bits = 0;   /* of the window, not yet written */
-    size_t written = 0;
-    for (size_t i = 0; i < len; i++) {
-        window = window << 8 | bytes[i];
-        bits += 8;
-        while (bits >= 6) {
-            bits -= 6;
-            out[written++] = digit_of(window >> bits & 63, alphabet);
-        }
-    }
-    if (bits != 0)
-        out[written++] = digit_of(window << (6 - bits) & 63, alphabet);
-    return written;
+    enum { GROUP = 6, DIGITS = 8 };
+    size_t at = 0, written = 0;
+    for (; len - at >= GROUP; at += GROUP, written += DIGITS)
+        encode_group(out + written, bytes + at, GROUP, alphabet);
+    encode_group(out + written, bytes + at, len - at, alphabet);
+    return written + AMP_BASE64URL_LEN(len - at);
 }
 
 /* `digits` without padding, as many as len bytes need. */

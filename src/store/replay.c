@@ -142,6 +142,19 @@ static struct second *open_second(struct amp_replay *replay, struct shard *shard
     return second;
 }
 
+void amp_replay_expect(struct amp_replay *replay, const uint8_t signature[32], int64_t date_s)
+{
+    struct print print = print_of(signature);
+    struct shard *shard = shard_of(replay, print);
+    if (date_s < 0)
+        return;
+    pthread_mutex_lock(&shard->lock);
+    const struct second *second = &shard->seconds[date_s % replay->ring_len];
+    if (second->slots != NULL)
+        __builtin_prefetch(&second->slots[home_of(replay, print, second->bits)], 1);
+    pthread_mutex_unlock(&shard->lock);
+}
+
 /* Under the shard's lock. */
 static enum amp_err remember(struct amp_replay *replay, struct second *second, struct print print, uint64_t tag,
                              uint64_t *first_tag)

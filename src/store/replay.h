@@ -28,6 +28,8 @@ int64_t amp_replay_horizon(struct amp_replay *replay);
  */
 enum amp_err amp_replay_remember(struct amp_replay *replay, const uint8_t signature[32], int64_t date_s, int64_t now_s,
                                  uint64_t tag, uint64_t *first_tag) AMP_MUST_USE;
+/* Fetches the signature's place into the cache: for who has something else to do before amp_replay_remember. */
+void amp_replay_expect(struct amp_replay *replay, const uint8_t signature[32], int64_t date_s);
 /* Frees the seconds that have left the window; call about once a second. */
 void amp_replay_sweep(struct amp_replay *replay, int64_t now_s);
 size_t amp_replay_count(const struct amp_replay *replay);

@@ -58,6 +58,12 @@ void *amp_slots_find(const struct amp_slots *slots, const uint8_t id[AMP_SLOTS_I
     return slots->count == 0 ? NULL : entry_in(slots->at[position(slots, id)]);
 }
 
+void amp_slots_expect(const struct amp_slots *slots, const uint8_t id[AMP_SLOTS_ID_LEN])
+{
+    if (slots->at != NULL)
+        __builtin_prefetch(&slots->at[home_of(tag_of(id), slots->bits)], 1);
+}
+
 /* Reads the old slots only, never an entry. */
 static enum amp_err resize(struct amp_slots *slots, struct amp_meter *meter, unsigned bits)
 {

@@ -351,6 +351,14 @@ static bool make_way(struct amp_vault *vault)
     return made;
 }
 
+void amp_vault_expect(struct amp_vault *vault, const uint8_t index[AMP_VAULT_INDEX_LEN])
+{
+    struct stripe *stripe = &vault->stripes[index[0] % STRIPES];
+    pthread_mutex_lock(&stripe->lock);
+    amp_slots_expect(&stripe->live, index);
+    pthread_mutex_unlock(&stripe->lock);
+}
+
 enum amp_err amp_vault_put(struct amp_vault *vault, const struct amp_vault_item *item)
 {
     enum amp_err err;

@@ -53,6 +53,8 @@ struct amp_vault_item {
  * its range. Nothing is half put.
  */
 enum amp_err amp_vault_put(struct amp_vault *vault, const struct amp_vault_item *item) AMP_MUST_USE;
+/* Fetches the index's place into the cache: for who has something else to do before the put. */
+void amp_vault_expect(struct amp_vault *vault, const uint8_t index[AMP_VAULT_INDEX_LEN]);
 
 /*
  * Asked under the stripe's lock, before anything changes: may the caller act on a token of this queue? NULL:
