@@ -170,6 +170,17 @@ def table(summary, names, unit, bases):
     return "\n".join(lines)
 
 
+def markdown(summary, names, unit, bases):
+    """The same as a table for the README."""
+    lines = [f"| per {unit} | CPU of all server processes |" + "".join(f" beside {SUBJECTS[base][0]} |" for base in bases),
+             "|---|---|" + "---|" * len(bases)]
+    for name in names:
+        label, detail, _, ours = SUBJECTS[name]
+        ratios = "".join(f" {one:.2f} |" if one else " |" for one in map(summary[name]["ratios"].get, bases))
+        lines.append(f"| {f'**{label}**' if ours else label}: {detail} | {summary[name]['cpu_us']:.1f} µs |{ratios}")
+    return "\n".join(lines) + "\n"
+
+
 def chart(summary, names, unit, settings):
     bars = []
     for name in names:
@@ -234,6 +245,8 @@ def main():
             continue
         with open(os.path.join(args.out, f"{file}.svg"), "w", encoding="utf-8") as out:
             out.write(chart(summary, names, unit, settings))
+        with open(os.path.join(args.out, f"{file}.md"), "w", encoding="utf-8") as out:
+            out.write(markdown(summary, names, unit, bases))
         print(table(summary, names, unit, bases) + "\n")
     for name, base, ratio, target, met in judged:
         print(f"{name} costs {ratio:.2f} times {base}; target at most {target:.2f}: "
@@ -241,7 +254,7 @@ def main():
     busy = statistics.median(run["others_busy"] for one in rounds for run in one.values())
     if busy > 0.1:
         print(f"note: other programs kept {busy:.1f} of {os.cpu_count()} cores busy meanwhile; the figures are rough")
-    print(f"wrote {args.out}/compare.json and the plots beside it")
+    print(f"wrote {args.out}/compare.json and the plots and tables beside it")
     return 0
 
 

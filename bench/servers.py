@@ -13,6 +13,9 @@ CIPHER_SUITE = "TLS_AES_256_GCM_SHA384"
 SERVER_CPU = 0
 CLIENT_CPU = 1 if os.cpu_count() > 1 else 0
 START_SECONDS = 30
+# The roles' users in a configuration file: as root, numbers that nobody has; else there is but one.
+SANDBOX = ({"front": "61001", "keeper": "61002", "scribe": "61003", "courier": "61004"} if os.geteuid() == 0
+           else {"users": "shared"})
 
 
 def free_port():
@@ -218,7 +221,7 @@ class ConfiguredAmpouled(Ampouled):
         self.cert, self.key = make_certificate(self.folder)
         self.config = os.path.join(self.folder, "ampoule.yaml")
         with open(self.config, "w", encoding="utf-8") as out:  # JSON is YAML as well
-            json.dump({"state": self.state, "workers": "1", **settings, "listen": {
+            json.dump({"state": self.state, "workers": "1", "sandbox": SANDBOX, **settings, "listen": {
                 "addresses": [f"127.0.0.1:{self.port}"], "cert": self.cert, "key": self.key}}, out)
         os.chmod(self.key, 0o600)
 
