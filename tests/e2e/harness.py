@@ -540,6 +540,20 @@ class Daemon:
                               env={**os.environ, **self.env, **(env or {})})
 
 
+class Stopped:
+    """Holds a process still while it lasts."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        return self
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGCONT)
+
+
 class DaemonCase(unittest.TestCase):
     """Cases that share one daemon, made from `arguments` or `settings` of the class. What one leaves behind must not
     matter to the others."""

@@ -1,26 +1,10 @@
 """Redemptions whose answer can reach nobody: the token is free again."""
 import json
-import os
-import signal
 import ssl
 import time
 import unittest
 
-from harness import CARD, Daemon, DaemonCase, raw_request, wait_until
-
-
-class Stopped:
-    """Holds a process still while it lasts."""
-
-    def __init__(self, pid):
-        self.pid = pid
-
-    def __enter__(self):
-        os.kill(self.pid, signal.SIGSTOP)
-        return self
-
-    def __exit__(self, *_):
-        os.kill(self.pid, signal.SIGCONT)
+from harness import CARD, Daemon, DaemonCase, Stopped, raw_request, wait_until
 
 
 def signed(daemon, client, path, members):

@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from harness import CARD, Daemon, DaemonCase, card_number, wait_until
+from harness import CARD, Daemon, DaemonCase, Stopped, card_number, wait_until
 
 
 class MemoryCapTest(unittest.TestCase):
@@ -59,20 +59,6 @@ class MemoryCapTest(unittest.TestCase):
             self.assertGreaterEqual(sum(answer.status == 200 for answer in answers), 900)
             self.assertEqual(client.post("/v1/redeem", {"token": token}).code, "replay_memory_full")
             self.assertEqual(client.get("/healthz", signed=False).status, 200)
-
-
-class Stopped:
-    """Holds a process still while it lasts."""
-
-    def __init__(self, pid):
-        self.pid = pid
-
-    def __enter__(self):
-        os.kill(self.pid, signal.SIGSTOP)
-        return self
-
-    def __exit__(self, *_):
-        os.kill(self.pid, signal.SIGCONT)
 
 
 class Later:
