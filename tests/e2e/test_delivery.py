@@ -252,7 +252,7 @@ class ManyMessagesTest(unittest.TestCase):
                 least = max(pause, float(asked) if asked.isdigit() else 0)
                 self.assertFalse(before.acknowledged, f"{before} was tried again: {after}")
                 # Where it was broken off, `ended` is when the receiver came to notice: on a busy machine, late.
-                lag = CLOCK if before.reply.way == "answer" else CLOCK + 0.1
+                lag = CLOCK if before.reply.way == "answer" else CLOCK + 0.1 + self.receiver.lag
                 self.assertGreaterEqual(after.arrived - (before.ended or before.arrived), least - lag,
                                         f"{before} then {after}")
                 retried += 1
