@@ -1,5 +1,7 @@
 #include "keys/principal.h"
 
+#include "keys/pack.h"
+
 enum { PACKED_FIXED = AMP_PRINCIPAL_KEY_ID_LEN + 1 + 1 + 8 + 8 + 4 + 4 + 1 };
 
 static const struct {
@@ -97,82 +99,40 @@ bool amp_principal_may(const struct amp_principal *principal, enum amp_permissio
     return false;
 }
 
-static void put_uint(struct amp_out *out, uint64_t value, size_t bytes)
-{
-    for (size_t i = bytes; i-- > 0;)
-        amp_out_byte(out, (uint8_t)(value >> (8 * i)));
-}
-
 void amp_principal_pack(struct amp_out *out, const struct amp_principal *principal)
 {
     amp_out_bytes(out, principal->key_id, sizeof(principal->key_id));
-    put_uint(out, principal->state, 1);
-    put_uint(out, (uint64_t)principal->created_unix_ms, 8);
-    put_uint(out, (uint64_t)principal->expires_unix_ms, 8);
-    put_uint(out, principal->rate_per_second, 4);
-    put_uint(out, principal->rate_burst, 4);
-    put_uint(out, principal->grant_count, 1);
-    put_uint(out, principal->name_len, 1);
-    amp_out_bytes(out, principal->name, principal->name_len);
+    amp_pack_uint(out, principal->state, 1);
+    amp_pack_uint(out, (uint64_t)principal->created_unix_ms, 8);
+    amp_pack_uint(out, (uint64_t)principal->expires_unix_ms, 8);
+    amp_pack_uint(out, principal->rate_per_second, 4);
+    amp_pack_uint(out, principal->rate_burst, 4);
+    amp_pack_uint(out, principal->grant_count, 1);
+    amp_pack_text(out, principal->name, principal->name_len, 1);
     for (uint32_t i = 0; i < principal->grant_count; i++) {
-        put_uint(out, principal->grants[i].permissions, 4);
-        put_uint(out, principal->grants[i].queue_len, 1);
-        amp_out_bytes(out, principal->grants[i].queue, principal->grants[i].queue_len);
+        amp_pack_uint(out, principal->grants[i].permissions, 4);
+        amp_pack_text(out, principal->grants[i].queue, principal->grants[i].queue_len, 1);
     }
-}
-
-struct reader {
-    struct amp_slice left;
-    bool bad;
-};
-
-static void get_bytes(struct reader *in, void *to, size_t len)
-{
-    if (in->bad || len > in->left.len) {
-        in->bad = true;
-        return;
-    }
-    memcpy(to, in->left.ptr, len);
-    in->left = amp_slice(in->left.ptr + len, in->left.len - len);
-}
-
-static uint64_t get_uint(struct reader *in, size_t bytes)
-{
-    uint8_t text[8] = {0};
-    uint64_t value = 0;
-    get_bytes(in, text, bytes);
-    for (size_t i = 0; i < bytes; i++)
-        value = value << 8 | text[i];
-    return value;
-}
-
-/* A length byte and as many bytes of text. */
-static void get_text(struct reader *in, uint8_t *len, uint8_t *text, size_t most)
-{
-    *len = (uint8_t)get_uint(in, 1);
-    if (*len > most)
-        in->bad = true;
-    else
-        get_bytes(in, text, *len);
 }
 
 enum amp_err amp_principal_unpack(struct amp_principal *principal, struct amp_slice packed)
 {
-    struct reader in = {packed, packed.len < PACKED_FIXED};
+    struct amp_unpack in = {packed, packed.len < PACKED_FIXED};
     memset(principal, 0, sizeof(*principal));
-    get_bytes(&in, principal->key_id, sizeof(principal->key_id));
-    uint64_t state = get_uint(&in, 1);
-    principal->created_unix_ms = (int64_t)get_uint(&in, 8);
-    principal->expires_unix_ms = (int64_t)get_uint(&in, 8);
-    principal->rate_per_second = (uint32_t)get_uint(&in, 4);
-    principal->rate_burst = (uint32_t)get_uint(&in, 4);
-    principal->grant_count = (uint32_t)get_uint(&in, 1);
-    get_text(&in, &principal->name_len, principal->name, sizeof(principal->name));
+    amp_unpack_bytes(&in, principal->key_id, sizeof(principal->key_id));
+    uint64_t state = amp_unpack_uint(&in, 1);
+    principal->created_unix_ms = (int64_t)amp_unpack_uint(&in, 8);
+    principal->expires_unix_ms = (int64_t)amp_unpack_uint(&in, 8);
+    principal->rate_per_second = (uint32_t)amp_unpack_uint(&in, 4);
+    principal->rate_burst = (uint32_t)amp_unpack_uint(&in, 4);
+    principal->grant_count = (uint32_t)amp_unpack_uint(&in, 1);
+    principal->name_len = (uint8_t)amp_unpack_text(&in, principal->name, sizeof(principal->name), 1);
     for (uint32_t i = 0; !in.bad && i < principal->grant_count && i < AMP_PRINCIPAL_GRANTS_MAX; i++) {
-        principal->grants[i].permissions = (uint32_t)get_uint(&in, 4);
-        get_text(&in, &principal->grants[i].queue_len, principal->grants[i].queue, AMP_GRANT_QUEUE_MAX);
+        struct amp_grant *grant = &principal->grants[i];
+        grant->permissions = (uint32_t)amp_unpack_uint(&in, 4);
+        grant->queue_len = (uint8_t)amp_unpack_text(&in, grant->queue, AMP_GRANT_QUEUE_MAX, 1);
     }
-    bool good = !in.bad && in.left.len == 0 && state < AMP_PRINCIPAL_STATE_COUNT_;
+    bool good = amp_unpack_end(&in) && state < AMP_PRINCIPAL_STATE_COUNT_;
     if (good) {
         principal->state = (enum amp_principal_state)state;
         good = amp_principal_check(principal) == AMP_OK;

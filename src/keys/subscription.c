@@ -1,6 +1,7 @@
 #include "keys/subscription.h"
 
 #include "base/text.h"
+#include "keys/pack.h"
 
 enum {
     TEXT_MAX = AMP_GRANT_QUEUE_MAX + AMP_URL_MAX + AMP_SUBSCRIPTION_DESCRIPTION_MAX + AMP_JWK_MAX,
@@ -72,90 +73,36 @@ enum amp_err amp_subscription_check(const struct amp_subscription *subscription)
     return good ? AMP_OK : AMP_ERR_INVALID;
 }
 
-static void put_uint(struct amp_out *out, uint64_t value, size_t bytes)
-{
-    for (size_t i = bytes; i-- > 0;)
-        amp_out_byte(out, (uint8_t)(value >> (8 * i)));
-}
-
-/* A length of 2 bytes and as many bytes of text. */
-static void put_text(struct amp_out *out, const uint8_t *text, size_t len)
-{
-    put_uint(out, len, 2);
-    amp_out_bytes(out, text, len);
-}
-
 void amp_subscription_pack(struct amp_out *out, const struct amp_subscription *subscription)
 {
     amp_out_bytes(out, subscription->id, sizeof(subscription->id));
-    put_uint(out, subscription->state, 1);
-    put_uint(out, subscription->ordered ? 1 : 0, 1);
-    put_uint(out, (uint64_t)subscription->created_unix_ms, 8);
-    put_uint(out, subscription->generation, 4);
+    amp_pack_uint(out, subscription->state, 1);
+    amp_pack_uint(out, subscription->ordered ? 1 : 0, 1);
+    amp_pack_uint(out, (uint64_t)subscription->created_unix_ms, 8);
+    amp_pack_uint(out, subscription->generation, 4);
     amp_out_bytes(out, subscription->owner, sizeof(subscription->owner));
-    put_text(out, subscription->queue, subscription->queue_len);
-    put_text(out, subscription->url, subscription->url_len);
-    put_text(out, subscription->description, subscription->description_len);
-    put_text(out, subscription->jwk, subscription->jwk_len);
-}
-
-struct reader {
-    struct amp_slice left;
-    bool bad;
-};
-
-static void get_bytes(struct reader *in, void *to, size_t len)
-{
-    if (in->bad || len > in->left.len) {
-        in->bad = true;
-        return;
-    }
-    if (len != 0)
-        memcpy(to, in->left.ptr, len);
-    in->left = amp_slice(in->left.ptr + len, in->left.len - len);
-}
-
-static uint64_t get_uint(struct reader *in, size_t bytes)
-{
-    uint8_t text[8] = {0};
-    uint64_t value = 0;
-    get_bytes(in, text, bytes);
-    for (size_t i = 0; i < bytes; i++)
-        value = value << 8 | text[i];
-    return value;
-}
-
-/* The length; 0 where it is more than `most`. */
-static uint16_t get_text(struct reader *in, uint8_t *text, size_t most)
-{
-    size_t len = (size_t)get_uint(in, 2);
-    in->bad = in->bad || len > most;
-    if (in->bad)
-        return 0;
-    get_bytes(in, text, len);
-    return (uint16_t)len;
-}
-
-static bool is_end(const struct reader *in)
-{
-    return !in->bad && in->left.len == 0;
+    amp_pack_text(out, subscription->queue, subscription->queue_len, 2);
+    amp_pack_text(out, subscription->url, subscription->url_len, 2);
+    amp_pack_text(out, subscription->description, subscription->description_len, 2);
+    amp_pack_text(out, subscription->jwk, subscription->jwk_len, 2);
 }
 
 enum amp_err amp_subscription_unpack(struct amp_subscription *subscription, struct amp_slice packed)
 {
-    struct reader in = {packed, false};
+    struct amp_unpack in = {packed, false};
     *subscription = (struct amp_subscription){0};
-    get_bytes(&in, subscription->id, sizeof(subscription->id));
-    uint64_t state = get_uint(&in, 1);
-    uint64_t ordered = get_uint(&in, 1);
-    subscription->created_unix_ms = (int64_t)get_uint(&in, 8);
-    subscription->generation = (uint32_t)get_uint(&in, 4);
-    get_bytes(&in, subscription->owner, sizeof(subscription->owner));
-    subscription->queue_len = (uint8_t)get_text(&in, subscription->queue, sizeof(subscription->queue));
-    subscription->url_len = get_text(&in, subscription->url, sizeof(subscription->url));
-    subscription->description_len = get_text(&in, subscription->description, sizeof(subscription->description));
-    subscription->jwk_len = get_text(&in, subscription->jwk, sizeof(subscription->jwk));
-    bool good = is_end(&in) && state < AMP_SUBSCRIPTION_STATE_COUNT_ && ordered <= 1;
+    amp_unpack_bytes(&in, subscription->id, sizeof(subscription->id));
+    uint64_t state = amp_unpack_uint(&in, 1);
+    uint64_t ordered = amp_unpack_uint(&in, 1);
+    subscription->created_unix_ms = (int64_t)amp_unpack_uint(&in, 8);
+    subscription->generation = (uint32_t)amp_unpack_uint(&in, 4);
+    amp_unpack_bytes(&in, subscription->owner, sizeof(subscription->owner));
+    subscription->queue_len = (uint8_t)amp_unpack_text(&in, subscription->queue, sizeof(subscription->queue), 2);
+    subscription->url_len = (uint16_t)amp_unpack_text(&in, subscription->url, sizeof(subscription->url), 2);
+    subscription->description_len =
+        (uint16_t)amp_unpack_text(&in, subscription->description, sizeof(subscription->description), 2);
+    subscription->jwk_len = (uint16_t)amp_unpack_text(&in, subscription->jwk, sizeof(subscription->jwk), 2);
+    bool good = amp_unpack_end(&in) && state < AMP_SUBSCRIPTION_STATE_COUNT_ && ordered <= 1;
     if (good) {
         subscription->state = (enum amp_subscription_state)state;
         subscription->ordered = ordered != 0;
@@ -168,32 +115,31 @@ enum amp_err amp_subscription_unpack(struct amp_subscription *subscription, stru
 
 void amp_subscription_secrets_pack(struct amp_out *out, const struct amp_subscription_secrets *secrets)
 {
-    put_uint(out, secrets->count, 1);
+    amp_pack_uint(out, secrets->count, 1);
     for (uint32_t i = 0; i < secrets->count; i++) {
-        put_uint(out, secrets->secrets[i].len, 1);
-        amp_out_bytes(out, secrets->secrets[i].bytes, secrets->secrets[i].len);
+        amp_pack_text(out, secrets->secrets[i].bytes, secrets->secrets[i].len, 1);
     }
-    put_uint(out, (uint64_t)secrets->older_expires_unix_ms, 8);
+    amp_pack_uint(out, (uint64_t)secrets->older_expires_unix_ms, 8);
 }
 
-static void get_secret(struct reader *in, struct amp_webhook_secret *secret)
+static void get_secret(struct amp_unpack *in, struct amp_webhook_secret *secret)
 {
-    secret->len = (size_t)get_uint(in, 1);
+    secret->len = (size_t)amp_unpack_uint(in, 1);
     in->bad = in->bad || secret->len < SECRET_MIN || secret->len > sizeof(secret->bytes);
     if (!in->bad)
-        get_bytes(in, secret->bytes, secret->len);
+        amp_unpack_bytes(in, secret->bytes, secret->len);
 }
 
 enum amp_err amp_subscription_secrets_unpack(struct amp_subscription_secrets *secrets, struct amp_slice packed)
 {
-    struct reader in = {packed, false};
+    struct amp_unpack in = {packed, false};
     amp_wipe(secrets, sizeof(*secrets));
-    uint64_t count = get_uint(&in, 1);
+    uint64_t count = amp_unpack_uint(&in, 1);
     in.bad = in.bad || count == 0 || count > AMP_WEBHOOK_SECRETS_MAX;
     for (uint64_t i = 0; !in.bad && i < count; i++)
         get_secret(&in, &secrets->secrets[i]);
-    uint64_t expires = get_uint(&in, 8);
-    if (!is_end(&in) || expires > INT64_MAX || (expires != 0) != (count == AMP_WEBHOOK_SECRETS_MAX)) {
+    uint64_t expires = amp_unpack_uint(&in, 8);
+    if (!amp_unpack_end(&in) || expires > INT64_MAX || (expires != 0) != (count == AMP_WEBHOOK_SECRETS_MAX)) {
         amp_wipe(secrets, sizeof(*secrets));
         return AMP_ERR_INVALID;
     }
