@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "base/log.h"
+#include "daemon/notify.h"
 
 /* How long each stage of ending may last. */
 static const int stage_seconds[] = {
@@ -150,6 +151,7 @@ void amp_supervisor_child_ready(struct amp_child *child)
         amp_log_text(AMP_LOG_INFO, "serving", "address", supervisor->config.listen.address[0]);
         if (supervisor->dev != NULL)
             amp_dev_served(supervisor->dev);
+        amp_notify("READY=1");
     }
     supervisor->served = true;
 }
@@ -168,14 +170,19 @@ static void end(struct amp_supervisor *supervisor)
     if (supervisor->stage != AMP_STAGE_SERVE)
         return;
     amp_log(AMP_LOG_INFO, "ending: what is under way is finished first");
+    amp_notify("STOPPING=1");
     enter_stage(supervisor, AMP_STAGE_SETTLE);
     advance(supervisor);
 }
 
 static void reload(struct amp_supervisor *supervisor)
 {
-    if (supervisor->stage == AMP_STAGE_SERVE)
-        amp_supervisor_reload(supervisor);
+    if (supervisor->stage != AMP_STAGE_SERVE)
+        return;
+    amp_notify("RELOADING=1");
+    amp_supervisor_reload(supervisor);
+    if (supervisor->served)
+        amp_notify("READY=1");
 }
 
 static const struct {

@@ -91,12 +91,24 @@ static bool take_user(const struct amp_sandbox_user *user)
     return true;
 }
 
+static bool holds_any(const struct capabilities *mine)
+{
+    uint32_t any = 0;
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+        any |= mine->data[i].effective | mine->data[i].permitted | mine->data[i].inheritable;
+    return any != 0;
+}
+
+/* Who holds none does not ask: a service manager's list of system calls may refuse capset(2) to him. */
 static bool drop_capabilities(bool keep_lock)
 {
+    struct capabilities mine;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct capabilities left = {0};
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 || !get_capabilities(&mine))
         return false;
+    if (!holds_any(&mine))
+        return true;
     if (keep_lock) {
         left.data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective = CAP_TO_MASK(CAP_IPC_LOCK);
         left.data[CAP_TO_INDEX(CAP_IPC_LOCK)].permitted = CAP_TO_MASK(CAP_IPC_LOCK);
