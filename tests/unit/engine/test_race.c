@@ -1,8 +1,8 @@
 /* Threads that meet in the engine. To be run under ThreadSanitizer too. */
-#include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 
+#include "../threads.h"
 #include "house.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -96,33 +96,6 @@ static enum amp_err put(struct arena *arena, const char *queue, uint64_t number,
     return err;
 }
 
-/* Starts `work` in every thread, with its number, and waits. */
-struct job {
-    void (*work)(void *ctx, unsigned number);
-    void *ctx;
-    unsigned number;
-};
-
-static void *run_job(void *arg)
-{
-    const struct job *job = arg;
-    job->work(job->ctx, job->number);
-    amp_crypto_thread_fini();
-    return NULL;
-}
-
-static void run_threads(void (*work)(void *ctx, unsigned number), void *ctx)
-{
-    pthread_t threads[THREADS];
-    struct job jobs[THREADS];
-    for (unsigned i = 0; i < THREADS; i++) {
-        jobs[i] = (struct job){work, ctx, i};
-        assert_int_equal(pthread_create(&threads[i], NULL, run_job, &jobs[i]), 0);
-    }
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
-}
-
 /* Everybody sends to all queues and receives from all. */
 
 struct market {
@@ -206,7 +179,7 @@ static void nothing_is_lost_or_in_two_hands_and_groups_keep_their_order(void **s
     arena_open(&market.arena, AMP_QUEUE_RETENTION_MAX_S * INT64_C(1000));
     for (size_t i = 0; i < QUEUES; i++)
         assert_int_equal(make(&market.arena, names[i], NULL), AMP_OK);
-    run_threads(trade, &market);
+    run_threads(THREADS, trade, &market);
     assert_int_equal(market.faults, 0);
     assert_int_equal(market.deleted, THREADS * ROUNDS);
     assert_int_equal(market.arena.dropped, THREADS * ROUNDS);
@@ -319,7 +292,7 @@ static void whatever_was_sent_ends_exactly_once(void **state)
 {
     static struct crowd crowd;
     arena_open(&crowd.arena, 1000);
-    run_threads(mill_about, &crowd);
+    run_threads(THREADS, mill_about, &crowd);
     assert_true(crowd.arena.sent > ROUNDS);
     arena_close(&crowd.arena);
 }
@@ -387,7 +360,7 @@ static void no_message_lies_there_while_all_sleep(void **state)
     static struct station station;
     arena_open(&station.arena, LIFE_MS);
     assert_int_equal(make(&station.arena, "q", NULL), AMP_OK);
-    run_threads(come_and_go, &station);
+    run_threads(THREADS, come_and_go, &station);
     assert_int_equal(station.got, THREADS / 2 * ROUNDS);
     arena_close(&station.arena);
 }

@@ -1,7 +1,7 @@
 /* Threads that meet in the store. To be run under ThreadSanitizer too. */
-#include <pthread.h>
 #include <sched.h>
 
+#include "../threads.h"
 #include "store/idempotency.h"
 #include "store/rate.h"
 #include "store/replay.h"
@@ -47,33 +47,6 @@ static void arena_open(struct arena *arena)
                                             .dropped = count_dropped_too,
                                             .dropped_ctx = arena};
     assert_int_equal(amp_vault_new(&arena->vault, &config), AMP_OK);
-}
-
-/* Starts `work` in every thread, with its number, and waits; the numbers are 0 to THREADS - 1. */
-struct job {
-    void (*work)(void *ctx, unsigned number);
-    void *ctx;
-    unsigned number;
-};
-
-static void *run_job(void *arg)
-{
-    const struct job *job = arg;
-    job->work(job->ctx, job->number);
-    amp_crypto_thread_fini();
-    return NULL;
-}
-
-static void run_threads(void (*work)(void *ctx, unsigned number), void *ctx)
-{
-    pthread_t threads[THREADS];
-    struct job jobs[THREADS];
-    for (unsigned i = 0; i < THREADS; i++) {
-        jobs[i] = (struct job){work, ctx, i};
-        assert_int_equal(pthread_create(&threads[i], NULL, run_job, &jobs[i]), 0);
-    }
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
 }
 
 /* Two threads wait for each other before every round. */
@@ -123,7 +96,7 @@ static void of_two_claims_at_once_exactly_one_wins(void **state)
             assert_int_equal(amp_vault_put(duel.arena.vault, &item), AMP_OK);
         }
     }
-    run_threads(fight, &duel);
+    run_threads(THREADS, fight, &duel);
     for (size_t p = 0; p < THREADS / 2; p++) {
         assert_int_equal(duel.pairs[p].wins[0] + duel.pairs[p].wins[1], ROUNDS / (THREADS / 2));
         assert_int_equal(duel.pairs[p].losses[0] + duel.pairs[p].losses[1], ROUNDS / (THREADS / 2));
@@ -184,7 +157,7 @@ static void whatever_was_put_ends_exactly_once(void **state)
 {
     static struct crowd crowd;
     arena_open(&crowd.arena);
-    run_threads(mill_about, &crowd);
+    run_threads(THREADS, mill_about, &crowd);
     atomic_fetch_add(&hand_ms, 100000);
     uint64_t expired = 0, lapsed = 0;
     for (size_t i = 0; i < amp_vault_stripes(crowd.arena.vault); i++) {
@@ -236,7 +209,7 @@ static void of_the_same_thing_from_all_threads_one_is_first(void **state)
     assert_int_equal(amp_replay_new(&chorus.replay, 10, 1000000), AMP_OK);
     assert_int_equal(amp_idempotency_new(&chorus.table, moving_clock(), &budget), AMP_OK);
     assert_int_equal(amp_rate_new(&chorus.rate, moving_clock(), 10), AMP_OK);
-    run_threads(sing_alike, &chorus);
+    run_threads(THREADS, sing_alike, &chorus);
     assert_int_equal(chorus.firsts, ROUNDS / 10);
     assert_int_equal(chorus.owners, ROUNDS / 10);
     assert_int_equal(chorus.served, ROUNDS / 10);
