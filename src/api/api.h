@@ -55,6 +55,12 @@ struct amp_api_answer {
 /* What GET /v1/stats tells beyond the stores' own counts; front fills it. */
 struct amp_api_counts {
     uint64_t connections;
+    uint64_t startups; /* of those, on which no signature has verified */
+    uint64_t accepted; /* since the start; and closed as they came: */
+    uint64_t refused_full;
+    uint64_t refused_source;
+    uint64_t refused_startups;
+    uint64_t refused_penalty;
     uint64_t parked; /* requests that wait */
     uint64_t deliveries_pending;
     uint64_t deliveries_under_way;

@@ -48,6 +48,14 @@ static void write_front(struct amp_out *out, const struct amp_api_config *config
     write_count(out, ',', "under_way", counts.deliveries_under_way);
     amp_out_byte(out, '}');
     write_count(out, ',', "connections", counts.connections);
+    write_count(out, ',', "startups", counts.startups);
+    write_count(out, ',', "accepted", counts.accepted);
+    amp_out_str(out, ",\"refused\":");
+    write_count(out, '{', "full", counts.refused_full);
+    write_count(out, ',', "source", counts.refused_source);
+    write_count(out, ',', "startups", counts.refused_startups);
+    write_count(out, ',', "penalty", counts.refused_penalty);
+    amp_out_byte(out, '}');
     write_count(out, ',', "parked", counts.parked);
     write_count(out, ',', "uptime_ms", counts.uptime_ms);
 }

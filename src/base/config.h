@@ -19,6 +19,7 @@
 #define AMP_CONFIG_QUEUE_NAME_MAX 81 /* with its NUL */
 #define AMP_CONFIG_PUSH_ALLOW_MAX 32
 #define AMP_CONFIG_USER_MAX       33 /* with its NUL */
+#define AMP_CONFIG_EXEMPT_MAX     32
 
 enum amp_config_provider { AMP_CONFIG_PROVIDER_EPHEMERAL, AMP_CONFIG_PROVIDER_FILE };
 enum amp_config_engine { AMP_CONFIG_ENGINE_MEMORY };
@@ -40,6 +41,16 @@ struct amp_config_limits {
     int64_t idle_ms;      /* a kept-alive connection between requests */
     uint32_t max_connections;
     uint32_t max_connections_per_source;
+    uint32_t max_connections_per_principal;
+    uint32_t max_requests_per_principal; /* that wait for something */
+    struct amp_config_startups {
+        uint32_t start, rate, full; /* start < full, rate at most 100 */
+    } startups;                     /* connections on which no signature has verified, as OpenSSH's MaxStartups */
+    int64_t penalty_min_ms;         /* a source is refused from when more than this stands on it */
+    int64_t penalty_max_ms;         /* 0: no penalties */
+    /* Sources that many share: "10.0.0.7", "10.1.0.0/16", "[fd00::]/8" */
+    char exempt[AMP_CONFIG_EXEMPT_MAX][AMP_CONFIG_ADDRESS_MAX];
+    uint32_t exempt_count;
 };
 
 struct amp_config {
@@ -83,8 +94,8 @@ struct amp_config {
     } keys;
     struct amp_config_limits limits;
     struct {
-        bool separate; /* each role has a user of its own; else all have the supervisor's */
-        bool required; /* a kernel without seccomp or Landlock is refused */
+        bool separate;                   /* each role has a user of its own; else all have the supervisor's */
+        bool required;                   /* a kernel without seccomp or Landlock is refused */
         char front[AMP_CONFIG_USER_MAX]; /* names or numbers */
         char keeper[AMP_CONFIG_USER_MAX];
         char scribe[AMP_CONFIG_USER_MAX];

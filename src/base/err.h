@@ -153,7 +153,8 @@
     X(JWE_INVALID, "jwe_invalid", 400, "Not a compact JWE of RSA-OAEP-256 or ECDH-ES with A256GCM.")                   \
     X(PUSH_REFUSED, "push_refused", 502, "The endpoint answered with another status than 2xx.")                        \
     X(PUSH_UNREACHABLE, "push_unreachable", 502, "The endpoint could not be reached, or not in time.")                 \
-    X(PUSH_EXPIRED, "push_expired", 410, "The message expired before its endpoint took it.")
+    X(PUSH_EXPIRED, "push_expired", 410, "The message expired before its endpoint took it.")                           \
+    X(SOURCE_PENALISED, "source_penalised", 429, "This address failed too often lately: its connections are closed.")
 
 enum amp_err {
     AMP_OK = 0,

@@ -5,10 +5,8 @@
 #include "daemon/config.h"
 
 #include <cyaml/cyaml.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -25,7 +23,8 @@ enum kind {
     KIND_PROVIDER,
     KIND_ENGINE,
     KIND_USERS,
-    KIND_USER
+    KIND_USER,
+    KIND_STARTUPS
 };
 
 enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
@@ -71,7 +70,12 @@ enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR =
     X(request, DURATION, limits.request_ms, 100, HOUR, "60s")                                                          \
     X(idle, DURATION, limits.idle_ms, 100, HOUR, "75s")                                                                \
     X(max_connections, COUNT, limits.max_connections, 1, 1000000, "10000")                                             \
-    X(max_connections_per_source, COUNT, limits.max_connections_per_source, 1, 1000000, "1000")
+    X(max_connections_per_source, COUNT, limits.max_connections_per_source, 1, 1000000, "1000")                        \
+    X(max_connections_per_principal, COUNT, limits.max_connections_per_principal, 1, 1000000, "5000")                  \
+    X(max_requests_per_principal, COUNT, limits.max_requests_per_principal, 1, 1000000, "2500")                        \
+    X(startups, STARTUPS, limits.startups, 0, 0, "2000:30:8000")                                                       \
+    X(penalty_min, DURATION, limits.penalty_min_ms, 0, HOUR, "15s")                                                    \
+    X(penalty_max, DURATION, limits.penalty_max_ms, 0, 24 * HOUR, "10m")
 #define SANDBOX_SETTINGS(X)                                                                                            \
     X(users, USERS, sandbox.separate, 0, 0, "separate")                                                                \
     X(required, BOOL, sandbox.required, 0, 0, "true")                                                                  \
@@ -112,6 +116,8 @@ struct raw_keys {
     KEYS_SETTINGS(RAW)
 };
 struct raw_limits {
+    char **exempt;
+    unsigned exempt_count;
     LIMITS_SETTINGS(RAW)
 };
 struct raw_sandbox {
@@ -151,8 +157,8 @@ struct raw {
 #define SECTIONS                                                                                                       \
     SECTION(listen)                                                                                                    \
     SECTION(log)                                                                                                       \
-    SECTION(auth) SECTION(vault) SECTION(mask) SECTION(queue) SECTION(push) SECTION(keys) SECTION(limits)              \
-        SECTION(sandbox)
+    SECTION(auth)                                                                                                      \
+    SECTION(vault) SECTION(mask) SECTION(queue) SECTION(push) SECTION(keys) SECTION(limits) SECTION(sandbox)
 #define NOTHING
 #define LIST(section, key, least, most)                                                                                \
     CYAML_FIELD_SEQUENCE(#key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_##section, key, &entry_schema,     \
@@ -167,7 +173,7 @@ FIELDS(mask, MASK_SETTINGS, NOTHING);
 FIELDS(queue, QUEUE_SETTINGS, LIST(queue, names, 0, AMP_CONFIG_QUEUES_MAX));
 FIELDS(push, PUSH_SETTINGS, LIST(push, allow, 0, AMP_CONFIG_PUSH_ALLOW_MAX));
 FIELDS(keys, KEYS_SETTINGS, NOTHING);
-FIELDS(limits, LIMITS_SETTINGS, NOTHING);
+FIELDS(limits, LIMITS_SETTINGS, LIST(limits, exempt, 0, AMP_CONFIG_EXEMPT_MAX));
 FIELDS(sandbox, SANDBOX_SETTINGS, NOTHING);
 FIELDS(top, TOP_SETTINGS, SECTIONS);
 static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw, top_fields)};
@@ -309,6 +315,7 @@ static bool parse_value(enum kind kind, const char *text, int64_t *out, const ch
         return parse_word(text, users, out);
     case KIND_PATH:
     case KIND_USER:
+    case KIND_STARTUPS:
         break;
     }
     return false;
@@ -342,6 +349,7 @@ static void store(const struct setting *setting, struct amp_config *config, int6
         break;
     case KIND_PATH:
     case KIND_USER:
+    case KIND_STARTUPS:
         break;
     }
 }
@@ -363,6 +371,29 @@ static void take_user(struct reading *reading, const struct setting *setting, co
         memcpy(target, text, len + 1);
 }
 
+/* Three whole numbers and the colons between them. */
+static bool parse_startups(struct amp_config_startups *out, const char *text)
+{
+    uint32_t *const numbers[] = {&out->start, &out->rate, &out->full};
+    for (size_t i = 0; i < 3; i++) {
+        size_t digits = strspn(text, "0123456789");
+        uint64_t number;
+        if (text[digits] != (i < 2 ? ':' : '\0') || amp_u64_parse(&number, amp_slice(text, digits), 1000000) != AMP_OK)
+            return false;
+        *numbers[i] = (uint32_t)number;
+        text += digits + 1;
+    }
+    return out->start > 0 && out->start < out->full && out->rate <= 100;
+}
+
+static void take_startups(struct reading *reading, const struct setting *setting, const char *text,
+                          struct amp_config_startups *target)
+{
+    if (!parse_startups(target, text))
+        complain(reading, setting->name, text,
+                 "is not START:RATE:FULL such as 2000:30:8000, START below FULL and RATE at most 100");
+}
+
 static void take(struct reading *reading, const struct setting *setting, const struct raw *raw,
                  struct amp_config *config)
 {
@@ -379,6 +410,10 @@ static void take(struct reading *reading, const struct setting *setting, const s
     }
     if (setting->kind == KIND_USER) {
         take_user(reading, setting, text, (char *)config + setting->target);
+        return;
+    }
+    if (setting->kind == KIND_STARTUPS) {
+        take_startups(reading, setting, text, &config->limits.startups);
         return;
     }
     if (!parse_value(setting->kind, text, &value, &expected))
@@ -428,17 +463,37 @@ static void take_queues(struct reading *reading, const struct raw_queue *queue, 
     }
 }
 
-static void take_exceptions(struct reading *reading, const struct raw_push *push, struct amp_config *config)
+struct networks {
+    const char *name;
+    bool ports; /* may be named with them */
+    const char *form;
+};
+
+static void take_networks(struct reading *reading, const struct networks *kind, char *const *texts, unsigned count,
+                          char (*networks)[AMP_CONFIG_ADDRESS_MAX], uint32_t *network_count)
 {
-    for (unsigned i = 0; i < push->allow_count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         struct amp_address_rule rule;
-        const char *text = push->allow[i];
-        if (strlen(text) >= AMP_CONFIG_ADDRESS_MAX || amp_address_rule_parse(&rule, amp_slice_str(text)) != AMP_OK)
-            complain(reading, "push.allow", text,
-                     "is not an address or network such as 10.1.0.0/16, 127.0.0.1:9000 or [fd00::]/8");
+        if (strlen(texts[i]) >= AMP_CONFIG_ADDRESS_MAX ||
+            amp_address_rule_parse(&rule, amp_slice_str(texts[i])) != AMP_OK || (rule.port != 0 && !kind->ports))
+            complain(reading, kind->name, texts[i], kind->form);
         else
-            memcpy(config->push.allow[config->push.allow_count++], text, strlen(text) + 1);
+            memcpy(networks[(*network_count)++], texts[i], strlen(texts[i]) + 1);
     }
+}
+
+static void take_lists(struct reading *reading, const struct raw *raw, struct amp_config *config)
+{
+    static const struct networks allow = {
+        "push.allow", true, "is not an address or network such as 10.1.0.0/16, 127.0.0.1:9000 or [fd00::]/8"};
+    static const struct networks exempt = {"limits.exempt", false,
+                                           "is not an address or network such as 10.0.0.7, 10.1.0.0/16 or [fd00::]/8"};
+    take_addresses(reading, &raw->listen, config);
+    take_queues(reading, &raw->queue, config);
+    take_networks(reading, &allow, raw->push.allow, raw->push.allow_count, config->push.allow,
+                  &config->push.allow_count);
+    take_networks(reading, &exempt, raw->limits.exempt, raw->limits.exempt_count, config->limits.exempt,
+                  &config->limits.exempt_count);
 }
 
 /* What one setting asks of another. */
@@ -460,6 +515,8 @@ static void check_whole(struct reading *reading, struct amp_config *config)
         complain(reading, "vault.ttl", NULL, "is longer than vault.ttl_max");
     if (config->queue.name_count > config->queue.max_queues)
         complain(reading, "queue.names", NULL, "are more than queue.max_queues");
+    if (config->limits.penalty_max_ms != 0 && config->limits.penalty_min_ms >= config->limits.penalty_max_ms)
+        complain(reading, "limits.penalty_min", NULL, "is not below limits.penalty_max");
     if (config->push.connect_ms > config->push.timeout_ms)
         complain(reading, "push.connect_timeout", NULL, "is longer than push.timeout");
     bool wants_file = config->keys.provider == AMP_CONFIG_PROVIDER_FILE;
@@ -513,70 +570,8 @@ enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text, con
         complain(&reading, "configuration", NULL, "holds more than one YAML document, or a marker of its end");
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         take(&reading, &settings[i], raw, out);
-    take_addresses(&reading, &raw->listen, out);
-    take_queues(&reading, &raw->queue, out);
-    take_exceptions(&reading, &raw->push, out);
+    take_lists(&reading, raw, out);
     check_whole(&reading, out);
     cyaml_free(&how, &schema, raw, 0);
     return reading.bad ? AMP_ERR_INVALID : AMP_OK;
-}
-
-enum amp_err amp_config_load(int fd, uint8_t *text, size_t *len)
-{
-    struct stat about;
-    *len = 0;
-    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode))
-        return AMP_ERR_IO;
-    for (;;) {
-        uint8_t beyond;
-        bool full = *len == AMP_CONFIG_TEXT_MAX;
-        ssize_t n = pread(fd, full ? &beyond : text + *len, full ? 1 : AMP_CONFIG_TEXT_MAX - *len, (off_t)*len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0 ? AMP_OK : AMP_ERR_IO;
-        if (full)
-            return AMP_ERR_TOO_LARGE;
-        *len += (size_t)n;
-    }
-}
-
-enum amp_err amp_config_read(struct amp_config *out, int fd)
-{
-    static uint8_t text[AMP_CONFIG_TEXT_MAX];
-    size_t len;
-    enum amp_err err = amp_config_load(fd, text, &len);
-    return err == AMP_OK ? amp_config_parse(out, amp_slice(text, len), NULL) : err;
-}
-
-static void write_quoted(struct amp_out *out, const char *key, const char *text, const char *more)
-{
-    amp_out_str(out, key);
-    amp_out_str(out, ": '");
-    for (; *text != '\0'; text++) {
-        amp_out_byte(out, (uint8_t)*text);
-        if (*text == '\'') /* YAML doubles it */
-            amp_out_byte(out, '\'');
-    }
-    amp_out_str(out, more);
-    amp_out_str(out, "'\n");
-}
-
-void amp_config_write_dev(struct amp_out *out, const char *state, const char *address, uint32_t workers, bool separate)
-{
-    /* Numbers that neither Debian nor systemd hands out (systemd's "Users, Groups, UIDs and GIDs"). */
-    amp_out_str(out, separate ? "sandbox: {front: 61001, keeper: 61002, scribe: 61003, courier: 61004}\n"
-                              : "sandbox: {users: shared}\n");
-    amp_out_str(out, "dev: true\n");
-    if (workers != 0) {
-        amp_out_str(out, "workers: ");
-        amp_out_u64(out, workers);
-        amp_out_byte(out, '\n');
-    }
-    write_quoted(out, "state", state, "");
-    amp_out_str(out, "listen:\n  addresses: ['");
-    amp_out_str(out, address);
-    amp_out_str(out, "']\n");
-    write_quoted(out, "  cert", state, "/tls.crt");
-    write_quoted(out, "  key", state, "/tls.key");
 }

@@ -41,8 +41,23 @@ static bool is_strike(enum amp_err err)
            err != AMP_ERR_RATE_LIMITED;
 }
 
+/*
+ * What a source is penalised for. Not for a clock that is wrong, and not for a signature sent again: the one is what
+ * every client of a server just started meets, the other what one that repeats does.
+ */
+static enum amp_offence offence_of(enum amp_err err)
+{
+    int status = amp_err_status(err);
+
+    if (err == AMP_ERR_KEY_DISABLED || (status == 401 && err != AMP_ERR_CLOCK_SKEW))
+        return AMP_OFFENCE_SIGNATURE;
+    if (status == 404 || status == 405)
+        return AMP_OFFENCE_STRAY;
+    return status == 400 ? AMP_OFFENCE_MALFORMED : AMP_OFFENCE_NONE;
+}
+
 static void send_answer(struct amp_worker *worker, struct amp_net_exchange *exchange, uint64_t request_id,
-                        struct amp_api_response *response, bool strike)
+                        struct amp_api_response *response, enum amp_err refused)
 {
     struct amp_net_response answer = {
         .status = response->status,
@@ -52,7 +67,8 @@ static void send_answer(struct amp_worker *worker, struct amp_net_exchange *exch
         .query_error = response->query_error,
         .challenge = response->status == 401,
         .retry_after_s = response->retry_after_s,
-        .strike = strike,
+        .strike = refused != AMP_OK && is_strike(refused),
+        .offence = offence_of(refused),
         .request_id = request_id,
     };
     (void)amp_net_respond(exchange, &answer);
@@ -88,7 +104,7 @@ static void refuse(struct amp_worker *worker, struct amp_net_exchange *exchange,
         event.who_unverified = true;
     }
     amp_api_refuse(worker->api, route, request->head, &event, err, allow, auth->retry_after_s, &response);
-    send_answer(worker, exchange, request->request_id, &response, is_strike(err));
+    send_answer(worker, exchange, request->request_id, &response, err);
 }
 
 /* Holds an answer back until its record is durable (spec section 9: before the card leaves). */
@@ -99,7 +115,7 @@ static void gate(struct amp_worker *worker, struct amp_net_exchange *exchange, u
 
     if (gated == NULL) {
         amp_api_settle(worker->api, response, false);
-        send_answer(worker, exchange, request_id, response, false);
+        send_answer(worker, exchange, request_id, response, AMP_OK);
         return;
     }
     gated->exchange = exchange;
@@ -138,7 +154,7 @@ void amp_front_conclude(struct amp_worker *worker, struct amp_net_exchange *exch
     if (response->gate != 0)
         gate(worker, exchange, request->request_id, response);
     else
-        send_answer(worker, exchange, request->request_id, response, false);
+        send_answer(worker, exchange, request->request_id, response, AMP_OK);
 }
 
 /* A verified request, or one to an open endpoint: act and answer, or wait. */
@@ -164,6 +180,19 @@ static void act(struct amp_worker *worker, struct amp_net_exchange *exchange, co
         amp_api_response_fini(&response);
         refuse(worker, exchange, request, route, route->act, AMP_ERR_OUT_OF_MEMORY, &(struct amp_auth_result){0}, NULL);
     }
+}
+
+/* Verified: its connection is the principal's from now on, within what that may hold. */
+static void act_for(struct amp_worker *worker, struct amp_net_exchange *exchange, const struct amp_net_request *request,
+                    const struct amp_route *route, struct amp_slice id, const struct amp_principal *who)
+{
+    enum amp_err err = amp_net_verified(exchange, amp_slice(who->name, who->name_len));
+    struct amp_auth_result refused = {.claimed_id = amp_slice(who->key_id, sizeof who->key_id), .retry_after_s = 1};
+
+    if (err == AMP_OK)
+        act(worker, exchange, request, route, id, who);
+    else
+        refuse(worker, exchange, request, route, route->act, err, &refused, NULL);
 }
 
 /* It may wait for the keeper until `until_mono_ms`, however often it has to ask. */
@@ -195,7 +224,7 @@ static void serve(struct amp_worker *worker, struct amp_net_exchange *exchange, 
                                                     .connection_id = request->connection_id},
                          &result);
     if (err == AMP_OK)
-        act(worker, exchange, request, route, id, result.who);
+        act_for(worker, exchange, request, route, id, result.who);
     else if (err == AMP_ERR_AGAIN)
         park_for_keeper(worker, exchange, request, route, result.ask, until_mono_ms);
     else
@@ -283,7 +312,7 @@ void amp_front_answered(struct amp_worker *worker, uint64_t ask)
 static void release(struct amp_worker *worker, struct gated *gated, bool durable)
 {
     amp_api_settle(worker->api, &gated->response, durable && amp_net_alive(gated->exchange));
-    send_answer(worker, gated->exchange, gated->request_id, &gated->response, false);
+    send_answer(worker, gated->exchange, gated->request_id, &gated->response, AMP_OK);
     amp_wipe(gated, sizeof *gated);
     free(gated);
 }
@@ -359,10 +388,17 @@ void amp_front_counts(void *ctx, struct amp_api_counts *out)
     struct amp_worker *worker = ctx;
     struct amp_front_shared *shared = worker->shared;
     struct amp_outbox_counts deliveries = amp_outbox_counts(shared->outbox);
+    struct amp_net_counts net = amp_net_counts(shared->commons);
 
     amp_front_tell_connections(worker); /* who asks is one of them */
     *out = (struct amp_api_counts){
         .connections = atomic_load_explicit(&shared->connections, memory_order_relaxed),
+        .startups = net.startups,
+        .accepted = net.accepted,
+        .refused_full = net.refused[AMP_NET_REFUSED_FULL],
+        .refused_source = net.refused[AMP_NET_REFUSED_SOURCE],
+        .refused_startups = net.refused[AMP_NET_REFUSED_STARTUPS],
+        .refused_penalty = net.refused[AMP_NET_REFUSED_PENALTY],
         .parked = atomic_load_explicit(&shared->parked, memory_order_relaxed),
         .deliveries_pending = deliveries.pending,
         .deliveries_under_way = deliveries.under_way,

@@ -8,8 +8,9 @@
 #include "front/shared.h"
 #include "front/worker.h"
 
-#define PENDING_BYTES       ((size_t)128 << 20) /* of all workers: half of this process's pool */
-#define PENDING_BYTES_LEAST ((size_t)8 << 20)   /* of each: two of the largest requests */
+#define PENDING_BYTES        ((size_t)128 << 20) /* of all workers: half of this process's pool */
+#define PENDING_BYTES_LEAST  ((size_t)8 << 20)   /* of each: two of the largest requests */
+#define PENDING_BYTES_SOURCE ((size_t)32 << 20)  /* of all workers, for one source: a quarter */
 
 struct front {
     const struct amp_role_env *env;
@@ -36,22 +37,45 @@ static size_t pending_bytes(uint32_t workers)
     return share < PENDING_BYTES_LEAST ? PENDING_BYTES_LEAST : share;
 }
 
+/* Their form was checked when the configuration was read. */
+static void take_exempt(struct amp_net_limits *limits, const struct amp_config_limits *config)
+{
+    _Static_assert(AMP_CONFIG_EXEMPT_MAX <= AMP_NET_EXEMPT_MAX, "each exempt network has its place");
+    for (uint32_t i = 0; i < config->exempt_count; i++) {
+        if (amp_address_rule_parse(&limits->exempt[limits->exempt_count], amp_slice_str(config->exempt[i])) == AMP_OK)
+            limits->exempt_count++;
+    }
+}
+
+static struct amp_net_limits limits_of(const struct amp_config_limits *config, uint32_t workers)
+{
+    struct amp_net_limits limits = {
+        .handshake_ms = config->handshake_ms,
+        .head_ms = config->header_ms,
+        .body_ms = config->body_ms,
+        .request_ms = config->request_ms,
+        .write_ms = config->body_ms,
+        .idle_ms = config->idle_ms,
+        .max_connections = config->max_connections,
+        .max_connections_per_source = config->max_connections_per_source,
+        .max_connections_per_principal = config->max_connections_per_principal,
+        .max_requests_per_principal = config->max_requests_per_principal,
+        .startups = {config->startups.start, config->startups.rate, config->startups.full},
+        .penalty_min_ms = config->penalty_min_ms,
+        .penalty_max_ms = config->penalty_max_ms,
+        .max_pending_bytes = pending_bytes(workers),
+        .max_untaken_bytes = pending_bytes(workers) / 2,
+        .max_pending_bytes_per_source = PENDING_BYTES_SOURCE,
+    };
+
+    take_exempt(&limits, config);
+    return limits;
+}
+
 static struct amp_front_settings settings_of(const struct amp_config *config)
 {
     return (struct amp_front_settings){
-        .limits =
-            {
-                .handshake_ms = config->limits.handshake_ms,
-                .head_ms = config->limits.header_ms,
-                .body_ms = config->limits.body_ms,
-                .request_ms = config->limits.request_ms,
-                .write_ms = config->limits.body_ms,
-                .idle_ms = config->limits.idle_ms,
-                .max_connections = config->limits.max_connections,
-                .max_connections_per_source = config->limits.max_connections_per_source,
-                .max_pending_bytes = pending_bytes(config->workers),
-                .max_untaken_bytes = pending_bytes(config->workers) / 2,
-            },
+        .limits = limits_of(&config->limits, config->workers),
         .ttl_ms = config->vault.ttl_ms,
         .ttl_max_ms = config->vault.ttl_max_ms,
         .mask_bin8 = config->mask.bin8,

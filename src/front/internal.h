@@ -78,11 +78,12 @@ struct amp_worker {
     uint64_t lapsed;
     struct amp_engine_swept swept;
     struct amp_discards *discards;
-    uint64_t turned_away;       /* connections closed at a limit, that the log knows of */
+    struct amp_net_counts told; /* worker 0's: what the log knows of, connections closed as they came */
     size_t told_connections;    /* that stand in the shared count */
     int64_t push_until_mono_ms; /* while draining: deliveries may take until then */
     bool sweep_more;
     bool push_more;
+    bool net_more;
     bool draining;
     bool gave_up; /* what was not pushed is counted as lost */
     bool told_ready;

@@ -143,6 +143,8 @@ enum amp_err amp_front_open_shared(struct amp_front_shared *shared, const struct
     if (err == AMP_OK)
         err = amp_rate_new(&shared->rate, shared->clock, MAX_RATE_BUCKETS);
     if (err == AMP_OK)
+        err = amp_net_commons_new(&shared->commons, shared->clock);
+    if (err == AMP_OK)
         err = open_queues(shared, config);
     return err;
 }
@@ -153,6 +155,7 @@ void amp_front_close_shared(struct amp_front_shared *shared)
         shared->queues.ops->close(shared->queues.self); /* as the vault, it releases epochs */
     amp_outbox_free(shared->outbox);
     amp_subscribers_free(shared->subscribers);
+    amp_net_commons_free(shared->commons);
     amp_rate_free(shared->rate);
     amp_replay_free(shared->replay);
     amp_idempotency_free(shared->idempotency);

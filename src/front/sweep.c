@@ -21,18 +21,25 @@ static bool record_count(struct amp_worker *worker, enum amp_act act, enum amp_o
     return count > 0 && amp_recorder_add(worker->recorder, &event, false, &number) == AMP_OK;
 }
 
-/* Connections beyond a limit are closed unheard: one record a second tells how many. */
+/*
+ * Connections beyond a limit, or of a source that is penalised, are closed unheard: a record a second tells how many.
+ * Worker 0 ends behind the others, and counts for all.
+ */
 static void record_turned_away(struct amp_worker *worker)
 {
-    uint64_t total = 0;
-    size_t i;
+    static const enum amp_err codes[AMP_NET_REFUSED_COUNT_] = {
+        [AMP_NET_REFUSED_FULL] = AMP_ERR_OVERLOADED,
+        [AMP_NET_REFUSED_SOURCE] = AMP_ERR_OVERLOADED,
+        [AMP_NET_REFUSED_STARTUPS] = AMP_ERR_OVERLOADED,
+        [AMP_NET_REFUSED_PENALTY] = AMP_ERR_SOURCE_PENALISED,
+    };
+    struct amp_net_counts now = amp_net_counts(worker->shared->commons);
 
-    for (i = 0; i < worker->net_count; i++) {
-        struct amp_net_counts counts = amp_net_counts(worker->nets[i]);
-        total += counts.refused_full + counts.refused_source;
+    for (size_t i = 0; i < AMP_NET_REFUSED_COUNT_; i++) {
+        if (record_count(worker, AMP_ACT_CONNECTION, AMP_OUTCOME_REFUSED, codes[i],
+                         now.refused[i] - worker->told.refused[i]))
+            worker->told.refused[i] = now.refused[i];
     }
-    if (record_count(worker, AMP_ACT_CONNECTION, AMP_OUTCOME_REFUSED, AMP_ERR_OVERLOADED, total - worker->turned_away))
-        worker->turned_away = total;
 }
 
 /* As the refusals themselves would stand there. */
@@ -71,7 +78,8 @@ static void each_second(struct amp_worker *worker)
     record_success(worker, AMP_ACT_MESSAGE_EXPIRE, &worker->swept.expired);
     record_success(worker, AMP_ACT_MESSAGE_DEAD_LETTER, &worker->swept.dead_lettered);
     record_success(worker, AMP_ACT_MESSAGE_MOVE, &worker->swept.moved);
-    record_turned_away(worker);
+    if (worker->number == 0)
+        record_turned_away(worker);
     amp_discards_fold(worker->discards, record_discards, worker);
     if (worker->push != NULL)
         amp_push_fold(worker->push);

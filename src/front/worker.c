@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@
 
 enum mail_kind { MAIL_LINK, MAIL_RELOAD, MAIL_DRAIN };
 
-/* What the main thread tells a worker; smaller than PIPE_BUF, so a pipe carries it whole. */
+/* What the main thread tells a worker. */
 struct mail {
     enum mail_kind kind;
     enum amp_role peer;
@@ -23,6 +24,7 @@ struct mail {
     struct amp_tls *tls; /* a reference of its own */
     struct amp_front_settings settings;
 };
+_Static_assert(sizeof(struct mail) <= PIPE_BUF, "a pipe carries it whole");
 
 static void send_mail(struct amp_worker *worker, const struct mail *mail)
 {
@@ -213,18 +215,29 @@ static void push(struct amp_worker *worker)
     worker->push_more = amp_push_go(worker->push);
 }
 
+/* Those that had to wait for others' share have their turn. */
+static void turn_nets(struct amp_worker *worker)
+{
+    size_t i;
+
+    worker->net_more = false;
+    for (i = 0; i < worker->net_count; i++)
+        worker->net_more |= amp_net_turn(worker->nets[i]);
+}
+
 static void *run(void *ctx)
 {
     struct amp_worker *worker = ctx;
 
     amp_crypto_work_in_turns();
     while (!finished(worker)) {
-        bool more = worker->sweep_more || worker->push_more;
+        bool more = worker->sweep_more || worker->push_more || worker->net_more;
 
         if (event_base_loop(worker->base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) < 0)
             amp_fatal("the event loop failed");
         if (worker->sweep_more)
             amp_front_sweep(worker);
+        turn_nets(worker);
         push(worker);
         /* Once per turn: all that this turn recorded leaves in one message. */
         amp_recorder_flush(worker->recorder);
@@ -249,8 +262,8 @@ static enum amp_err open_nets(struct amp_worker *worker, const int *listen_fds, 
     if (worker->nets == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
     for (i = 0; i < count; i++) {
-        err = amp_net_new(&worker->nets[i], worker->base, worker->shared->clock, listen_fds[i], tls,
-                          &worker->settings.limits, &handler);
+        err = amp_net_new(&worker->nets[i], worker->shared->commons, worker->base, worker->shared->clock, listen_fds[i],
+                          tls, &worker->settings.limits, &handler);
         if (err != AMP_OK)
             return err;
         worker->net_count++;

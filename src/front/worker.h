@@ -26,6 +26,7 @@ struct amp_front_shared {
     struct amp_idempotency *idempotency;
     struct amp_replay *replay;
     struct amp_rate *rate;
+    struct amp_net_commons *commons;
     struct amp_budget queue_budget; /* of messages, queues, and what is to be pushed */
     struct amp_queue_engine queues;
     struct amp_subscribers *subscribers; /* filled by worker 0 */

@@ -1,6 +1,7 @@
 /*
- * Moving bytes. Every event of a connection, be it readable, writable or woken, ends in `drive`, which does all that
- * can be done, and then in amp_net_conn_settle, which decides what to wait for. Nothing else touches its events.
+ * Moving bytes. Every event of a connection, be it readable, writable or its turn, ends in amp_net_conn_drive, which
+ * does all that can be done, and then in amp_net_conn_settle, which decides what to wait for. Nothing else touches its
+ * events.
  */
 #include "net/conn.h"
 
@@ -12,7 +13,8 @@
 #include "net/tls.h"
 
 enum {
-    READS_PER_TURN = 16, /* then others have their turn */
+    READS_PER_TURN = 16,  /* then others have their turn */
+    HANDSHAKE_UNITS = 16, /* of work, each time that one goes on */
     LINGER_BYTES = 4 * 1024 * 1024,
     DISCARD_AT_ONCE = 256 * 1024,
 };
@@ -47,9 +49,18 @@ void amp_net_conn_break(struct amp_net_conn *conn)
     conn->broken = true;
 }
 
+void amp_net_conn_offend(struct amp_net_conn *conn, enum amp_offence offence)
+{
+    struct amp_source_limits limits = amp_net_limits_of_source(conn->net, &conn->source);
+    conn->said = true;
+    if (conn->flow->holder == NULL && limits.penalty_max_ms > 0)
+        amp_source_penalise(conn->net->commons->sources, conn->origin, offence, &limits);
+}
+
 /* True once the handshake is complete. One that ends before its first byte is a port being looked at: no news. */
 static bool shake_hands(struct amp_net_conn *conn)
 {
+    amp_net_flow_spend(conn, HANDSHAKE_UNITS);
     int result = SSL_do_handshake(conn->ssl);
     if (result == 1) {
         amp_net_phase_enter(conn, AMP_NET_IDLE, true);
@@ -61,6 +72,7 @@ static bool shake_hands(struct amp_net_conn *conn)
         conn->broken = true;
     } else {
         report(conn);
+        amp_net_conn_offend(conn, AMP_OFFENCE_STRAY);
         conn->closing = true; /* the peer may read the alert yet */
     }
     return false;
@@ -91,18 +103,28 @@ void amp_net_conn_charge(struct amp_net_conn *conn)
 {
     struct amp_net *net = conn->net;
     size_t in = beyond_lent(&conn->in), out = beyond_lent(&conn->out);
+    if (in != conn->charged)
+        amp_source_charge(conn->origin, conn->charged, in);
     net->pending_bytes += in - conn->charged;
     net->untaken_bytes += out - conn->charged_out;
     conn->charged = in;
     conn->charged_out = out;
 }
 
+static bool may_hold(const struct amp_net_conn *conn, size_t bytes)
+{
+    const struct amp_net *net = conn->net;
+    if (bytes <= AMP_NET_SPARE_BYTES)
+        return true;
+    return net->pending_bytes - conn->charged + bytes <= net->limits.max_pending_bytes &&
+           (conn->source.exempt ||
+            amp_source_pending(conn->origin) - conn->charged + bytes <= net->limits.max_pending_bytes_per_source);
+}
+
 /* Storage grows by doubling. What is within the lent size is always to be had: short requests go on. */
 static enum amp_err grow(struct amp_net_conn *conn)
 {
-    const struct amp_net *net = conn->net;
-    size_t wanted = 2 * conn->in.buf.cap;
-    if (wanted > AMP_NET_SPARE_BYTES && net->pending_bytes - conn->charged + wanted > net->limits.max_pending_bytes)
+    if (!may_hold(conn, 2 * conn->in.buf.cap))
         return AMP_ERR_OVERLOADED;
     enum amp_err err = amp_net_window_reserve(&conn->in, 1);
     amp_net_conn_charge(conn);
@@ -153,6 +175,7 @@ static bool receive(struct amp_net_conn *conn)
         return false;
     struct amp_secret_buf *buf = &conn->in.buf;
     size_t got;
+    amp_net_flow_spend(conn, 1);
     int result = SSL_read_ex(conn->ssl, buf->ptr + buf->len, buf->cap - buf->len, &got);
     if (result == 1) {
         buf->len += got;
@@ -172,6 +195,13 @@ static bool receive(struct amp_net_conn *conn)
     return false;
 }
 
+/* There may be something to serve that waits for nothing but its flow's turn. */
+static bool goes_on_later(const struct amp_net_conn *conn)
+{
+    return conn->exchange == NULL && amp_net_flow_is_spent(conn) &&
+           (amp_net_window_len(&conn->in) > 0 || SSL_has_pending(conn->ssl) == 1);
+}
+
 /* Pipelined answers gather in `out` and leave together, when all that arrived has been read or much has gathered. */
 static void converse(struct amp_net_conn *conn)
 {
@@ -184,7 +214,10 @@ static void converse(struct amp_net_conn *conn)
                 return;
             amp_net_conn_serve(conn);
         }
-        if (conn->closing || conn->broken || conn->peer_ended || (reads > 0 && SSL_has_pending(conn->ssl) == 0))
+        if (conn->closing || conn->broken)
+            break;
+        conn->resumes = goes_on_later(conn);
+        if (conn->resumes || conn->peer_ended || (reads > 0 && SSL_has_pending(conn->ssl) == 0))
             break;
         if (reads == READS_PER_TURN) {
             conn->resumes = true;
@@ -193,7 +226,7 @@ static void converse(struct amp_net_conn *conn)
         if (!receive(conn))
             break;
     }
-    if (conn->peer_ended)
+    if (conn->peer_ended && !conn->resumes)
         end_conversation(conn);
     (void)amp_net_conn_send(conn);
 }
@@ -210,7 +243,7 @@ static void linger(struct amp_net_conn *conn)
         conn->linger_left -= (size_t)got;
 }
 
-static void drive(struct amp_net_conn *conn)
+void amp_net_conn_drive(struct amp_net_conn *conn)
 {
     struct amp_net *net = conn->net;
     net->now_ms = amp_clock_mono_ms(&net->clock);
@@ -224,11 +257,6 @@ static void drive(struct amp_net_conn *conn)
     amp_net_conn_settle(conn);
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
-{
-    drive(arg);
-}
-
 static void want(struct event *event, bool *added, bool wanted)
 {
     if (*added == wanted)
@@ -240,26 +268,33 @@ static void want(struct event *event, bool *added, bool wanted)
         (void)event_del(event);
 }
 
+/* One that is still deferred when it is told of again is not watched until its turn comes. */
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct amp_net_conn *conn = arg;
+    if (conn->deferred) {
+        want(&conn->read_event, &conn->reading, false);
+        want(&conn->write_event, &conn->writing, false);
+    } else if (amp_net_flow_admits(conn)) {
+        amp_net_conn_drive(conn);
+    } else {
+        amp_net_flow_defer(conn);
+    }
+}
+
 /*
  * Reading stops while the peer does not take its answers, where there is no room behind an unanswered request, and for
- * good where the peer has ended. Then it is the socket's readiness to be written that brings a connection back.
+ * good where the peer has ended. What has stopped reading comes back to everything else as well; what nothing stops
+ * comes back with its flow's next turn.
  */
 static void watch(struct amp_net_conn *conn)
 {
     bool unsent = amp_net_window_len(&conn->out) > 0;
     bool full = conn->exchange != NULL && amp_net_window_room(&conn->in) == 0;
     want(&conn->read_event, &conn->reading, conn->phase == AMP_NET_LINGER || !(unsent || full || conn->peer_ended));
-    want(&conn->write_event, &conn->writing, unsent || conn->tls_waits_to_write || (conn->peer_ended && conn->resumes));
-}
-
-/*
- * Behind watch, and never for an event that is not added: libevent does not add what is active. Where reading has
- * stopped, what starts it again comes back to everything else as well.
- */
-static void resume(struct amp_net_conn *conn)
-{
-    if (conn->resumes && conn->reading)
-        event_active(&conn->read_event, EV_READ, 1);
+    want(&conn->write_event, &conn->writing, unsent || conn->tls_waits_to_write);
+    if (conn->resumes && !unsent && !full)
+        amp_net_flow_defer(conn);
     conn->resumes = false;
 }
 
@@ -381,10 +416,16 @@ void amp_net_conn_settle(struct amp_net_conn *conn)
         if (next == AMP_NET_PARKED)
             (void)SSL_free_buffers(conn->ssl);
         watch(conn);
-        resume(conn);
         rest_beyond_max(conn->net, conn);
         shed_untaken(conn->net);
     }
+}
+
+/* A stranger's handshake without a request behind it. Who has sent nothing at all may be looking whether we live. */
+static bool was_for_nothing(const struct amp_net_conn *conn)
+{
+    return conn->flow == &conn->net->strangers && conn->net->listen_event != NULL && conn->ssl != NULL &&
+           BIO_number_read(SSL_get_rbio(conn->ssl)) != 0;
 }
 
 static void disconnect(struct amp_net_conn *conn)
@@ -392,6 +433,9 @@ static void disconnect(struct amp_net_conn *conn)
     struct amp_net *net = conn->net;
     (void)event_del(&conn->read_event);
     (void)event_del(&conn->write_event);
+    if (!conn->said && was_for_nothing(conn))
+        amp_net_conn_offend(conn, AMP_OFFENCE_STRAY);
+    amp_net_flow_undefer(conn);
     amp_net_phase_leave(conn);
     SSL_free(conn->ssl);
     conn->ssl = NULL;
@@ -399,7 +443,6 @@ static void disconnect(struct amp_net_conn *conn)
     conn->fd = -1;
     conn->closing = true;
     amp_net_conn_tell_gone(conn);
-    amp_net_sources_give(net->sources, &conn->source.key);
     atomic_fetch_sub_explicit(&net->connections, 1, memory_order_relaxed);
 }
 
@@ -414,11 +457,14 @@ void amp_net_conn_close(struct amp_net_conn *conn)
     if (conn->exchange == NULL)
         amp_net_window_close(&conn->net->spares, &conn->in);
     amp_net_conn_charge(conn);
-    if (conn->exchange == NULL)
-        free(conn);
+    if (conn->exchange != NULL)
+        return;
+    amp_net_flow_leave(conn);
+    free(conn);
 }
 
-enum amp_err amp_net_conn_new(struct amp_net *net, int fd, const struct amp_net_source *source)
+enum amp_err amp_net_conn_new(struct amp_net *net, int fd, const struct amp_net_source *source,
+                              struct amp_source *origin)
 {
     static _Atomic uint64_t last_id;
     struct amp_net_conn *conn = calloc(1, sizeof(*conn));
@@ -430,10 +476,12 @@ enum amp_err amp_net_conn_new(struct amp_net *net, int fd, const struct amp_net_
         return AMP_ERR_OUT_OF_MEMORY;
     }
     *conn = (struct amp_net_conn){.net = net, .phase = AMP_NET_PHASE_COUNT_, .fd = fd, .ssl = ssl, .source = *source};
+    conn->origin = origin;
     conn->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
     (void)event_assign(&conn->read_event, net->base, fd, EV_READ | EV_PERSIST, on_event, conn);
     (void)event_assign(&conn->write_event, net->base, fd, EV_WRITE | EV_PERSIST, on_event, conn);
     atomic_fetch_add_explicit(&net->connections, 1, memory_order_relaxed);
+    amp_net_flow_enter(conn);
     amp_net_phase_enter(conn, AMP_NET_HANDSHAKE, true);
     watch(conn);
     return AMP_OK;

@@ -2,7 +2,7 @@
  * One connection, and the worker's server it belongs to. Private to the room and its tests.
  *
  * server.c accepts and keeps time, conn.c moves bytes, request.c makes requests of them and answers of responses,
- * phase.c knows what each connection waits for and since when.
+ * phase.c knows what each connection waits for and since when, flow.c whose turn it is.
  */
 #ifndef AMP_NET_CONN_H
 #define AMP_NET_CONN_H
@@ -11,11 +11,13 @@
 #include <event2/event_struct.h>
 #include <openssl/ssl.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 #include "net/answer.h"
 #include "net/net.h"
 #include "net/source.h"
 #include "net/window.h"
+#include "store/holders.h"
 #include "store/wheel.h"
 
 /*
@@ -40,6 +42,20 @@ struct amp_net_queue {
     size_t count;
 };
 
+/*
+ * Connections that share one share of a worker's time: a principal's; those of sources that a principal was heard from
+ * (guests); all others (strangers).
+ */
+struct amp_net_flow {
+    struct amp_holder *holder; /* the principal; NULL: guests, strangers */
+    struct amp_net_flow *next; /* in its chain; of a principal only */
+    size_t connections;
+    TAILQ_HEAD(amp_net_deferred, amp_net_conn) deferred;
+    TAILQ_ENTRY(amp_net_flow) round; /* while some are deferred */
+    uint64_t turn;                   /* that `left` is of */
+    int left;                        /* units of work, see flow.c; below 0: owed */
+};
+
 struct amp_net_exchange {
     struct amp_net *net;
     struct amp_net_conn *conn;
@@ -47,6 +63,7 @@ struct amp_net_exchange {
     int64_t due_ms;          /* see amp_net_extend; 0: within limits.request_ms */
     void (*gone)(void *ctx); /* see amp_net_on_gone; NULL: nobody asks, or he was told */
     void *gone_ctx;
+    struct amp_holder *counted_by; /* among its waiting requests; NULL: not counted */
     struct amp_http1_head head;
     struct amp_net_request request;
 };
@@ -70,6 +87,12 @@ struct amp_net_conn {
     bool resumes;            /* the loop shall come back to it although nothing may arrive */
     SSL *ssl;
     struct event read_event, write_event;
+    struct amp_net_flow *flow;
+    TAILQ_ENTRY(amp_net_conn) deferral;
+    bool deferred;      /* it waits for its flow's turn */
+    bool startup;       /* no signature has verified on it: stands in the count of those */
+    bool said;          /* a request came, or what was refused as one */
+    bool unwelcome;     /* its principal has as many connections as it may */
     unsigned strikes;   /* see struct amp_net_response */
     size_t linger_left; /* bytes that will still be discarded */
 
@@ -89,12 +112,23 @@ struct amp_net_conn {
 
     uint64_t id;
     struct amp_net_source source;
+    struct amp_source *origin;
+};
+
+struct amp_net_commons {
+    struct amp_sources *sources;
+    struct amp_holders *holders;
+    _Atomic size_t startups;
+    _Atomic uint64_t accepted, refused[AMP_NET_REFUSED_COUNT_];
 };
 
 #define AMP_NET_SPARE_EXCHANGES_MAX 64
 #define AMP_NET_IDLE_MAX            256 /* TLS's buffers take 33 KiB a connection: more would be a way to eat memory */
 
+#define AMP_NET_FLOW_CHAINS 256
+
 struct amp_net {
+    struct amp_net_commons *commons;
     struct event_base *base;
     struct amp_clock clock;
     struct amp_tls *tls;
@@ -109,7 +143,14 @@ struct amp_net {
 
     struct amp_net_queue queues[AMP_NET_PHASE_COUNT_];
     struct amp_wheel parked; /* those of AMP_NET_PARKED */
-    struct amp_net_sources *sources;
+    struct amp_net_flow strangers, guests, *flows[AMP_NET_FLOW_CHAINS];
+    TAILQ_HEAD(, amp_net_flow) round; /* those with deferred connections, the next one first */
+    uint64_t turn, spent;             /* units of work since the start */
+    unsigned turn_flows;              /* that worked in this turn */
+    int64_t busy_ms;                  /* when others than strangers worked last */
+    int64_t credit_ms;                /* when `credit` was right */
+    int credit;                       /* units that strangers may take while others are busy */
+    struct event *pace_event;
     struct amp_net_spares spares;
     size_t pending_bytes; /* storage of requests that have grown beyond what each connection is lent */
     size_t untaken_bytes; /* the same of answers */
@@ -117,7 +158,6 @@ struct amp_net {
     size_t spare_exchange_count;
     size_t unanswered;
     _Atomic size_t connections;
-    _Atomic uint64_t accepted, refused_full, refused_source;
 };
 
 /* server.c */
@@ -126,8 +166,13 @@ uint64_t amp_net_next_request_id(struct amp_net *net);
 void amp_net_sweep(struct amp_net *net);
 
 /* conn.c */
-/* Takes `fd`. */
-enum amp_err amp_net_conn_new(struct amp_net *net, int fd, const struct amp_net_source *source) AMP_MUST_USE;
+/* Takes `fd` and its place at `origin` where AMP_OK. */
+enum amp_err amp_net_conn_new(struct amp_net *net, int fd, const struct amp_net_source *source,
+                              struct amp_source *origin) AMP_MUST_USE;
+/* Does all that can be done now. It may be freed behind this call. */
+void amp_net_conn_drive(struct amp_net_conn *conn);
+/* Penalises its source, unless that is exempt or a principal is known on this connection. */
+void amp_net_conn_offend(struct amp_net_conn *conn, enum amp_offence offence);
 /* Sends what there is to send. True where nothing is left to send; false where the peer must take some first, or gone.
  */
 bool amp_net_conn_send(struct amp_net_conn *conn);
@@ -155,6 +200,27 @@ void amp_net_conn_refuse(struct amp_net_conn *conn, enum amp_err err);
 /* The answer of its unanswered exchange, if it has one, will reach nobody. */
 void amp_net_conn_tell_gone(struct amp_net_conn *conn);
 void amp_net_exchanges_fini(struct amp_net *net);
+
+/* commons.c */
+/* How many of a hundred new connections are refused where so many stand on which no signature has verified. */
+uint32_t amp_net_startups_refused(const struct amp_net_startups *limit, size_t startups);
+/* The limits of each source, as they are for this one. */
+struct amp_source_limits amp_net_limits_of_source(const struct amp_net *net, const struct amp_net_source *source);
+
+/* flow.c */
+void amp_net_flows_init(struct amp_net *net);
+/* Takes a new connection in, among guests or strangers. */
+void amp_net_flow_enter(struct amp_net_conn *conn);
+/* Takes it out, and gives back what it counts for. */
+void amp_net_flow_leave(struct amp_net_conn *conn);
+/* True where its flow may work now; else it has its turn later. */
+bool amp_net_flow_admits(struct amp_net_conn *conn);
+void amp_net_flow_defer(struct amp_net_conn *conn);
+void amp_net_flow_undefer(struct amp_net_conn *conn);
+void amp_net_flow_spend(struct amp_net_conn *conn, size_t units);
+bool amp_net_flow_is_spent(const struct amp_net_conn *conn);
+/* Counts an unanswered exchange among those of its principal that wait, once. */
+void amp_net_flow_count_waiting(struct amp_net_exchange *exchange);
 
 /* phase.c */
 /* Where it is in that phase already, its time goes on, unless `anew`. */

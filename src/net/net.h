@@ -7,8 +7,10 @@
 #ifndef AMP_NET_NET_H
 #define AMP_NET_NET_H
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "secret/secret.h"
+#include "store/sources.h"
 #include "wire/http1.h"
 
 struct event_base;
@@ -25,18 +27,36 @@ enum amp_err amp_tls_new(struct amp_tls **out, const struct amp_tls_config *conf
 struct amp_tls *amp_tls_ref(struct amp_tls *tls);
 void amp_tls_unref(struct amp_tls *tls);
 
+/*
+ * How many connections may stand on which no signature has verified yet, as OpenSSH's MaxStartups (sshd_config(5)):
+ * from `start` on `rate` per cent of new ones are closed at once, rising to all of them at `full`.
+ */
+struct amp_net_startups {
+    uint32_t start, rate, full;
+};
+
+#define AMP_NET_EXEMPT_MAX 32
+
 struct amp_net_limits {
-    int64_t handshake_ms;              /* from accept to the end of the handshake: 5000 */
-    int64_t head_ms;                   /* from a head's first byte to its last: 5000 */
-    int64_t body_ms;                   /* from the head's end to the body's: 10000 */
-    int64_t request_ms;                /* for us to answer a complete request: 15000 */
-    int64_t write_ms;                  /* for the peer to take an answer: 10000 */
-    int64_t idle_ms;                   /* between requests: 60000 */
-    size_t max_connections;            /* per worker; one more is closed at once and counted */
-    size_t max_connections_per_source; /* per worker and address (/64 for IPv6) */
+    int64_t handshake_ms;                 /* from accept to the end of the handshake: 5000 */
+    int64_t head_ms;                      /* from a head's first byte to its last: 5000 */
+    int64_t body_ms;                      /* from the head's end to the body's: 10000 */
+    int64_t request_ms;                   /* for us to answer a complete request: 15000 */
+    int64_t write_ms;                     /* for the peer to take an answer: 10000 */
+    int64_t idle_ms;                      /* between requests: 60000 */
+    size_t max_connections;               /* per worker; one more is closed at once and counted */
+    size_t max_connections_per_source;    /* of all workers, per address (/64 for IPv6) */
+    size_t max_connections_per_principal; /* of all workers, on which its signature verified last */
+    size_t max_requests_per_principal;    /* of all workers, that wait for something */
+    struct amp_net_startups startups;
+    int64_t penalty_min_ms; /* see store/sources.h */
+    int64_t penalty_max_ms;
+    struct amp_address_rule exempt[AMP_NET_EXEMPT_MAX]; /* where many come from: never taken for one source */
+    size_t exempt_count;
     /* per worker: memory that unfinished requests hold beyond the first 8 KiB of each: 64 MiB. What would need more
      * gets AMP_ERR_OVERLOADED: strangers are not to fill the pool, and there is room to answer. */
     size_t max_pending_bytes;
+    size_t max_pending_bytes_per_source; /* the same, of all workers, for one source */
     /* per worker: the same for answers that their peers do not take: 32 MiB. Behind that those are cut off, by a reset,
      * that have been at theirs the longest. */
     size_t max_untaken_bytes;
@@ -66,6 +86,7 @@ struct amp_net_response {
     uint32_t retry_after_s;   /* Retry-After, where not 0 */
     bool close;               /* close behind this answer */
     bool strike;              /* a refusal that a connection gets AMP_NET_STRIKES_MAX times, and then is closed */
+    enum amp_offence offence; /* what its source is penalised for, where no principal is known on the connection */
     uint64_t request_id;      /* X-Request-Id, 16 hex digits */
 };
 
@@ -107,24 +128,50 @@ void amp_net_extend(struct amp_net_exchange *exchange, int64_t ms);
  */
 void amp_net_on_gone(struct amp_net_exchange *exchange, void (*gone)(void *ctx), void *ctx);
 
+/*
+ * The request was signed by `principal`, and so are the next ones on this connection, until another one signs: its work
+ * is shared out, and capped, under that name. AMP_ERR_RATE_LIMITED where as many of its requests wait as may, or where
+ * it has as many connections as it may: this one ends behind the answer then. AMP_ERR_OUT_OF_MEMORY.
+ */
+enum amp_err amp_net_verified(struct amp_net_exchange *exchange, struct amp_slice principal) AMP_MUST_USE;
+
+/* Why a connection was closed as soon as it came. */
+enum amp_net_refusal {
+    AMP_NET_REFUSED_FULL,     /* max_connections */
+    AMP_NET_REFUSED_SOURCE,   /* max_connections_per_source */
+    AMP_NET_REFUSED_STARTUPS, /* startups */
+    AMP_NET_REFUSED_PENALTY,  /* its source is penalised */
+    AMP_NET_REFUSED_COUNT_
+};
+
+/* What the servers of all workers have in common. It outlives them. */
+struct amp_net_commons;
+enum amp_err amp_net_commons_new(struct amp_net_commons **out, struct amp_clock clock) AMP_MUST_USE;
+void amp_net_commons_free(struct amp_net_commons *commons);
+
+struct amp_net_counts {
+    uint64_t startups; /* connections on which no signature has verified, now */
+    uint64_t accepted; /* since the start, as what follows */
+    uint64_t refused[AMP_NET_REFUSED_COUNT_];
+};
+struct amp_net_counts amp_net_counts(const struct amp_net_commons *commons); /* any thread */
+
 struct amp_net;
 /* Serves `listen_fd` (taken, also on failure; non-blocking) on `base`. `tls` is referenced. SIGPIPE must be ignored. */
-enum amp_err amp_net_new(struct amp_net **out, struct event_base *base, struct amp_clock clock, int listen_fd,
-                         struct amp_tls *tls, const struct amp_net_limits *limits,
-                         const struct amp_net_handler *handler) AMP_MUST_USE;
+enum amp_err amp_net_new(struct amp_net **out, struct amp_net_commons *commons, struct event_base *base,
+                         struct amp_clock clock, int listen_fd, struct amp_tls *tls,
+                         const struct amp_net_limits *limits, const struct amp_net_handler *handler) AMP_MUST_USE;
+/*
+ * To be called behind the events of each turn of the loop: serves those that had to wait because others had not had
+ * their share. True where some still wait: the loop must not block then.
+ */
+bool amp_net_turn(struct amp_net *net);
 /* New connections get the new TLS side and all get the new limits. */
 void amp_net_reload(struct amp_net *net, struct amp_tls *tls, const struct amp_net_limits *limits);
 /* Stops accepting; idle connections close now, the others behind their answer ("Connection: close"). */
 void amp_net_drain(struct amp_net *net);
 size_t amp_net_connections(const struct amp_net *net); /* any thread */
 
-/* Since the start. */
-struct amp_net_counts {
-    uint64_t accepted;
-    uint64_t refused_full;   /* closed at once: max_connections */
-    uint64_t refused_source; /* closed at once: max_connections_per_source */
-};
-struct amp_net_counts amp_net_counts(const struct amp_net *net); /* any thread */
 /* Closes everything. Aborts where an exchange is unanswered still: respond first, also to those whose peer has gone. */
 void amp_net_free(struct amp_net *net);
 

@@ -4,6 +4,9 @@
 #include "base/log.h"
 #include "net/conn.h"
 
+/* Of work, see flow.c: what it costs to read a body's JSON. */
+#define BODY_BYTES_PER_UNIT 4096
+
 static struct amp_slice source_of(const struct amp_net_conn *conn)
 {
     return amp_slice(conn->source.text, conn->source.text_len);
@@ -30,6 +33,7 @@ static struct amp_net_exchange *take_exchange(struct amp_net_conn *conn)
     exchange->conn = conn;
     exchange->due_ms = 0;
     exchange->gone = NULL;
+    exchange->counted_by = NULL;
     conn->exchange = exchange;
     return exchange;
 }
@@ -37,6 +41,8 @@ static struct amp_net_exchange *take_exchange(struct amp_net_conn *conn)
 static void give_exchange(struct amp_net_exchange *exchange)
 {
     struct amp_net *net = exchange->net;
+    if (exchange->counted_by != NULL)
+        amp_budget_give(&exchange->counted_by->waiting, 1);
     exchange->conn->exchange = NULL;
     exchange->conn = NULL;
     net->unanswered--;
@@ -105,11 +111,23 @@ static void consume_request(struct amp_net_conn *conn, size_t len)
     conn->scanned = 0;
 }
 
+/* What was no request, came late, or asked for what is not there. What we lack is nobody's offence. */
+static enum amp_offence offence_of(enum amp_err err)
+{
+    int status = amp_err_status(err);
+    if (err == AMP_ERR_REQUEST_TIMEOUT)
+        return AMP_OFFENCE_DEADLINE;
+    if (status == 404 || status == 405)
+        return AMP_OFFENCE_STRAY;
+    return status < 500 || err == AMP_ERR_VERSION_NOT_SUPPORTED ? AMP_OFFENCE_MALFORMED : AMP_OFFENCE_NONE;
+}
+
 static void answer_refusal(struct amp_net_conn *conn, enum amp_err err, bool to_head)
 {
     const struct amp_net_handler *handler = &conn->net->handler;
     uint64_t id = amp_net_next_request_id(conn->net);
     struct amp_net_response response = {.status = amp_err_status(err), .request_id = id};
+    amp_net_conn_offend(conn, offence_of(err));
     handler->refused(handler->ctx, err, source_of(conn), id, &response);
     conn->closing |= response.close || conn->net->listen_event == NULL;
     (void)write_answer(conn, &response, to_head);
@@ -208,6 +226,8 @@ static void hand_over(struct amp_net_conn *conn)
 {
     const struct amp_net_handler *handler = &conn->net->handler;
     struct amp_net_exchange *exchange = take_exchange(conn);
+    conn->said = true;
+    amp_net_flow_spend(conn, 1 + conn->body_len / BODY_BYTES_PER_UNIT);
     exchange->request = (struct amp_net_request){
         .head = &exchange->head,
         .body = amp_net_window_ptr(&conn->in) + conn->head_len,
@@ -217,6 +237,8 @@ static void hand_over(struct amp_net_conn *conn)
         .source = source_of(conn),
     };
     handler->request(handler->ctx, exchange, &exchange->request);
+    if (conn->exchange == exchange)
+        amp_net_flow_count_waiting(exchange);
 }
 
 /* False where nothing more can be served now. */
@@ -243,7 +265,7 @@ static bool serve_one(struct amp_net_conn *conn)
 void amp_net_conn_serve(struct amp_net_conn *conn)
 {
     while (conn->exchange == NULL && !conn->closing && !conn->broken && amp_net_window_len(&conn->in) > 0 &&
-           amp_net_window_len(&conn->out) < AMP_NET_SEND_AT && serve_one(conn))
+           amp_net_window_len(&conn->out) < AMP_NET_SEND_AT && !amp_net_flow_is_spent(conn) && serve_one(conn))
         continue;
 }
 
@@ -270,8 +292,10 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
         return false;
     }
     conn->strikes += response->strike;
-    conn->closing =
-        response->close || !keep_alive || conn->net->listen_event == NULL || conn->strikes >= AMP_NET_STRIKES_MAX;
+    if (response->offence != AMP_OFFENCE_NONE)
+        amp_net_conn_offend(conn, response->offence);
+    conn->closing = response->close || !keep_alive || conn->unwelcome || conn->net->listen_event == NULL ||
+                    conn->strikes >= AMP_NET_STRIKES_MAX;
     (void)write_answer(conn, response, to_head);
     consume_request(conn, conn->head_len + conn->body_len);
     give_exchange(exchange);

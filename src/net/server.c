@@ -10,7 +10,7 @@
 #include "net/conn.h"
 
 enum {
-    ACCEPTS_PER_TURN = 32,
+    ACCEPTS_PER_TURN = 8, /* each costs memory and the time to close it again */
     SWEEP_MS = 250,
     UNSENT_BYTES = 64 * 1024,
 };
@@ -28,24 +28,63 @@ uint64_t amp_net_next_request_id(struct amp_net *net)
     return id;
 }
 
+static bool is_exempt(const struct amp_net_limits *limits, const struct amp_address *address)
+{
+    for (size_t i = 0; i < limits->exempt_count; i++) {
+        if (amp_address_rule_matches(&limits->exempt[i], address, 0))
+            return true;
+    }
+    return false;
+}
+
+static enum amp_err refuse_connection(struct amp_net *net, enum amp_net_refusal why)
+{
+    atomic_fetch_add_explicit(&net->commons->refused[why], 1, memory_order_relaxed);
+    return AMP_ERR_OVERLOADED;
+}
+
+/* Random, so that nobody can time his own to be the one that is let in. */
+static bool drops_early(struct amp_net *net, const struct amp_net_source *source, struct amp_source *origin)
+{
+    size_t startups = atomic_load_explicit(&net->commons->startups, memory_order_relaxed);
+    uint32_t refused = amp_net_startups_refused(&net->limits.startups, startups), draw = 0;
+    if (refused == 0)
+        return false;
+    if (!source->exempt && amp_source_known(net->commons->sources, origin))
+        return false;
+    return amp_random(&draw, sizeof(draw)) != AMP_OK || draw % 100 < refused;
+}
+
+/* Takes `fd` where AMP_OK. */
+static enum amp_err admit_from(struct amp_net *net, int fd, const struct amp_net_source *source)
+{
+    struct amp_sources *sources = net->commons->sources;
+    struct amp_source_limits limits = amp_net_limits_of_source(net, source);
+    struct amp_source *origin;
+    enum amp_err err = amp_source_take(&origin, sources, &source->key, &limits);
+    if (err == AMP_ERR_SOURCE_PENALISED)
+        return refuse_connection(net, AMP_NET_REFUSED_PENALTY);
+    if (err == AMP_ERR_OVERLOADED)
+        return refuse_connection(net, AMP_NET_REFUSED_SOURCE);
+    if (err != AMP_OK)
+        return err;
+    err = drops_early(net, source, origin) ? refuse_connection(net, AMP_NET_REFUSED_STARTUPS)
+                                           : amp_net_conn_new(net, fd, source, origin);
+    if (err != AMP_OK)
+        amp_source_give(sources, origin, false);
+    return err;
+}
+
 static enum amp_err admit(struct amp_net *net, int fd, const struct sockaddr_storage *address)
 {
-    if (atomic_load_explicit(&net->connections, memory_order_relaxed) >= net->limits.max_connections) {
-        atomic_fetch_add_explicit(&net->refused_full, 1, memory_order_relaxed);
-        return AMP_ERR_OVERLOADED;
-    }
+    if (atomic_load_explicit(&net->connections, memory_order_relaxed) >= net->limits.max_connections)
+        return refuse_connection(net, AMP_NET_REFUSED_FULL);
     struct amp_net_source source;
     amp_net_source_of(&source, address);
-    enum amp_err err = amp_net_sources_take(net->sources, &source.key, net->limits.max_connections_per_source);
-    if (err != AMP_OK) {
-        atomic_fetch_add_explicit(&net->refused_source, 1, memory_order_relaxed);
-        return err;
-    }
-    err = amp_net_conn_new(net, fd, &source);
-    if (err != AMP_OK)
-        amp_net_sources_give(net->sources, &source.key);
-    else
-        atomic_fetch_add_explicit(&net->accepted, 1, memory_order_relaxed);
+    source.exempt = is_exempt(&net->limits, &source.address);
+    enum amp_err err = admit_from(net, fd, &source);
+    if (err == AMP_OK)
+        atomic_fetch_add_explicit(&net->commons->accepted, 1, memory_order_relaxed);
     return err;
 }
 
@@ -95,6 +134,8 @@ static void end_phase(struct amp_net_conn *conn)
 {
     switch (conn->phase) {
     case AMP_NET_HANDSHAKE:
+        if (!conn->deferred) /* otherwise it was us who kept it waiting */
+            amp_net_conn_offend(conn, AMP_OFFENCE_DEADLINE);
         amp_net_conn_break(conn);
         amp_net_conn_close(conn);
         return;
@@ -113,6 +154,7 @@ static void end_phase(struct amp_net_conn *conn)
         refuse_now(conn, AMP_ERR_OVERLOADED);
         return;
     case AMP_NET_WRITE:
+        amp_net_conn_offend(conn, AMP_OFFENCE_DEADLINE);
         amp_net_conn_abandon(conn);
         return;
     case AMP_NET_LINGER:
@@ -152,6 +194,11 @@ static void set_sending(int listen_fd)
     (void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 }
 
+/* The loop has turned: amp_net_turn does the rest. */
+static void on_pace(evutil_socket_t fd, short what, void *arg)
+{
+}
+
 static enum amp_err start_events(struct amp_net *net, int listen_fd)
 {
     static const struct timeval sweep_period = {.tv_usec = SWEEP_MS * 1000};
@@ -161,34 +208,35 @@ static enum amp_err start_events(struct amp_net *net, int listen_fd)
         return AMP_ERR_OUT_OF_MEMORY;
     }
     net->sweep_event = event_new(net->base, -1, EV_PERSIST, on_sweep, net);
-    if (net->sweep_event == NULL)
+    net->pace_event = event_new(net->base, -1, 0, on_pace, net);
+    if (net->sweep_event == NULL || net->pace_event == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
     if (event_add(net->listen_event, NULL) != 0 || event_add(net->sweep_event, &sweep_period) != 0)
         return AMP_ERR_IO;
     return AMP_OK;
 }
 
-enum amp_err amp_net_new(struct amp_net **out, struct event_base *base, struct amp_clock clock, int listen_fd,
-                         struct amp_tls *tls, const struct amp_net_limits *limits,
-                         const struct amp_net_handler *handler)
+enum amp_err amp_net_new(struct amp_net **out, struct amp_net_commons *commons, struct event_base *base,
+                         struct amp_clock clock, int listen_fd, struct amp_tls *tls,
+                         const struct amp_net_limits *limits, const struct amp_net_handler *handler)
 {
     struct amp_net *net = calloc(1, sizeof(*net));
     if (net == NULL) {
         (void)close(listen_fd);
         return AMP_ERR_OUT_OF_MEMORY;
     }
-    *net = (struct amp_net){.base = base,
+    *net = (struct amp_net){.commons = commons,
+                            .base = base,
                             .clock = clock,
                             .tls = amp_tls_ref(tls),
                             .limits = *limits,
                             .handler = *handler,
                             .date = {.unix_s = -1}};
     amp_wheel_init(&net->parked, amp_clock_mono_ms(&clock));
+    amp_net_flows_init(net);
     enum amp_err err = start_events(net, listen_fd);
     if (err == AMP_OK)
         err = amp_random(&net->next_request, sizeof(net->next_request));
-    if (err == AMP_OK)
-        err = amp_net_sources_new(&net->sources);
     if (err != AMP_OK) {
         amp_net_free(net);
         return err;
@@ -225,7 +273,7 @@ void amp_net_drain(struct amp_net *net)
     for (size_t i = 0; i < sizeof(resting) / sizeof(resting[0]); i++) {
         for (struct amp_net_conn *conn = net->queues[resting[i]].first, *next; conn != NULL; conn = next) {
             next = conn->next;
-            if (!conn->driving)
+            if (!conn->driving && !conn->deferred)
                 amp_net_conn_part(conn);
         }
     }
@@ -234,15 +282,6 @@ void amp_net_drain(struct amp_net *net)
 size_t amp_net_connections(const struct amp_net *net)
 {
     return atomic_load_explicit(&net->connections, memory_order_relaxed);
-}
-
-struct amp_net_counts amp_net_counts(const struct amp_net *net)
-{
-    return (struct amp_net_counts){
-        .accepted = atomic_load_explicit(&net->accepted, memory_order_relaxed),
-        .refused_full = atomic_load_explicit(&net->refused_full, memory_order_relaxed),
-        .refused_source = atomic_load_explicit(&net->refused_source, memory_order_relaxed),
-    };
 }
 
 void amp_net_free(struct amp_net *net)
@@ -258,7 +297,8 @@ void amp_net_free(struct amp_net *net)
     stop_listening(net);
     if (net->sweep_event != NULL)
         event_free(net->sweep_event);
-    amp_net_sources_free(net->sources);
+    if (net->pace_event != NULL)
+        event_free(net->pace_event);
     amp_tls_unref(net->tls);
     free(net);
 }

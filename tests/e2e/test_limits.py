@@ -110,8 +110,8 @@ class CapTest(unittest.TestCase):
         connection.close()
         return None
 
-    def check(self, limits, most):
-        with Daemon(settings={"workers": "1", "limits": limits}) as daemon:
+    def check(self, limits, most, workers):
+        with Daemon(settings={"workers": workers, "limits": {"exempt": [], **limits}}) as daemon:
             held = []
             for _ in range(most + 3):
                 held.append(self.open(daemon))
@@ -131,10 +131,11 @@ class CapTest(unittest.TestCase):
                 connection.close()
 
     def test_connections_of_all(self):
-        self.check({"max_connections": "8"}, 8)
+        self.check({"max_connections": "8"}, 8, workers="1")
 
     def test_connections_of_one_source(self):
-        self.check({"max_connections_per_source": "5"}, 5)
+        """Whichever worker each of them comes to."""
+        self.check({"max_connections_per_source": "5"}, 5, workers="4")
 
 
 class KeepAliveTest(DaemonCase):

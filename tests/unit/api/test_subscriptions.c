@@ -523,8 +523,17 @@ static void a_test_that_cannot_be_made_is_refused(void **state)
 
 static void statistics_count_what_there_is(void **state)
 {
-    fx.counts = (struct amp_api_counts){
-        .connections = 17, .parked = 4, .deliveries_pending = 3, .deliveries_under_way = 2, .uptime_ms = 86400000};
+    fx.counts = (struct amp_api_counts){.connections = 17,
+                                        .startups = 5,
+                                        .accepted = 4711,
+                                        .refused_full = 21,
+                                        .refused_source = 22,
+                                        .refused_startups = 23,
+                                        .refused_penalty = 24,
+                                        .parked = 4,
+                                        .deliveries_pending = 3,
+                                        .deliveries_under_way = 2,
+                                        .uptime_ms = 86400000};
     know('a', "payments", AMP_SUBSCRIPTION_GONE);
     (void)new_token();
     assert_int_equal(get("/v1/stats"), 200);
@@ -536,6 +545,13 @@ static void statistics_count_what_there_is(void **state)
     assert_int_equal(json_integer_value(json_object_get(push, "pending")), 3);
     assert_int_equal(json_integer_value(json_object_get(push, "under_way")), 2);
     assert_int_equal(json_integer_value(json_object_get(answer.json, "connections")), 17);
+    assert_int_equal(json_integer_value(json_object_get(answer.json, "startups")), 5);
+    assert_int_equal(json_integer_value(json_object_get(answer.json, "accepted")), 4711);
+    const json_t *refused = json_object_get(answer.json, "refused");
+    assert_int_equal(json_integer_value(json_object_get(refused, "full")), 21);
+    assert_int_equal(json_integer_value(json_object_get(refused, "source")), 22);
+    assert_int_equal(json_integer_value(json_object_get(refused, "startups")), 23);
+    assert_int_equal(json_integer_value(json_object_get(refused, "penalty")), 24);
     assert_int_equal(json_integer_value(json_object_get(answer.json, "parked")), 4);
     assert_int_equal(json_integer_value(json_object_get(answer.json, "uptime_ms")), 86400000);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(answer.json, "queues"), "messages")), 0);

@@ -71,7 +71,8 @@ static void every_setting_is_read(void **state)
         "push:\n  allow: ['10.1.0.0/16', '[::1]:9000']\n  ca: /roots\n  connect_timeout: 1s\n  timeout: 2s\n"
         "  disable_after: 24h\n  concurrency: 3\n"
         "limits: {handshake: 1s, header: 2s, body: 3s, request: 4s, idle: 5s, max_connections: 6, "
-        "max_connections_per_source: 7}\n";
+        "max_connections_per_source: 7, max_connections_per_principal: 8, max_requests_per_principal: 9, "
+        "startups: '10:20:30', penalty_min: 11s, penalty_max: 12s, exempt: [10.0.0.7, '[fd00::]/8']}\n";
     assert_int_equal(parse(&config, text, &heard), AMP_OK);
     assert_int_equal(config.workers, 3);
     assert_string_equal(config.listen.address[1], "[::1]:65535");
@@ -106,6 +107,16 @@ static void every_setting_is_read(void **state)
     assert_int_equal(config.limits.idle_ms, 5000);
     assert_int_equal(config.limits.max_connections, 6);
     assert_int_equal(config.limits.max_connections_per_source, 7);
+    assert_int_equal(config.limits.max_connections_per_principal, 8);
+    assert_int_equal(config.limits.max_requests_per_principal, 9);
+    assert_int_equal(config.limits.startups.start, 10);
+    assert_int_equal(config.limits.startups.rate, 20);
+    assert_int_equal(config.limits.startups.full, 30);
+    assert_int_equal(config.limits.penalty_min_ms, 11000);
+    assert_int_equal(config.limits.penalty_max_ms, 12000);
+    assert_int_equal(config.limits.exempt_count, 2);
+    assert_string_equal(config.limits.exempt[0], "10.0.0.7");
+    assert_string_equal(config.limits.exempt[1], "[fd00::]/8");
 }
 
 static void mistakes_are_told_with_the_settings_name(void **state)
@@ -157,6 +168,16 @@ static void mistakes_are_told_with_the_settings_name(void **state)
         {"state: /s\n", "listen.cert is missing"},
         {"state: /s\n", "listen.key is missing"},
         {"listen: {addresses: ['1.2.3.4:5'], cert: /c, key: /k}\n", "state is missing"},
+        {LEAST "limits: {startups: '10:30'}\n", "limits.startups: \"10:30\" is not START:RATE:FULL"},
+        {LEAST "limits: {startups: '10:30:100:1'}\n", "is not START:RATE:FULL"},
+        {LEAST "limits: {startups: '100:30:100'}\n", "is not START:RATE:FULL"},
+        {LEAST "limits: {startups: '10:101:100'}\n", "is not START:RATE:FULL"},
+        {LEAST "limits: {startups: '0:30:100'}\n", "is not START:RATE:FULL"},
+        {LEAST "limits: {startups: '::'}\n", "is not START:RATE:FULL"},
+        {LEAST "limits: {startups: '10:30:9999999'}\n", "is not START:RATE:FULL"},
+        {LEAST "limits: {penalty_min: 10m}\n", "limits.penalty_min is not below limits.penalty_max"},
+        {LEAST "limits: {exempt: ['10.0.0.7:80']}\n", "limits.exempt: \"10.0.0.7:80\" is not an address or network"},
+        {LEAST "limits: {exempt: [everybody]}\n", "limits.exempt: \"everybody\" is not an address or network"},
         {"state: /s\nlisten: {addresses: ['localhost:8443'], cert: /c, key: /k}\n",
          "\"localhost:8443\" is not a numeric"},
         {"state: /s\nlisten: {addresses: ['1.2.3.4:0'], cert: /c, key: /k}\n", "has no port"},
@@ -216,6 +237,13 @@ static void lists_of_queues_and_of_exceptions_are_bounded(void **state)
             len += snprintf(text + len, sizeof(text) - (size_t)len, "  - 10.0.0.%u\n", i);
         assert_int_equal(parse(&config, text, &heard), beyond == 0 ? AMP_OK : AMP_ERR_INVALID);
     }
+    for (unsigned beyond = 0; beyond < 2; beyond++) {
+        int len = snprintf(text, sizeof(text), "%slimits:\n  exempt:\n", LEAST);
+        for (unsigned i = 0; i < AMP_CONFIG_EXEMPT_MAX + beyond; i++)
+            len += snprintf(text + len, sizeof(text) - (size_t)len, "  - 10.0.0.%u\n", i);
+        assert_int_equal(parse(&config, text, &heard), beyond == 0 ? AMP_OK : AMP_ERR_INVALID);
+    }
+    assert_int_equal(parse(&config, LEAST "limits: {penalty_max: 0s}\n", &heard), AMP_OK);
     assert_int_equal(parse(&config, LEAST "queue: {names: []}\npush: {allow: []}\n", &heard), AMP_OK);
 }
 
@@ -232,6 +260,7 @@ static void development_text_reads_back(void **state)
     assert_int_equal(config.workers, 2);
     assert_string_equal(config.state, "/tmp/it's here: #1");
     assert_string_equal(config.listen.cert, "/tmp/it's here: #1/tls.crt");
+    assert_int_equal(config.limits.exempt_count, 2);
 }
 
 static void a_role_reads_the_same_from_a_descriptor(void **state)

@@ -45,6 +45,10 @@ static void on_request(void *ctx, struct amp_net_exchange *exchange, const struc
     remember(rig->source, sizeof(rig->source), request->source);
     if (rig->on_request != NULL)
         rig->on_request(rig);
+    if (rig->requests < sizeof(rig->order))
+        rig->order[rig->requests - 1] = request->head->path.len > 1 ? rig->path[1] : ' ';
+    if (rig->signs)
+        rig->verdict = amp_net_verified(exchange, amp_slice(request->head->path.ptr + 1, request->head->path.len - 1));
     if (rig->park) {
         assert_true(rig->parked_count < RIG_PARKED_MAX);
         rig->parked[rig->parked_count++] = exchange;
@@ -79,6 +83,10 @@ struct amp_net_limits rig_limits(void)
                                    .idle_ms = 60000,
                                    .max_connections = 2000,
                                    .max_connections_per_source = 2000,
+                                   .max_connections_per_principal = 2000,
+                                   .max_requests_per_principal = 2000,
+                                   .startups = {2000, 30, 4000},
+                                   .max_pending_bytes_per_source = 64 << 20,
                                    .max_pending_bytes = 64 << 20,
                                    .max_untaken_bytes = 32 << 20};
 }
@@ -123,7 +131,8 @@ void rig_start(struct rig *rig, const struct amp_net_limits *limits, const struc
     struct amp_net_handler handler = {rig, on_head, on_request, on_refused};
     struct amp_net_limits usual = rig_limits();
     int fd = listen_on_loopback(&rig->port);
-    assert_int_equal(amp_net_new(&rig->net, rig->base, amp_clock_fake(&rig->clock), fd, tls,
+    assert_int_equal(amp_net_commons_new(&rig->commons, amp_clock_fake(&rig->clock)), AMP_OK);
+    assert_int_equal(amp_net_new(&rig->net, rig->commons, rig->base, amp_clock_fake(&rig->clock), fd, tls,
                                  limits != NULL ? limits : &usual, &handler),
                      AMP_OK);
     amp_tls_unref(tls);
@@ -134,14 +143,17 @@ void rig_stop(struct rig *rig)
     while (rig->parked_count > 0)
         (void)rig_answer(rig);
     amp_net_free(rig->net);
+    amp_net_commons_free(rig->commons);
     event_base_free(rig->base);
     amp_crypto_thread_fini();
 }
 
 void rig_turn(struct rig *rig)
 {
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         assert_true(event_base_loop(rig->base, EVLOOP_NONBLOCK) >= 0);
+        rig->more = amp_net_turn(rig->net);
+    }
 }
 
 void rig_pass(struct rig *rig, int64_t ms)
@@ -219,11 +231,19 @@ void identity_free(struct identity *identity)
 
 void peer_connect(struct peer *peer, struct rig *rig)
 {
+    peer_connect_from(peer, rig, "127.0.0.1");
+}
+
+void peer_connect_from(struct peer *peer, struct rig *rig, const char *source)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET};
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(rig->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int on = 1;
     *peer = (struct peer){.rig = rig, .context = SSL_CTX_new(TLS_client_method())};
     peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(inet_pton(AF_INET, source, &from.sin_addr), 1);
+    assert_int_equal(bind(peer->fd, (struct sockaddr *)&from, sizeof(from)), 0);
     assert_int_equal(connect(peer->fd, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(fcntl(peer->fd, F_SETFL, O_NONBLOCK), 0);
     assert_int_equal(setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);

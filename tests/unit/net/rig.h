@@ -17,8 +17,10 @@
 struct rig {
     struct event_base *base;
     struct amp_clock_fake clock;
+    struct amp_net_commons *commons;
     struct amp_net *net;
     uint16_t port;
+    bool more; /* of the latest amp_net_turn */
 
     /* what it shall do */
     enum amp_err head_verdict;
@@ -26,6 +28,7 @@ struct rig {
     bool park;                           /* keep exchanges in `parked` instead of answering */
     bool echo;                           /* answer with the body that came */
     struct amp_net_response answer;      /* otherwise with this */
+    bool signs;                          /* who asks for "/NAME" is the principal NAME */
     void (*on_request)(struct rig *rig); /* runs first, where not NULL */
 
     /* what it saw */
@@ -34,6 +37,8 @@ struct rig {
     uint8_t *body; /* of the latest request: valid while that is unanswered */
     size_t body_len;
     char path[64];
+    char order[1024];     /* of the requests: the second character of each path */
+    enum amp_err verdict; /* of amp_net_verified */
     char source[64];
     uint64_t connection_id, request_id;
     struct amp_net_exchange *parked[RIG_PARKED_MAX];
@@ -79,6 +84,8 @@ struct peer {
 
 /* Connects; no handshake yet. */
 void peer_connect(struct peer *peer, struct rig *rig);
+/* The same from an address of 127/8. */
+void peer_connect_from(struct peer *peer, struct rig *rig, const char *source);
 /* True where the handshake succeeds on both sides. */
 bool peer_handshake(struct peer *peer);
 /* Both, and it must succeed. */

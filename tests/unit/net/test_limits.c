@@ -204,8 +204,8 @@ static void holds_to_its_number_of_connections(void **state)
     peer_connect(&peers[3], &rig);
     assert_false(peer_handshake(&peers[3]));
     assert_int_equal(amp_net_connections(rig.net), 3);
-    assert_int_equal(amp_net_counts(rig.net).accepted, 3);
-    assert_int_equal(amp_net_counts(rig.net).refused_full, 1);
+    assert_int_equal(amp_net_counts(rig.commons).accepted, 3);
+    assert_int_equal(amp_net_counts(rig.commons).refused[AMP_NET_REFUSED_FULL], 1);
     peer_close(&peers[3]);
     peer_close(&peers[0]);
     peer_open(&peers[3], &rig);
@@ -223,7 +223,7 @@ static void holds_each_source_to_its_number(void **state)
     peer_open(&peers[1], &rig);
     peer_connect(&peers[2], &rig);
     assert_false(peer_handshake(&peers[2]));
-    assert_int_equal(amp_net_counts(rig.net).refused_source, 1);
+    assert_int_equal(amp_net_counts(rig.commons).refused[AMP_NET_REFUSED_SOURCE], 1);
     peer_close(&peers[2]);
     peer_close(&peers[0]);
     peer_open(&peers[2], &rig);

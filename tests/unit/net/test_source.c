@@ -66,46 +66,11 @@ static void counts_an_address_or_a_64_as_one(void **state)
     assert_false(same_source("::1", "0.0.0.0"));
 }
 
-static void holds_each_source_to_its_number(void **state)
-{
-    struct amp_net_sources *sources = NULL;
-    struct amp_net_source one = source_at("192.0.2.1", 1), other = source_at("192.0.2.2", 1);
-    assert_int_equal(amp_net_sources_new(&sources), AMP_OK);
-    assert_int_equal(amp_net_sources_take(sources, &one.key, 2), AMP_OK);
-    assert_int_equal(amp_net_sources_take(sources, &one.key, 2), AMP_OK);
-    assert_int_equal(amp_net_sources_take(sources, &one.key, 2), AMP_ERR_OVERLOADED);
-    assert_int_equal(amp_net_sources_take(sources, &other.key, 2), AMP_OK);
-    amp_net_sources_give(sources, &one.key);
-    assert_int_equal(amp_net_sources_take(sources, &one.key, 2), AMP_OK);
-    assert_int_equal(amp_net_sources_take(sources, &one.key, 0), AMP_ERR_OVERLOADED);
-    amp_net_sources_free(sources);
-}
-
-static void counts_many_sources_apart(void **state)
-{
-    struct amp_net_sources *sources = NULL;
-    assert_int_equal(amp_net_sources_new(&sources), AMP_OK);
-    for (int round = 0; round < 2; round++) {
-        for (uint64_t i = 0; i < 20000; i++)
-            assert_int_equal(amp_net_sources_take(sources, &(struct amp_net_source_key){{i, 7}}, 2), AMP_OK);
-    }
-    for (uint64_t i = 0; i < 20000; i++) {
-        struct amp_net_source_key key = {{i, 7}};
-        assert_int_equal(amp_net_sources_take(sources, &key, 2), AMP_ERR_OVERLOADED);
-        amp_net_sources_give(sources, &key);
-        amp_net_sources_give(sources, &key);
-        assert_int_equal(amp_net_sources_take(sources, &key, 1), AMP_OK);
-    }
-    amp_net_sources_free(sources);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_addresses_with_their_ports),
         cmocka_unit_test(counts_an_address_or_a_64_as_one),
-        cmocka_unit_test(holds_each_source_to_its_number),
-        cmocka_unit_test(counts_many_sources_apart),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

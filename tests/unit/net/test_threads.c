@@ -52,7 +52,7 @@ static void workers_share_tls_and_are_counted_from_outside(void **state)
         while (!workers[i].done)
             assert_true(amp_net_connections(workers[i].rig.net) <= 1);
         assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
-        assert_int_equal(amp_net_counts(workers[i].rig.net).accepted, CONNECTIONS);
+        assert_int_equal(amp_net_counts(workers[i].rig.commons).accepted, CONNECTIONS);
         assert_int_equal(workers[i].rig.requests, CONNECTIONS * REQUESTS);
     }
     assert_int_not_equal(workers[0].rig.connection_id, workers[1].rig.connection_id);

@@ -1,0 +1,253 @@
+/* Shares of a worker's time, and what each principal may hold. */
+#include "rig.h"
+
+#include "net/conn.h"
+
+#define FLOOD 40
+
+static struct rig rig;
+static struct peer flood[FLOOD], honest;
+
+static int start(void **state)
+{
+    rig_start(&rig, NULL, NULL);
+    rig.signs = true;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    rig_stop(&rig);
+    return 0;
+}
+
+static void ask(struct peer *peer, char principal, unsigned times)
+{
+    static const char form[] = "GET /- HTTP/1.1\r\nHost: h\r\n\r\n";
+    char text[sizeof(form)];
+    memcpy(text, form, sizeof(form));
+    text[5] = principal;
+    for (unsigned i = 0; i < times; i++)
+        peer_send(peer, text);
+}
+
+/* Its connection is its principal's. */
+static void open_as(struct peer *peer, char principal)
+{
+    peer_open(peer, &rig);
+    ask(peer, principal, 1);
+    peer_expect(peer, 201);
+}
+
+/* One turn of the loop. */
+static void turn(void)
+{
+    assert_true(event_base_loop(rig.base, EVLOOP_NONBLOCK) >= 0);
+    rig.more = amp_net_turn(rig.net);
+}
+
+static size_t count_of(char principal)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rig.requests; i++)
+        count += rig.order[i] == principal;
+    return count;
+}
+
+static size_t first_of(char principal)
+{
+    const char *first = memchr(rig.order, principal, rig.requests);
+    assert_non_null(first);
+    return (size_t)(first - rig.order);
+}
+
+static void open_flood(void)
+{
+    for (int i = 0; i < FLOOD; i++)
+        open_as(&flood[i], 'f');
+    open_as(&honest, 'h');
+    rig.requests = 0;
+}
+
+static void close_all(void)
+{
+    for (int i = 0; i < FLOOD; i++)
+        peer_close(&flood[i]);
+    peer_close(&honest);
+}
+
+static void a_flood_lets_others_in_between(void **state)
+{
+    open_flood();
+    for (int i = 0; i < FLOOD; i++)
+        ask(&flood[i], 'f', 20);
+    ask(&honest, 'h', 1);
+    turn();
+    assert_in_range(first_of('h'), 0, 40);
+    assert_true(rig.more);
+    for (int round = 0; round < 3; round++) { /* and again, when it has its answer */
+        peer_expect(&honest, 201);
+        rig.requests = 0;
+        ask(&honest, 'h', 1);
+        turn();
+        assert_in_range(first_of('h'), 0, 40);
+    }
+    while (rig.more)
+        turn();
+    for (int i = 0; i < FLOOD; i++) {
+        for (int j = 0; j < 20; j++)
+            peer_expect(&flood[i], 201);
+    }
+    close_all();
+}
+
+/* Forty connections against one, and both get the same, as long as both have something to ask. */
+static void two_that_flood_get_the_same(void **state)
+{
+    open_flood();
+    for (int i = 0; i < FLOOD; i++)
+        ask(&flood[i], 'f', 20);
+    ask(&honest, 'h', 200);
+    while (rig.requests < 300)
+        turn();
+    assert_in_range(count_of('h'), 120, 180);
+    while (rig.requests < 1000)
+        turn();
+    close_all();
+}
+
+static void who_is_alone_waits_for_nobody(void **state)
+{
+    open_flood();
+    for (int i = 0; i < FLOOD; i++)
+        ask(&flood[i], 'f', 2);
+    turn();
+    assert_int_equal(rig.requests, 2 * FLOOD);
+    assert_false(rig.more);
+    close_all();
+}
+
+/* One that waits over a turn is not watched, and forgotten neither. */
+static void deferred_connections_come_and_go(void **state)
+{
+    open_flood();
+    for (int i = 0; i < FLOOD; i++)
+        ask(&flood[i], 'f', 20);
+    ask(&honest, 'h', 10);
+    turn();
+    turn();
+    assert_true(rig.more);
+    for (int i = 0; i < FLOOD; i += 2)
+        peer_close(&flood[i]);
+    peer_close(&honest);
+    while (rig.more)
+        turn();
+    rig_turn(&rig);
+    assert_int_equal(amp_net_connections(rig.net), FLOOD / 2);
+    for (int i = 1; i < FLOOD; i += 2) {
+        for (int j = 0; j < 20; j++)
+            peer_expect(&flood[i], 201);
+        peer_close(&flood[i]);
+    }
+}
+
+static void a_server_may_end_while_some_wait(void **state)
+{
+    open_flood();
+    for (int i = 0; i < FLOOD; i++)
+        ask(&flood[i], 'f', 20);
+    ask(&honest, 'h', 10);
+    turn();
+    assert_true(rig.more);
+    amp_net_drain(rig.net);
+    for (int i = 0; i < 1000; i++)
+        turn();
+    close_all();
+}
+
+static void a_principal_is_held_to_its_connections(void **state)
+{
+    struct amp_net_limits limits = rig_limits();
+    limits.max_connections_per_principal = 2;
+    amp_net_reload(rig.net, rig.net->tls, &limits);
+    for (int i = 0; i < 3; i++) {
+        peer_open(&flood[i], &rig);
+        ask(&flood[i], 'f', 1);
+        peer_expect(&flood[i], 201); /* whatever the handler says of it */
+        assert_int_equal(rig.verdict, i < 2 ? AMP_OK : AMP_ERR_RATE_LIMITED);
+    }
+    peer_expect_end(&flood[2]);
+    open_as(&honest, 'h');
+    assert_int_equal(rig.verdict, AMP_OK);
+    ask(&flood[1], 'h', 1); /* it is the other's now */
+    peer_expect(&flood[1], 201);
+    assert_int_equal(rig.verdict, AMP_OK);
+    open_as(&flood[3], 'f');
+    assert_int_equal(rig.verdict, AMP_OK);
+    ask(&flood[1], 'f', 1);
+    peer_expect(&flood[1], 201);
+    assert_int_equal(rig.verdict, AMP_ERR_RATE_LIMITED);
+    for (int i = 0; i < 4; i++)
+        peer_close(&flood[i]);
+    peer_close(&honest);
+}
+
+static void a_principal_is_held_to_its_waiting_requests(void **state)
+{
+    struct amp_net_limits limits = rig_limits();
+    limits.max_requests_per_principal = 2;
+    amp_net_reload(rig.net, rig.net->tls, &limits);
+    for (int i = 0; i < 3; i++)
+        peer_open(&flood[i], &rig);
+    peer_open(&honest, &rig);
+    rig.park = true;
+    for (unsigned i = 0; i < 3; i++) {
+        ask(&flood[i], 'f', 1);
+        rig_await_requests(&rig, i + 1);
+        assert_int_equal(rig.verdict, i < 2 ? AMP_OK : AMP_ERR_RATE_LIMITED);
+    }
+    ask(&honest, 'h', 1);
+    rig_await_requests(&rig, 4);
+    assert_int_equal(rig.verdict, AMP_OK);
+    while (rig.parked_count > 0)
+        assert_true(rig_answer(&rig));
+    rig.park = false;
+    peer_expect(&flood[0], 201);
+    ask(&flood[0], 'f', 1);
+    peer_expect(&flood[0], 201);
+    assert_int_equal(rig.verdict, AMP_OK);
+    for (int i = 0; i < 3; i++)
+        peer_close(&flood[i]);
+    peer_close(&honest);
+}
+
+/* Two workers, one count. */
+static void a_principal_is_one_for_all_workers(void **state)
+{
+    struct amp_net_commons *commons = rig.commons;
+    struct amp_holder *holder;
+    open_as(&honest, 'h');
+    assert_int_equal(amp_holder_ref(&holder, commons->holders, AMP_SLICE_LIT("h")), AMP_OK);
+    assert_int_equal(atomic_load(&holder->connections.used_bytes), 1);
+    peer_close(&honest);
+    rig_turn(&rig);
+    assert_int_equal(atomic_load(&holder->connections.used_bytes), 0);
+    amp_holder_unref(commons->holders, holder);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_flood_lets_others_in_between),
+        CASE(two_that_flood_get_the_same),
+        CASE(who_is_alone_waits_for_nobody),
+        CASE(deferred_connections_come_and_go),
+        CASE(a_server_may_end_while_some_wait),
+        CASE(a_principal_is_held_to_its_connections),
+        CASE(a_principal_is_held_to_its_waiting_requests),
+        CASE(a_principal_is_one_for_all_workers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
