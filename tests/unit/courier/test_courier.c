@@ -6,6 +6,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "../peer.h"
 #include "../support.h"
 #include "audit/event.h"
 #include "courier/courier.h"
@@ -14,7 +15,7 @@
 #include "keys/subscription.h"
 #include "web_server.h"
 
-enum { PACKET_MAX = 1 + AMP_IPC_MAX_PAYLOAD, PATIENCE_S = 20, LIFE_MS = 60000 };
+enum { PACKET_MAX = 1 + AMP_IPC_MAX_PAYLOAD, LIFE_MS = 60000 };
 
 struct scene {
     struct amp_config config;
@@ -64,39 +65,6 @@ static void *run(void *ctx)
     return (void *)(intptr_t)status;
 }
 
-/* A pair of which this end blocks, but not for ever. */
-static void make_pair(int *ours, int *theirs)
-{
-    int fds[2];
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
-    assert_int_equal(amp_link_pair(fds), AMP_OK);
-    assert_int_equal(fcntl(fds[0], F_SETFL, 0), 0);
-    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-    *ours = fds[0];
-    *theirs = fds[1];
-}
-
-static void say(int to, enum amp_ipc_type type, struct amp_slice payload, int fd)
-{
-    union {
-        struct cmsghdr align;
-        uint8_t room[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    uint8_t type_byte = (uint8_t)type;
-    struct iovec parts[2] = {{&type_byte, 1}, {(void *)(uintptr_t)payload.ptr, payload.len}};
-    struct msghdr packet = {.msg_iov = parts, .msg_iovlen = 2};
-    if (fd >= 0) {
-        packet.msg_control = &control;
-        packet.msg_controllen = sizeof(control);
-        struct cmsghdr *part = CMSG_FIRSTHDR(&packet);
-        part->cmsg_level = SOL_SOCKET;
-        part->cmsg_type = SCM_RIGHTS;
-        part->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(part), &fd, sizeof(int));
-    }
-    assert_true(sendmsg(to, &packet, MSG_NOSIGNAL) >= 0);
-}
-
 static void hear(int from, enum amp_ipc_type expected)
 {
     ssize_t n = recv(from, scene.packet, sizeof(scene.packet), 0);
@@ -111,8 +79,8 @@ static void give_link(enum amp_role role, int *ours)
     int theirs;
     if (*ours >= 0)
         close(*ours);
-    make_pair(ours, &theirs);
-    say(scene.control, AMP_IPC_LINK, amp_slice(payload, sizeof(payload)), theirs);
+    peer_pair(ours, &theirs);
+    peer_say(scene.control, AMP_IPC_LINK, amp_slice(payload, sizeof(payload)), theirs);
     close(theirs);
 }
 
@@ -124,7 +92,7 @@ static void confirm_records(void)
     amp_ipc_put_u64(&out, scene.logged);
     amp_ipc_put_u64(&out, scene.logged);
     amp_ipc_put_u8(&out, 1);
-    say(scene.log, AMP_IPC_RECORDED, amp_out_done(&out), -1);
+    peer_say(scene.log, AMP_IPC_RECORDED, amp_out_done(&out), -1);
 }
 
 /* The next event recorded; borrows from the last packet. */
@@ -171,15 +139,15 @@ static void tell_subscription(uint8_t n, enum amp_subscription_state as)
     amp_subscription_secrets_pack(&out_secrets, &secrets);
     amp_ipc_put_bytes(&payload, amp_out_done(&out));
     amp_ipc_put_bytes(&payload, amp_out_done(&out_secrets));
-    say(scene.keeper, AMP_IPC_SUBSCRIPTION, amp_out_done(&payload), -1);
+    peer_say(scene.keeper, AMP_IPC_SUBSCRIPTION, amp_out_done(&payload), -1);
 }
 
 static void attach_keeper(void)
 {
     give_link(AMP_ROLE_KEEPER, &scene.keeper);
-    say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TELLING, amp_slice(NULL, 0), -1);
+    peer_say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TELLING, amp_slice(NULL, 0), -1);
     tell_subscription(1, AMP_SUBSCRIPTION_ACTIVE);
-    say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TOLD, amp_slice(NULL, 0), -1);
+    peer_say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TOLD, amp_slice(NULL, 0), -1);
 }
 
 static void deliver(uint8_t to, uint64_t ask, size_t body_len, size_t here)
@@ -196,7 +164,7 @@ static void deliver(uint8_t to, uint64_t ask, size_t body_len, size_t here)
     amp_ipc_put_u8(&out, 0);
     amp_ipc_put_u32(&out, (uint32_t)body_len);
     amp_ipc_put_bytes(&out, amp_slice(body, here));
-    say(scene.front, AMP_IPC_DELIVER, amp_out_done(&out), -1);
+    peer_say(scene.front, AMP_IPC_DELIVER, amp_out_done(&out), -1);
 }
 
 static void hear_delivered(uint64_t ask, enum amp_err err, uint32_t status, uint32_t attempts)
@@ -214,7 +182,7 @@ static void start(const struct web_step *steps, size_t count)
 {
     int theirs;
     scene.server = web_server_start(steps, count);
-    make_pair(&scene.control, &theirs);
+    peer_pair(&scene.control, &theirs);
     scene.env = (struct amp_role_env){
         .config = &scene.config, .control_fd = theirs, .state_fd = -1, .push_ca_fd = -1, .config_read = no_config};
     assert_int_equal(pthread_create(&scene.thread, NULL, run, &scene.env), 0);
@@ -302,7 +270,7 @@ static void courier_puts_large_bodies_together(void **state)
     for (int i = 0; i < 3; i++) {
         struct amp_out out = amp_out(storage, sizeof(storage));
         amp_ipc_put_bytes(&out, amp_slice(part, sizeof(part)));
-        say(scene.front, AMP_IPC_DELIVER_MORE, amp_out_done(&out), -1);
+        peer_say(scene.front, AMP_IPC_DELIVER_MORE, amp_out_done(&out), -1);
     }
     hear_delivered(1, AMP_OK, 200, 1);
     assert_non_null(strstr(web_server_request(scene.server, 0), "Content-Length: 180001\r\n"));
@@ -347,7 +315,7 @@ static void courier_tells_the_keeper_what_is_gone(void **state)
     hear(scene.keeper, AMP_IPC_SUBSCRIPTION_FAILED);
     assert_memory_equal(scene.payload.ptr, failed, sizeof(failed));
     tell_subscription(1, AMP_SUBSCRIPTION_GONE);
-    say(scene.keeper, AMP_IPC_SUBSCRIPTION_GONE, amp_slice(failed, AMP_SUBSCRIPTION_ID_LEN), -1);
+    peer_say(scene.keeper, AMP_IPC_SUBSCRIPTION_GONE, amp_slice(failed, AMP_SUBSCRIPTION_ID_LEN), -1);
     deliver(1, 2, 10, 10);
     hear_delivered(2, AMP_ERR_SUBSCRIPTION_UNKNOWN, 0, 0);
 }
@@ -360,9 +328,9 @@ static void courier_is_told_the_list_again_on_the_same_link(void **state)
     deliver(2, 1, 10, 10);
     hear_delivered(1, AMP_OK, 200, 1);
     hear_event();
-    say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TELLING, amp_slice(NULL, 0), -1);
+    peer_say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TELLING, amp_slice(NULL, 0), -1);
     tell_subscription(1, AMP_SUBSCRIPTION_ACTIVE);
-    say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TOLD, amp_slice(NULL, 0), -1);
+    peer_say(scene.keeper, AMP_IPC_SUBSCRIPTIONS_TOLD, amp_slice(NULL, 0), -1);
     deliver(2, 2, 10, 10);
     hear_delivered(2, AMP_ERR_SUBSCRIPTION_UNKNOWN, 0, 0);
     hear_event();
@@ -410,7 +378,7 @@ static void courier_cuts_a_front_that_breaks_the_table(void **state)
         if (way == 0)
             deliver(1, 1, 9, 10); /* longer than it says */
         if (way == 1)
-            say(scene.front, AMP_IPC_DELIVER_MORE, amp_slice("\0\1x", 3), -1); /* of nothing */
+            peer_say(scene.front, AMP_IPC_DELIVER_MORE, amp_slice("\0\1x", 3), -1); /* of nothing */
         for (uint64_t ask = 0; way == 2 && ask <= AMP_COURIER_WINDOW; ask++)
             deliver(1, ask, 10, 10);
         hear(scene.control, AMP_IPC_VIOLATION);
@@ -423,7 +391,7 @@ static void courier_cuts_a_front_that_breaks_the_table(void **state)
 static void courier_cuts_a_keeper_that_breaks_the_table(void **state)
 {
     start_with_links(&accepts, 1);
-    say(scene.keeper, AMP_IPC_SUBSCRIPTION, amp_slice("\0\1x\0\1x", 6), -1);
+    peer_say(scene.keeper, AMP_IPC_SUBSCRIPTION, amp_slice("\0\1x\0\1x", 6), -1);
     hear(scene.control, AMP_IPC_VIOLATION);
     assert_int_equal(scene.payload.ptr[0], AMP_ROLE_KEEPER);
 }
@@ -434,7 +402,7 @@ static void courier_drains(void **state)
     for (uint64_t ask = 1; ask <= 5; ask++)
         deliver(1, ask, 10, 10);
     web_server_await(scene.server, 4);
-    say(scene.control, AMP_IPC_DRAIN, amp_slice(NULL, 0), -1);
+    peer_say(scene.control, AMP_IPC_DRAIN, amp_slice(NULL, 0), -1);
     hear_delivered(5, AMP_ERR_PUSH_UNREACHABLE, 0, 0);
     deliver(1, 6, 10, 10);
     hear_delivered(6, AMP_ERR_PUSH_UNREACHABLE, 0, 0);
@@ -462,7 +430,7 @@ static void courier_drains_at_once_where_nothing_is_under_way(void **state)
     deliver(1, 1, 10, 10);
     hear_delivered(1, AMP_OK, 200, 1);
     hear_event();
-    say(scene.control, AMP_IPC_DRAIN, amp_slice(NULL, 0), -1);
+    peer_say(scene.control, AMP_IPC_DRAIN, amp_slice(NULL, 0), -1);
     assert_int_equal(join(), 0);
 }
 

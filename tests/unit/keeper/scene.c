@@ -15,39 +15,6 @@ static void *run(void *ctx)
     return (void *)(intptr_t)status;
 }
 
-/* A pair of which this end blocks, but not for ever. */
-static void make_pair(int *ours, int *theirs)
-{
-    int fds[2];
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
-    assert_int_equal(amp_link_pair(fds), AMP_OK);
-    assert_int_equal(fcntl(fds[0], F_SETFL, 0), 0);
-    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-    *ours = fds[0];
-    *theirs = fds[1];
-}
-
-void scene_say(int to, enum amp_ipc_type type, struct amp_slice payload, int fd)
-{
-    union {
-        struct cmsghdr align;
-        uint8_t room[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    uint8_t type_byte = (uint8_t)type;
-    struct iovec parts[2] = {{&type_byte, 1}, {(void *)(uintptr_t)payload.ptr, payload.len}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    if (fd >= 0) {
-        message.msg_control = &control;
-        message.msg_controllen = sizeof(control);
-        struct cmsghdr *part = CMSG_FIRSTHDR(&message);
-        part->cmsg_level = SOL_SOCKET;
-        part->cmsg_type = SCM_RIGHTS;
-        part->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(part), &fd, sizeof(int));
-    }
-    assert_true(sendmsg(to, &message, MSG_NOSIGNAL) >= 0);
-}
-
 void scene_hear(struct scene *scene, int from, enum amp_ipc_type expected)
 {
     ssize_t n = recv(from, scene->packet, sizeof(scene->packet), 0);
@@ -65,8 +32,8 @@ void scene_give_link(struct scene *scene, enum amp_role role, uint8_t index, int
 {
     const uint8_t payload[2] = {(uint8_t)role, index};
     int theirs;
-    make_pair(ours, &theirs);
-    scene_say(scene->control, AMP_IPC_LINK, amp_slice(payload, sizeof(payload)), theirs);
+    peer_pair(ours, &theirs);
+    peer_say(scene->control, AMP_IPC_LINK, amp_slice(payload, sizeof(payload)), theirs);
     close(theirs);
 }
 
@@ -74,12 +41,12 @@ void scene_start(struct scene *scene, uint8_t kek_byte)
 {
     struct amp_key256 kek = {{kek_byte}};
     int theirs;
-    make_pair(&scene->control, &theirs);
+    peer_pair(&scene->control, &theirs);
     scene->env = (struct amp_role_env){
         .config = &scene->config, .control_fd = theirs, .state_fd = scene->dir.fd, .config_read = no_config};
     assert_int_equal(pthread_create(&scene->thread, NULL, run, &scene->env), 0);
     scene->running = true;
-    scene_say(scene->control, AMP_IPC_KEK, amp_slice(kek.bytes, sizeof(kek.bytes)), -1);
+    peer_say(scene->control, AMP_IPC_KEK, amp_slice(kek.bytes, sizeof(kek.bytes)), -1);
 }
 
 int scene_join(struct scene *scene)
@@ -99,7 +66,7 @@ void scene_confirm(struct scene *scene)
     amp_ipc_put_u64(&out, scene->logged);
     amp_ipc_put_u64(&out, scene->durable);
     amp_ipc_put_u8(&out, 1);
-    scene_say(scene->log, AMP_IPC_RECORDED, amp_out_done(&out), -1);
+    peer_say(scene->log, AMP_IPC_RECORDED, amp_out_done(&out), -1);
 }
 
 void scene_hear_event(struct scene *scene, struct amp_event *event)
@@ -125,7 +92,7 @@ void scene_skip_event(struct scene *scene)
 enum amp_err scene_ask_admin(struct scene *scene, enum amp_ipc_type type, struct amp_slice payload)
 {
     for (;;) {
-        scene_say(scene->admin, type, payload, -1);
+        peer_say(scene->admin, type, payload, -1);
         ssize_t n = recv(scene->admin, scene->packet, sizeof(scene->packet), MSG_PEEK);
         assert_true(n > 0);
         struct amp_ipc_in in = {amp_slice(scene->packet + 1, (size_t)n - 1), false};

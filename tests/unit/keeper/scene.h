@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "../peer.h"
 #include "../tempdir.h"
 #include "audit/event.h"
 #include "base/clock.h"
@@ -13,7 +14,7 @@
 #include "ipc/table.h"
 #include "keeper/keeper.h"
 
-enum { PACKET_MAX = 1 + AMP_IPC_MAX_PAYLOAD, PATIENCE_S = 20 };
+enum { PACKET_MAX = 1 + AMP_IPC_MAX_PAYLOAD };
 
 struct scene {
     struct tempdir dir;
@@ -47,7 +48,6 @@ int scene_join(struct scene *scene);
 /* A new link to it; *ours blocks, but not for ever. */
 void scene_give_link(struct scene *scene, enum amp_role role, uint8_t index, int *ours);
 
-void scene_say(int to, enum amp_ipc_type type, struct amp_slice payload, int fd);
 /* The next packet must be of this type; its payload is found in the scene. */
 void scene_hear(struct scene *scene, int from, enum amp_ipc_type expected);
 bool scene_is_hung_up(struct scene *scene, int fd);

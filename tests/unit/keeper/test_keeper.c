@@ -26,7 +26,7 @@ static enum amp_err ask_day_key(struct scene *scene, const uint8_t *key_id, int 
     amp_out_slice(&out, day(day_offset, date));
     amp_ipc_put_bytes(&out, amp_slice_str(region));
     amp_ipc_put_bytes(&out, amp_slice_str(service));
-    scene_say(scene->front, AMP_IPC_DAY_KEY_GET, amp_out_done(&out), -1);
+    peer_say(scene->front, AMP_IPC_DAY_KEY_GET, amp_out_done(&out), -1);
     scene_hear(scene, scene->front, AMP_IPC_DAY_KEY);
     struct amp_ipc_in in = {scene->payload, false};
     assert_true(amp_ipc_get_u64(&in) == ask);
@@ -101,7 +101,7 @@ static void fronts_are_told_when_a_key_ends(void **state)
 
 static uint32_t next_epoch(struct scene *scene, struct amp_key256 *key)
 {
-    scene_say(scene->front, AMP_IPC_EPOCH_GET, amp_slice(NULL, 0), -1);
+    peer_say(scene->front, AMP_IPC_EPOCH_GET, amp_slice(NULL, 0), -1);
     scene_hear(scene, scene->front, AMP_IPC_EPOCH);
     struct amp_ipc_in in = {scene->payload, false};
     uint32_t id = amp_ipc_get_u32(&in);
@@ -140,7 +140,7 @@ static void the_log_gets_its_key_over_its_own_link(void **state)
     int log_key;
     scene_begin(scene);
     scene_give_link(scene, AMP_ROLE_SCRIBE, 1, &log_key);
-    scene_say(log_key, AMP_IPC_LOG_KEY_GET, amp_slice(NULL, 0), -1);
+    peer_say(log_key, AMP_IPC_LOG_KEY_GET, amp_slice(NULL, 0), -1);
     scene_hear(scene, log_key, AMP_IPC_LOG_KEY);
     assert_int_equal(scene->payload.len, 4 + 32 + 2 + 40); /* RFC 5649: 32 bytes wrap to 40 */
     assert_memory_equal(scene->payload.ptr, none, 4);
@@ -156,7 +156,7 @@ static void a_front_that_sends_nonsense_is_cut_off_and_reported(void **state)
     memset(payload, 0xff, sizeof(payload));
     for (size_t len = 42; len <= 120; len += 13) {
         scene_give_link(scene, AMP_ROLE_FRONT, 1, &scene->front);
-        scene_say(scene->front, AMP_IPC_DAY_KEY_GET, amp_slice(payload, len), -1);
+        peer_say(scene->front, AMP_IPC_DAY_KEY_GET, amp_slice(payload, len), -1);
         assert_true(scene_is_hung_up(scene, scene->front));
         scene_hear(scene, scene->control, AMP_IPC_VIOLATION);
         assert_int_equal(scene->payload.ptr[0], AMP_ROLE_FRONT);
@@ -169,7 +169,7 @@ static void a_front_may_not_administer(void **state)
 {
     struct scene *scene = *state;
     scene_begin(scene);
-    scene_say(scene->front, AMP_IPC_KEY_LIST, amp_slice(NULL, 0), -1);
+    peer_say(scene->front, AMP_IPC_KEY_LIST, amp_slice(NULL, 0), -1);
     assert_true(scene_is_hung_up(scene, scene->front));
     scene_hear(scene, scene->control, AMP_IPC_VIOLATION);
 }
@@ -180,7 +180,7 @@ static void nothing_is_administered_while_the_log_cannot_be_written(void **state
     scene_start(scene, 1);
     scene_hear(scene, scene->control, AMP_IPC_READY);
     scene_give_link(scene, AMP_ROLE_ADMIN, 0, &scene->admin);
-    scene_say(scene->admin, AMP_IPC_KEY_LIST, amp_slice(NULL, 0), -1);
+    peer_say(scene->admin, AMP_IPC_KEY_LIST, amp_slice(NULL, 0), -1);
     assert_int_equal(scene_hear_done(scene), AMP_ERR_AUDIT_UNAVAILABLE);
 }
 
@@ -191,7 +191,7 @@ static void draining_waits_for_the_last_record(void **state)
     struct amp_event event;
     scene_begin(scene);
     next_epoch(scene, &key);
-    scene_say(scene->control, AMP_IPC_DRAIN, amp_slice(NULL, 0), -1);
+    peer_say(scene->control, AMP_IPC_DRAIN, amp_slice(NULL, 0), -1);
     scene_hear_event(scene, &event); /* and confirms it */
     assert_int_equal(scene_join(scene), 0);
 }

@@ -75,7 +75,7 @@ static struct answered ask_subscription(struct scene *scene, enum amp_ipc_type t
         struct amp_out out = amp_out(storage, sizeof(storage));
         amp_ipc_put_u64(&out, ++ask);
         amp_out_slice(&out, question);
-        scene_say(scene->worker, type, amp_out_done(&out), -1);
+        peer_say(scene->worker, type, amp_out_done(&out), -1);
         answered = hear_answer(scene, ask);
     } while (answered.err == AMP_ERR_AUDIT_UNAVAILABLE && !scene->hold_durable);
     return answered;
@@ -298,7 +298,7 @@ static void say_failed(struct scene *scene, const uint8_t *id, uint32_t why, uin
     amp_out_bytes(&out, id, AMP_SUBSCRIPTION_ID_LEN);
     amp_ipc_put_u32(&out, why);
     amp_ipc_put_u32(&out, generation);
-    scene_say(scene->courier, AMP_IPC_SUBSCRIPTION_FAILED, amp_out_done(&out), -1);
+    peer_say(scene->courier, AMP_IPC_SUBSCRIPTION_FAILED, amp_out_done(&out), -1);
 }
 
 static void what_the_courier_gave_up_is_disabled_once_with_an_alarm(void **state)
@@ -531,7 +531,7 @@ static void a_courier_that_sends_nonsense_is_cut_off_and_reported(void **state)
         scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TELLING);
         scene_hear(scene, scene->courier, AMP_IPC_SUBSCRIPTIONS_TOLD);
     }
-    scene_say(scene->courier, AMP_IPC_EPOCH_GET, amp_slice(NULL, 0), -1);
+    peer_say(scene->courier, AMP_IPC_EPOCH_GET, amp_slice(NULL, 0), -1);
     assert_true(scene_is_hung_up(scene, scene->courier));
 }
 
@@ -558,7 +558,7 @@ static void no_subscription_is_made_while_the_log_cannot_be_written(void **state
     scene_start(scene, 1);
     scene_hear(scene, scene->control, AMP_IPC_READY);
     scene_give_link(scene, AMP_ROLE_FRONT, 1, &scene->worker);
-    scene_say(scene->worker, AMP_IPC_SUBSCRIPTION_ROTATE, amp_slice(storage, sizeof(storage)), -1);
+    peer_say(scene->worker, AMP_IPC_SUBSCRIPTION_ROTATE, amp_slice(storage, sizeof(storage)), -1);
     assert_int_equal(hear_answer(scene, 9).err, AMP_ERR_AUDIT_UNAVAILABLE);
 }
 
