@@ -28,6 +28,7 @@ struct amp_api_readiness {
     bool epoch_key;
     bool draining;
     const char *key_provider; /* "ephemeral", "file" */
+    unsigned sandbox;         /* amp_sandbox_parts */
 };
 
 /* What only another role can do. The answer comes by amp_api_resume with the same number. */

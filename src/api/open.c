@@ -1,6 +1,7 @@
 /* What is served without authentication. Each answer is the same for everybody. */
 #include "api/internal.h"
 #include "api/openapi_json.h"
+#include "sandbox/sandbox.h"
 
 #define READINESS_MAX 512
 
@@ -23,6 +24,20 @@ static void write_flag(struct amp_out *out, char before, const char *name, bool 
     amp_out_str(out, value ? "\":true" : "\":false");
 }
 
+/* The names of its parts, as a list. */
+static void write_sandbox(struct amp_out *out, unsigned parts)
+{
+    const char *before = "[\"";
+    for (unsigned part = 0; part < AMP_SANDBOX_PART_COUNT_; part++) {
+        if ((parts & 1u << part) == 0)
+            continue;
+        amp_out_str(out, before);
+        amp_out_str(out, amp_sandbox_part_name((enum amp_sandbox_part)part));
+        before = "\",\"";
+    }
+    amp_out_str(out, before[0] == '[' ? "[]" : "\"]");
+}
+
 static void write_readiness(struct amp_out *out, const struct amp_api_readiness *state, bool ready)
 {
     amp_out_str(out, ready ? "{\"status\":\"ready\"" : "{\"status\":\"not_ready\"");
@@ -33,7 +48,9 @@ static void write_readiness(struct amp_out *out, const struct amp_api_readiness 
     write_flag(out, '{', "memory_locked", state->memory != AMP_SECRET_UNLOCKED);
     amp_out_str(out, ",\"memory\":\"");
     amp_out_str(out, amp_secret_lock_name(state->memory));
-    amp_out_str(out, "\"},\"checks\":");
+    amp_out_str(out, "\",\"sandbox\":");
+    write_sandbox(out, state->sandbox);
+    amp_out_str(out, "},\"checks\":");
     write_flag(out, '{', "log_writable", state->log_writable);
     write_flag(out, ',', "keeper_reachable", state->keeper_reachable);
     write_flag(out, ',', "courier_reachable", state->courier_reachable);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "front/internal.h"
+#include "sandbox/sandbox.h"
 
 #define KEEPER_WAIT_MAX_MS 5000
 #define LOG_WAIT_MAX_MS    10000
@@ -380,6 +381,7 @@ void amp_front_readiness(void *ctx, struct amp_api_readiness *out)
         .epoch_key = amp_epochs_count(worker->shared->epochs) > 0,
         .draining = atomic_load(&worker->shared->draining),
         .key_provider = worker->shared->key_provider,
+        .sandbox = amp_sandbox_parts(),
     };
 }
 

@@ -49,6 +49,7 @@ struct rule {
 #define IS(arg, value)                {arg, UINT32_MAX, (uint32_t)(value)} /* an int: half a register */
 #define IS_WHOLE(arg, value)          {arg, UINT64_MAX, value}
 #define LACKS(arg, bits)              {arg, bits, 0}
+#define OF_TYPE(arg, type)            {arg, ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), type}
 /* clang-format on */
 
 static const struct rule rules[] = {
@@ -148,8 +149,10 @@ static const struct rule rules[] = {
     ALLOW(FILES, fdatasync, ALWAYS),
 
     /* out: TCP and UDP over IP; what is read is for Landlock to say, what is written is no business of theirs */
-    ALLOW(CONNECT, socket, IS(0, AF_INET)),
-    ALLOW(CONNECT, socket, IS(0, AF_INET6)),
+    ALLOW(CONNECT, socket, IS(0, AF_INET), OF_TYPE(1, SOCK_STREAM)),
+    ALLOW(CONNECT, socket, IS(0, AF_INET), OF_TYPE(1, SOCK_DGRAM)),
+    ALLOW(CONNECT, socket, IS(0, AF_INET6), OF_TYPE(1, SOCK_STREAM)),
+    ALLOW(CONNECT, socket, IS(0, AF_INET6), OF_TYPE(1, SOCK_DGRAM)),
     ALLOW(CONNECT, socketpair, IS(0, AF_UNIX)), /* libcurl wakes itself by one */
     ALLOW(CONNECT, connect, ALWAYS),
     ALLOW(CONNECT, getsockname, ALWAYS),

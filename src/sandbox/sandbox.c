@@ -35,9 +35,9 @@ const char *amp_sandbox_part_name(enum amp_sandbox_part part)
     return names[part];
 }
 
-bool amp_sandbox_has(enum amp_sandbox_part part)
+unsigned amp_sandbox_parts(void)
 {
-    return (atomic_load(&entered) & 1u << part) != 0;
+    return atomic_load(&entered);
 }
 
 bool amp_sandbox_kernel_suffices(void)
@@ -61,6 +61,7 @@ static enum amp_err refuse_new_code(void)
 /* One part, entered or not. Says in the log what is missing. */
 static enum amp_err note(const struct amp_sandbox *sandbox, enum amp_sandbox_part part, enum amp_err err)
 {
+    int number = errno;
     bool essential = sandbox->required && (part == AMP_SANDBOX_LANDLOCK || part == AMP_SANDBOX_SECCOMP);
     bool optional = err == AMP_ERR_NOT_PERMITTED || err == AMP_ERR_NOT_FOUND;
     if (err == AMP_OK) {
@@ -74,7 +75,7 @@ static enum amp_err note(const struct amp_sandbox *sandbox, enum amp_sandbox_par
                      "part", amp_sandbox_part_name(part));
         return AMP_OK;
     }
-    amp_log_errno(AMP_LOG_ERROR, "the sandbox cannot be entered", errno);
+    amp_log_errno(AMP_LOG_ERROR, "the sandbox cannot be entered", number);
     amp_log_text(AMP_LOG_ERROR, "the sandbox cannot be entered", "part", amp_sandbox_part_name(part));
     return AMP_ERR_SANDBOX_REFUSED;
 }

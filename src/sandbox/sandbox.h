@@ -54,8 +54,8 @@ struct amp_sandbox {
  * Programs built with a sanitizer stay outside: its run time asks the kernel for more than any of these allow.
  */
 enum amp_err amp_sandbox_enter(const struct amp_sandbox *sandbox) AMP_MUST_USE;
-/* Whether this process entered with that part. */
-bool amp_sandbox_has(enum amp_sandbox_part part);
+/* What this process is confined by: 1 << enum amp_sandbox_part for each. */
+unsigned amp_sandbox_parts(void);
 
 /* What `required` asks for, of this kernel; false after the log said what is missing. True in sanitizer builds. */
 bool amp_sandbox_kernel_suffices(void);

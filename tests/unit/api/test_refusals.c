@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "sandbox/sandbox.h"
 #include "wire/http1.h"
 
 /* The row's path with something where "{id}" stands. */
@@ -410,11 +411,13 @@ static void readyz_says_what_is_missing(void **state)
                                             .keeper_reachable = true,
                                             .courier_reachable = true,
                                             .epoch_key = true,
-                                            .key_provider = "file"};
+                                            .key_provider = "file",
+                                            .sandbox = 1u << AMP_SANDBOX_USER | 1u << AMP_SANDBOX_SECCOMP};
     fx.readiness = ready;
     assert_int_equal(get("/readyz"), 200);
     assert_string_equal(answer.text, "{\"status\":\"ready\",\"mode\":\"production\",\"key_provider\":\"file\","
-                                     "\"protections\":{\"memory_locked\":true,\"memory\":\"secretmem\"},\"checks\":{\"log_writable\":true,"
+                                     "\"protections\":{\"memory_locked\":true,\"memory\":\"secretmem\","
+                                     "\"sandbox\":[\"user\",\"seccomp\"]},\"checks\":{\"log_writable\":true,"
                                      "\"keeper_reachable\":true,\"courier_reachable\":true,\"epoch_key\":true,"
                                      "\"draining\":false}}");
     bool *const switches[] = {&fx.readiness.log_writable, &fx.readiness.keeper_reachable, &fx.readiness.epoch_key,
@@ -433,13 +436,14 @@ static void readyz_says_what_is_missing(void **state)
     fx.readiness = ready;
     fx.readiness.memory = AMP_SECRET_MLOCK;
     assert_int_equal(get("/readyz"), 200);
-    assert_non_null(strstr(answer.text, "{\"memory_locked\":true,\"memory\":\"mlock\"}"));
+    assert_non_null(strstr(answer.text, "{\"memory_locked\":true,\"memory\":\"mlock\",\"sandbox\":[\"user\","));
     fx.readiness.memory = AMP_SECRET_UNLOCKED;
+    fx.readiness.sandbox = 0;
     assert_int_equal(get("/readyz"), 503);
     fx.readiness.dev = true;
     assert_int_equal(get("/readyz"), 200);
     assert_string_equal(member("mode"), "development");
-    assert_non_null(strstr(answer.text, "{\"memory_locked\":false,\"memory\":\"unlocked\"}"));
+    assert_non_null(strstr(answer.text, "{\"memory_locked\":false,\"memory\":\"unlocked\",\"sandbox\":[]}"));
 }
 
 static void a_refusal_tells_when_to_come_again(void **state)

@@ -1,0 +1,210 @@
+"""Roles that an intruder runs code in: each tries what its sandbox forbids, in a daemon that serves. The attempt is
+refused or the end of the role, that is recorded, and the daemon serves on. intruder.c makes the calls, by ptrace; what
+else is forbidden, call by call, is in tests/unit/sandbox."""
+import concurrent.futures
+import os
+import socket
+import struct
+import subprocess
+import unittest
+
+from harness import AMPOULED, BUILD, CARD, Daemon, DaemonCase, is_sanitized, make_certificate, wait_until
+
+INTRUDER = os.path.join(BUILD, "tests", "e2e", "intruder")
+ROLES = ("front", "keeper", "scribe", "courier")
+SIBLING = {"front": "keeper", "keeper": "front", "scribe": "keeper", "courier": "scribe"}
+KILLED, REFUSED, ABSENT = "killed 31", "returned -13", "returned -2"  # SIGSYS, EACCES, ENOENT
+AT_FDCWD, CONTROL_FD, DIRECTORY_FD = -100, 3, 5
+
+# Numbers of x86-64; the attempts know no other machine.
+OPEN, MMAP, SOCKET, CONNECT, SENDTO, CLONE, EXECVE, KILL = 2, 9, 41, 42, 44, 56, 59, 62
+PTRACE, MOUNT, OPENAT, UNSHARE, PROCESS_VM_READV = 101, 165, 257, 272, 310
+
+
+def intrude(pid, number, *arguments):
+    """"killed 31" or "returned -13": what became of the call that the process was made to try."""
+    done = subprocess.run([INTRUDER, str(pid), str(number), *map(str, arguments)], capture_output=True, text=True,
+                          timeout=60, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"intruder: {done.stderr}")
+    return done.stdout.strip()
+
+
+def loopback(port):
+    """struct sockaddr_in, as intruder takes it."""
+    return "x:" + (struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", port, bytes([127, 0, 0, 1]))).hex()
+
+
+def links(pid):
+    """Descriptors of the links that a role holds to others, the supervisor's left out."""
+    with open("/proc/self/net/unix", encoding="utf-8") as table:
+        packets = {line.split()[6] for line in table.readlines()[1:] if line.split()[4] == "0005"}  # SOCK_SEQPACKET
+    found = []
+    for number in sorted(map(int, os.listdir(f"/proc/{pid}/fd"))):
+        target = os.readlink(f"/proc/{pid}/fd/{number}")
+        if target.startswith("socket:[") and target[8:-1] in packets and number != CONTROL_FD:
+            found.append(number)
+    return found
+
+
+def status_of(pid):
+    """What the kernel tells of a process, by name."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as text:
+        return dict(line.split(":\t", 1) for line in text.read().splitlines() if ":\t" in line)
+
+
+def is_confined(pid):
+    try:
+        return status_of(pid)["Seccomp"] == "2"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@unittest.skipUnless(os.geteuid() == 0 and os.uname().machine == "x86_64", "needs root, and x86-64")
+@unittest.skipIf(is_sanitized(), "programs with a sanitizer stay outside")
+class IntruderTest(unittest.TestCase):
+    """A daemon for each test: one that saw a role die ten times in a row gives up."""
+
+    def setUp(self):
+        self.daemon = Daemon(settings={})
+        self.addCleanup(self.daemon.destroy)
+        self.daemon.start()
+
+    def alarms(self, role, code):
+        return sum(event["event"] == "role.violation" and event["code"] == code and event["alarm"]
+                   and event["subject"] == role for event in self.daemon.events())
+
+    def roles(self):
+        """{name: pid}, once all have entered their sandboxes and serve."""
+        def confined():
+            roles = self.daemon.roles()
+            return len(roles) == len(ROLES) and all(map(is_confined, roles.values())) and roles
+        roles = wait_until(confined, 60, "four roles")
+        wait_until(self.daemon.is_ready, 60, "/readyz")
+        return roles
+
+    def attempt(self, number, arguments, otherwise=None):
+        """All roles try at once, with arguments(role, roles), and die of it, but those for which `otherwise` has
+        another outcome."""
+        roles = self.roles()
+        expected = {**dict.fromkeys(ROLES, KILLED), **(otherwise or {})}
+        before = {role: self.alarms(role, "sandbox_violation") for role in ROLES}
+        with concurrent.futures.ThreadPoolExecutor(len(ROLES)) as pool:
+            tries = {role: pool.submit(intrude, roles[role], number, *arguments(role, roles)) for role in ROLES}
+            self.assertEqual({role: tried.result() for role, tried in tries.items()}, expected)
+        for role in ROLES:
+            if expected[role] == KILLED:
+                wait_until(lambda who=role: self.alarms(who, "sandbox_violation") > before[who], 60, f"{role}'s record")
+            else:
+                self.assertEqual(self.daemon.roles()[role], roles[role])
+
+    def assert_serves(self):
+        self.roles()
+        self.daemon.wait_next_second()
+        client = self.daemon.client()
+        self.addCleanup(client.close)
+        answer = client.post("/v1/redeem", {"token": client.tokenize()})
+        self.assertEqual((answer.status, answer.json()["card"]["number"]), (200, CARD["number"]))
+        self.daemon.stop()
+
+    def test_files_and_programs_are_out_of_reach(self):
+        self.attempt(OPEN, lambda role, roles: ("s:/etc/passwd", 0))
+        self.attempt(OPENAT, lambda role, roles: (AT_FDCWD, "s:/etc/passwd", 0), {"courier": REFUSED})
+        self.attempt(OPENAT, lambda role, roles: (DIRECTORY_FD, "s:/etc/passwd", 0),
+                     {"keeper": ABSENT, "scribe": ABSENT})
+        self.attempt(OPENAT, lambda role, roles: (DIRECTORY_FD, "s:../tls.key", 0),
+                     {"keeper": REFUSED, "scribe": REFUSED})
+        self.attempt(EXECVE, lambda role, roles: ("s:/bin/true", 0, 0))
+        self.assert_serves()
+
+    def test_siblings_and_what_else_listens_are_out_of_reach(self):
+        self.attempt(PTRACE, lambda role, roles: (16, roles[SIBLING[role]], 0, 0))  # PTRACE_ATTACH
+        self.attempt(PROCESS_VM_READV, lambda role, roles: (roles[SIBLING[role]], "x:" + "00" * 16, 1,
+                                                            "x:" + "00" * 16, 1, 0))
+        self.attempt(KILL, lambda role, roles: (roles[SIBLING[role]], 9))
+        self.attempt(SOCKET, lambda role, roles: (socket.AF_UNIX, socket.SOCK_SEQPACKET, 0))  # for admin.sock
+        self.attempt(CONNECT, lambda role, roles: (CONTROL_FD, loopback(self.daemon.port), 16),
+                     {"courier": "returned -22"})  # that is its work, if not on that descriptor
+        self.assert_serves()
+
+    def test_more_of_the_kernel_is_out_of_reach(self):
+        self.attempt(MOUNT, lambda role, roles: ("s:none", "s:/", "s:tmpfs", 0, 0))
+        self.attempt(UNSHARE, lambda role, roles: (0x10000000,))  # CLONE_NEWUSER
+        self.attempt(CLONE, lambda role, roles: (17, 0, 0, 0, 0))  # fork
+        self.attempt(MMAP, lambda role, roles: (0, 4096, 5, 0x22, -1, 0))  # readable and executable
+        self.assert_serves()
+
+    def test_a_message_that_a_role_may_not_send_is_its_end(self):
+        for role in ROLES:
+            pid = self.roles()[role]
+            told = intrude(pid, SENDTO, links(pid)[0], "x:000100", 3, 0x4040, 0, 0)  # LINK, the supervisor's alone
+            self.assertIn(told, ("returned 3", "killed 9"))  # by the supervisor, who may be quick
+            wait_until(lambda who=role: self.alarms(who, "invalid"), 60, f"{role}'s record")
+            wait_until(lambda who=role, was=pid: self.daemon.roles().get(who, was) != was, 60, f"another {role}")
+        self.assert_serves()
+
+
+class ConfinementTest(DaemonCase):
+    """What is in force, from outside."""
+
+    @unittest.skipIf(is_sanitized(), "programs with a sanitizer stay outside")
+    def test_readyz_tells_what_front_is_confined_by(self):
+        sandbox = self.client.get("/readyz", signed=False).json()["protections"]["sandbox"]
+        self.assertLessEqual({"landlock", "seccomp"}, set(sandbox))
+        self.assertEqual("user" in sandbox, os.geteuid() == 0)
+
+    @unittest.skipIf(is_sanitized() or os.geteuid() != 0, "needs root, and no sanitizer")
+    def test_each_role_has_a_user_of_its_own_and_no_root_directory(self):
+        users, networks = {}, {}
+        for role, pid in self.daemon.roles().items():
+            status = status_of(pid)
+            self.assertEqual(len(set(status["Uid"].split())), 1)
+            self.assertEqual((status["Groups"].strip(), status["Seccomp"], status["NoNewPrivs"]), ("", "2", "1"))
+            self.assertEqual(int(status["CapBnd"], 16), 0)
+            users[role] = status["Uid"].split()[0]
+            networks[role] = os.readlink(f"/proc/{pid}/ns/net")
+            if role != "courier":
+                self.assertEqual(os.listdir(f"/proc/{pid}/root/"), [])
+        self.assertEqual(len(set(users.values()) | {"0"}), 5)
+        self.assertEqual(len(set(networks.values())), 4)
+        self.assertEqual(networks["courier"], os.readlink("/proc/self/ns/net"))
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_what_is_of_a_role_belongs_to_it_alone(self):
+        owners = {name: os.stat(os.path.join(self.daemon.state, name)).st_uid for name in os.listdir(self.daemon.state)}
+        self.assertEqual(len({owners["keys"], owners["audit"], owners["tls.key"]}), 3)
+        self.assertEqual({owners[name] for name in owners if name not in ("keys", "audit")}, {0})
+
+
+class UsersTest(unittest.TestCase):
+    """Users that cannot be taken end the start, with words that help."""
+
+    def refused(self, sandbox, prefix=()):
+        daemon = Daemon(settings={})
+        self.addCleanup(daemon.destroy)
+        os.makedirs(daemon.state, mode=0o700)
+        make_certificate(daemon.home, "tls")
+        daemon.configure({"sandbox": sandbox})
+        done = subprocess.run([*prefix, AMPOULED, "--config", daemon.config_path], capture_output=True, text=True,
+                              timeout=60, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        return done.stderr
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_as_root_each_role_needs_a_user_that_exists_and_is_its_own(self):
+        ids = {"front": "61001", "keeper": "61002", "scribe": "61003", "courier": "61004"}
+        for wrong in ("no-such-user", "root", "0"):
+            said = self.refused({**ids, "scribe": wrong})
+            self.assertIn("the user of a role does not exist, or is root", said)
+            self.assertIn(f'"scribe":"{wrong}"', said)
+        self.assertIn("must have five different users", self.refused({**ids, "scribe": "61001"}))
+        self.assertIn("sandbox.users is shared, but this is root", self.refused({"users": "shared"}))
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to take the privilege away")
+    def test_without_the_privilege_separate_users_are_refused(self):
+        said = self.refused({}, prefix=("/usr/sbin/capsh", "--drop=cap_setuid", "--", "-c", 'exec "$0" "$@"'))
+        self.assertIn("set sandbox.users: shared", said)
+
+
+if __name__ == "__main__":
+    unittest.main()

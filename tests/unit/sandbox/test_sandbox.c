@@ -1,0 +1,494 @@
+/*
+ * Each role's sandbox, entered by a child for each attempt: what it must still be able to do, and what is death, or
+ * refused. The calls are made without libc's help, as an intruder would.
+ */
+#include "../tempdir.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/sandbox.h"
+#include "secret/secret.h"
+
+enum { SUCCEEDED = 100, UNSANDBOXED = 101, NOT_ENTERED = 102, USER = 61009 };
+
+static struct {
+    struct tempdir dir;
+    int listen_fd; /* TCP, of loopback */
+    struct sockaddr_in address;
+    pid_t sibling;
+} fx;
+
+/* 0 or an errno. */
+static int result(long returned)
+{
+    return returned >= 0 ? 0 : errno;
+}
+
+/* ---- attempts ---- */
+
+static int open_a_file(void)
+{
+    return result(syscall(SYS_open, "/etc/passwd", O_RDONLY));
+}
+
+static int open_a_file_from_here(void)
+{
+    return result(syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY, 0));
+}
+
+static int open_a_file_for_writing(void)
+{
+    return result(syscall(SYS_openat, AT_FDCWD, "/etc/resolv.conf", O_RDWR, 0));
+}
+
+static int open_beyond_the_directory(void)
+{
+    return result(syscall(SYS_openat, fx.dir.fd, "../../etc/passwd", O_RDONLY, 0));
+}
+
+static int open_by_its_whole_name(void)
+{
+    return result(syscall(SYS_openat, fx.dir.fd, "/etc/passwd", O_RDONLY, 0));
+}
+
+static int open_as_openat2(void)
+{
+    const uint64_t how[3] = {O_RDONLY, 0, 0};
+    return result(syscall(SYS_openat2, fx.dir.fd, "file", how, sizeof(how)));
+}
+
+static int make_a_device_socket(void)
+{
+    return result(syscall(SYS_mknodat, fx.dir.fd, "socket", 0140600, 0));
+}
+
+static int link_from_elsewhere(void)
+{
+    return result(syscall(SYS_linkat, AT_FDCWD, "/etc/passwd", fx.dir.fd, "passwd", 0));
+}
+
+static int make_a_tcp_socket(void)
+{
+    return result(syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+}
+
+static int make_a_unix_socket(void)
+{
+    return result(syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET, 0));
+}
+
+static int make_a_netlink_socket(void)
+{
+    return result(syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0));
+}
+
+static int make_a_raw_socket(void)
+{
+    return result(syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_TCP));
+}
+
+static int connect_what_is_there(void)
+{
+    return result(syscall(SYS_connect, fx.listen_fd, &fx.address, sizeof(fx.address)));
+}
+
+static int bind_a_port(void)
+{
+    return result(syscall(SYS_bind, fx.listen_fd, &fx.address, sizeof(fx.address)));
+}
+
+static int listen_to_it(void)
+{
+    return result(syscall(SYS_listen, fx.listen_fd, 1));
+}
+
+static int execute(void)
+{
+    const char *const words[] = {"/bin/true", NULL};
+    return result(syscall(SYS_execve, words[0], words, words + 1));
+}
+
+static int trace_a_sibling(void)
+{
+    return result(syscall(SYS_ptrace, PTRACE_ATTACH, fx.sibling, 0, 0));
+}
+
+static int read_a_sibling(void)
+{
+    char byte;
+    const struct iovec here = {&byte, 1};
+    const struct iovec there = {&fx, 1};
+    return result(syscall(SYS_process_vm_readv, fx.sibling, &here, 1, &there, 1, 0));
+}
+
+static int kill_a_sibling(void)
+{
+    return result(syscall(SYS_kill, fx.sibling, SIGKILL));
+}
+
+static int kill_a_sibling_by_thread(void)
+{
+    return result(syscall(SYS_tgkill, fx.sibling, fx.sibling, SIGKILL));
+}
+
+static int open_a_sibling(void)
+{
+    return result(syscall(SYS_pidfd_open, fx.sibling, 0));
+}
+
+static int mount_something(void)
+{
+    return result(syscall(SYS_mount, "none", "/", "tmpfs", 0, NULL));
+}
+
+static int take_new_namespaces(void)
+{
+    return result(syscall(SYS_unshare, CLONE_NEWUSER));
+}
+
+static int fork_itself(void)
+{
+    return result(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+}
+
+static int map_code(void)
+{
+    void *map = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return map != MAP_FAILED ? 0 : errno;
+}
+
+static int make_code_of_data(void)
+{
+    static uint8_t page[8192] __attribute__((aligned(4096)));
+    return result(mprotect(page, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int load_bpf(void)
+{
+    return result(syscall(SYS_bpf, 0, NULL, 0));
+}
+
+static int set_up_io_uring(void)
+{
+    return result(syscall(SYS_io_uring_setup, 1, NULL));
+}
+
+static int watch_page_faults(void)
+{
+    return result(syscall(SYS_userfaultfd, 0));
+}
+
+static int become_root(void)
+{
+    return result(syscall(SYS_setuid, 0));
+}
+
+static int be_dumpable(void)
+{
+    return result(syscall(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
+static int raise_a_limit(void)
+{
+    const struct rlimit limit = {1 << 20, RLIM_INFINITY};
+    return result(syscall(SYS_prlimit64, 0, RLIMIT_CORE, &limit, NULL));
+}
+
+static int call_as_another_architecture(void)
+{
+    return result(syscall(0x40000000L + SYS_getpid)); /* x32 */
+}
+
+/* ---- and what is their work ---- */
+
+static int keep_a_file(void)
+{
+    int fd = openat(fx.dir.fd, "new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, "x", 1) != 1 || fsync(fd) != 0 || close(fd) != 0)
+        return errno;
+    bool good = linkat(fx.dir.fd, "new", fx.dir.fd, "previous", 0) == 0 &&
+                renameat(fx.dir.fd, "new", fx.dir.fd, "kept") == 0 && unlinkat(fx.dir.fd, "previous", 0) == 0 &&
+                fsync(fx.dir.fd) == 0;
+    return good ? 0 : errno;
+}
+
+static void *idle(void *ctx)
+{
+    return ctx;
+}
+
+static int start_a_thread(void)
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, idle, NULL);
+    return error != 0 ? error : pthread_join(thread, NULL);
+}
+
+static int connect_out(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return result(fd < 0 ? -1 : connect(fd, (const struct sockaddr *)&fx.address, sizeof(fx.address)));
+}
+
+static int read_who_resolves(void)
+{
+    int fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+    return fd >= 0 || errno == ENOENT ? 0 : errno;
+}
+
+static int end_by_abort(void)
+{
+    abort();
+}
+
+/* ---- who may what ---- */
+
+enum { KILLED = -SIGSYS, ABORTED = -SIGABRT }; /* else an errno; 0: it succeeds */
+
+static const enum amp_role roles[] = {AMP_ROLE_FRONT, AMP_ROLE_KEEPER, AMP_ROLE_SCRIBE, AMP_ROLE_COURIER};
+enum { ROLES = sizeof(roles) / sizeof(roles[0]) };
+
+#define NOBODY                                                                                                         \
+    {                                                                                                                  \
+        KILLED, KILLED, KILLED, KILLED                                                                                 \
+    }
+
+static const struct attempt {
+    const char *name;
+    int (*act)(void);
+    int verdicts[ROLES]; /* as `roles`: front, keeper, scribe, courier */
+} attempts[] = {
+    {"open", open_a_file, NOBODY},
+    {"openat", open_a_file_from_here, {KILLED, KILLED, KILLED, EACCES}},
+    {"openat for writing", open_a_file_for_writing, NOBODY},
+    {"openat beyond the directory", open_beyond_the_directory, {KILLED, EACCES, EACCES, KILLED}},
+    {"openat of a whole name", open_by_its_whole_name, {KILLED, EACCES, EACCES, KILLED}},
+    {"openat2", open_as_openat2, NOBODY},
+    {"mknodat", make_a_device_socket, NOBODY},
+    {"linkat from elsewhere", link_from_elsewhere, NOBODY},
+    {"socket TCP", make_a_tcp_socket, {KILLED, KILLED, KILLED, 0}},
+    {"socket unix", make_a_unix_socket, NOBODY},
+    {"socket netlink", make_a_netlink_socket, NOBODY},
+    {"socket raw", make_a_raw_socket, NOBODY},
+    {"connect", connect_what_is_there, {KILLED, KILLED, KILLED, EISCONN}},
+    {"bind", bind_a_port, NOBODY},
+    {"listen", listen_to_it, NOBODY},
+    {"execve", execute, NOBODY},
+    {"ptrace", trace_a_sibling, NOBODY},
+    {"process_vm_readv", read_a_sibling, NOBODY},
+    {"kill", kill_a_sibling, NOBODY},
+    {"tgkill", kill_a_sibling_by_thread, NOBODY},
+    {"pidfd_open", open_a_sibling, NOBODY},
+    {"mount", mount_something, NOBODY},
+    {"unshare", take_new_namespaces, NOBODY},
+    {"fork", fork_itself, NOBODY},
+    {"mmap of code", map_code, NOBODY},
+    {"mprotect to code", make_code_of_data, NOBODY},
+    {"bpf", load_bpf, NOBODY},
+    {"io_uring_setup", set_up_io_uring, NOBODY},
+    {"userfaultfd", watch_page_faults, NOBODY},
+    {"setuid", become_root, NOBODY},
+    {"prctl", be_dumpable, NOBODY},
+    {"setrlimit", raise_a_limit, NOBODY},
+    {"x32", call_as_another_architecture, NOBODY},
+    {"a file of its own", keep_a_file, {KILLED, 0, 0, KILLED}},
+    {"a thread", start_a_thread, {0, KILLED, KILLED, KILLED}},
+    {"connecting out", connect_out, {KILLED, KILLED, KILLED, 0}},
+    {"reading resolv.conf", read_who_resolves, {KILLED, KILLED, KILLED, 0}},
+    {"abort", end_by_abort, {ABORTED, ABORTED, ABORTED, ABORTED}},
+};
+
+static enum amp_err enter(enum amp_role role)
+{
+    static const struct amp_sandbox_user user = {USER, USER};
+    bool files = role == AMP_ROLE_KEEPER || role == AMP_ROLE_SCRIBE;
+    const struct amp_sandbox sandbox = {.role = role,
+                                        .user = amp_sandbox_may_change_users() ? &user : NULL,
+                                        .dir_fd = files ? fx.dir.fd : -1,
+                                        .empty_fd = -1,
+                                        .required = true};
+    enum amp_err err = amp_secret_harden_process(false);
+    return err == AMP_OK ? amp_sandbox_enter(&sandbox) : err;
+}
+
+/* In the child. */
+static void try(enum amp_role role, int (*act)(void))
+{
+    close(STDERR_FILENO);                                                   /* abort's message, the log's */
+    static const int caught[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}; /* by cmocka, which would go on */
+    for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+        signal(caught[i], SIG_DFL);
+    if (enter(role) != AMP_OK)
+        _exit(NOT_ENTERED);
+    if (amp_sandbox_parts() == 0)
+        _exit(UNSANDBOXED);
+    int error = act();
+    _exit(error == 0 ? SUCCEEDED : error);
+}
+
+/* As the verdicts are written; skips the test where programs built like this one stay outside. */
+static int outcome(enum amp_role role, int (*act)(void))
+{
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        try(role, act);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status))
+        return -WTERMSIG(status);
+    if (WEXITSTATUS(status) == UNSANDBOXED)
+        skip();
+    return WEXITSTATUS(status) == SUCCEEDED ? 0 : WEXITSTATUS(status);
+}
+
+static void each_role_does_its_work_and_nothing_else(void **state)
+{
+    for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+        for (size_t role = 0; role < ROLES; role++) {
+            int found = outcome(roles[role], attempts[i].act);
+            if (found != attempts[i].verdicts[role])
+                fail_msg("%s by %s: %d, not %d", attempts[i].name, amp_role_name(roles[role]), found,
+                         attempts[i].verdicts[role]);
+        }
+    }
+}
+
+/* Asked with arguments that mean nothing: what is no death is refused. */
+static long number_tried;
+
+static int call_by_number(void)
+{
+    return result(syscall(number_tried, -1L, -1L, -1L, -1L, -1L, -1L));
+}
+
+static void most_system_calls_are_death(void **state)
+{
+    enum { GAP_FROM = 335, GAP_TO = 424, END = 450, LIVE_AT_MOST = 90 };
+    for (size_t role = 0; role < ROLES; role++) {
+        unsigned live = 0;
+        for (number_tried = 0; number_tried < END; number_tried++) {
+            if (number_tried == GAP_FROM)
+                number_tried = GAP_TO;
+            if (number_tried != SYS_rt_sigreturn && outcome(roles[role], call_by_number) != KILLED)
+                live++;
+        }
+        assert_in_range(live, 40, LIVE_AT_MOST);
+    }
+}
+
+/* The number behind `name`, in hexadecimal, of a process's status as the kernel tells it. */
+static unsigned long long status_of(pid_t pid, const char *name)
+{
+    char path[64];
+    char text[4096];
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    assert_true(len > 0);
+    text[len] = '\0';
+    const char *line = strstr(text, name);
+    assert_non_null(line);
+    return strtoull(line + strlen(name), NULL, 16);
+}
+
+static int stop_itself(void)
+{
+    return raise(SIGSTOP);
+}
+
+static void what_is_dropped_is_dropped_for_good(void **state)
+{
+    if (!amp_sandbox_may_change_users())
+        skip();
+    pid_t child = fork();
+    int status = 0;
+    if (child == 0)
+        try(AMP_ROLE_FRONT, stop_itself);
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == UNSANDBOXED)
+        skip();
+    assert_true(WIFSTOPPED(status));
+    const unsigned long long ipc_lock = 1 << 14; /* where memory stays locked by it alone */
+    assert_int_equal(status_of(child, "\nUid:"), strtoull("61009", NULL, 16));
+    assert_int_equal(status_of(child, "\nGid:"), strtoull("61009", NULL, 16));
+    assert_int_equal(status_of(child, "\nCapPrm:") & ~ipc_lock, 0);
+    assert_int_equal(status_of(child, "\nCapEff:") & ~ipc_lock, 0);
+    assert_int_equal(status_of(child, "\nCapBnd:"), 0);
+    assert_int_equal(status_of(child, "\nCapInh:"), 0);
+    assert_int_equal(status_of(child, "\nCapAmb:"), 0);
+    assert_int_equal(status_of(child, "\nNoNewPrivs:"), 1);
+    assert_int_equal(status_of(child, "\nSeccomp:"), 2);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static void users_are_names_or_numbers_but_never_root(void **state)
+{
+    struct amp_sandbox_user user;
+    assert_int_equal(amp_sandbox_user_find(&user, "4711"), AMP_OK);
+    assert_int_equal(user.uid, 4711);
+    assert_int_equal(user.gid, 4711);
+    assert_int_equal(amp_sandbox_user_find(&user, "nobody"), AMP_OK);
+    assert_int_equal(user.uid, 65534);
+    static const char *const bad[] = {"0", "root", "no-such-user-here", "-1", "4294967295", ""};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(amp_sandbox_user_find(&user, bad[i]), AMP_ERR_NOT_FOUND);
+}
+
+static int setup(void **state)
+{
+    socklen_t len = sizeof(fx.address);
+    tempdir_make(&fx.dir);
+    if (fchmod(fx.dir.fd, 0777) != 0)
+        return -1;
+    fx.address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    fx.listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fx.listen_fd < 0 || bind(fx.listen_fd, (struct sockaddr *)&fx.address, sizeof(fx.address)) != 0 ||
+        listen(fx.listen_fd, 16) != 0 || getsockname(fx.listen_fd, (struct sockaddr *)&fx.address, &len) != 0)
+        return -1;
+    fx.sibling = fork();
+    if (fx.sibling == 0) {
+        pause();
+        _exit(0);
+    }
+    return fx.sibling > 0 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    kill(fx.sibling, SIGKILL);
+    waitpid(fx.sibling, NULL, 0);
+    close(fx.listen_fd);
+    tempdir_remove(&fx.dir);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_role_does_its_work_and_nothing_else),
+        cmocka_unit_test(most_system_calls_are_death),
+        cmocka_unit_test(what_is_dropped_is_dropped_for_good),
+        cmocka_unit_test(users_are_names_or_numbers_but_never_root),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
