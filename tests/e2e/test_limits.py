@@ -1,4 +1,5 @@
 """Deadlines and caps of connections, and what HTTP/1.1 allows within them."""
+import itertools
 import json
 import socket
 import time
@@ -136,6 +137,128 @@ class CapTest(unittest.TestCase):
     def test_connections_of_one_source(self):
         """Whichever worker each of them comes to."""
         self.check({"max_connections_per_source": "5"}, 5, workers="4")
+
+
+class StrangersTest(unittest.TestCase):
+    """Penalties and the throttle, from outside; the honest client comes from another address than they."""
+    HONEST = "127.0.0.2"
+
+    def daemon(self, **limits):
+        return Daemon(settings={"workers": "2", "limits": {"exempt": [], **limits}})
+
+    def honest(self, daemon):
+        client = daemon.client()
+        client.sources = itertools.repeat(self.HONEST)
+        self.addCleanup(client.close)
+        return client
+
+    def misbehave(self, daemon, source, data):
+        """The status of the answer; None where the connection is closed as it comes."""
+        try:
+            with daemon.raw(source=source) as connection:
+                connection.send(data)
+                answer = connection.read_answer()
+                return answer and answer.status
+        except OSError:
+            return None
+
+    def check_penalty(self, data, status, forgiven):
+        with self.daemon(header="500ms") as daemon:
+            honest = self.honest(daemon)
+            honest.tokenize()
+            stands = daemon.raw(source="127.0.0.3")
+            self.addCleanup(stands.close)
+            for _ in range(forgiven + 1):
+                self.assertEqual(self.misbehave(daemon, "127.0.0.3", data), status)
+            self.assertIsNone(self.misbehave(daemon, "127.0.0.3", data))
+            stands.send(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+            self.assertEqual(stands.read_answer().status, 200)
+            honest.tokenize()
+            honest.close()
+            honest.tokenize()
+            refused = honest.get("/v1/stats").json()["refused"]
+            self.assertGreaterEqual(refused["penalty"], 1)
+            self.assertEqual((refused["full"], refused["source"], refused["startups"]), (0, 0, 0))
+            daemon.wait_event(lambda event: event["event"] == "connection" and event["code"] == "source_penalised"
+                              and event["count"] >= 1 and event["source"] == "local")
+
+    def test_bad_signatures(self):
+        unsigned = b"GET /v1/stats HTTP/1.1\r\nhost: a\r\n\r\n"
+        self.check_penalty(unsigned, 401, 3)
+
+    def test_what_is_no_request(self):
+        self.check_penalty(b"nonsense\r\n\r\n", 400, 3)
+
+    def test_heads_that_do_not_come(self):
+        self.check_penalty(b"GET", 408, 1)
+
+    def test_a_penalty_ends(self):
+        with self.daemon(penalty_min="1s", penalty_max="2s") as daemon:
+            while self.misbehave(daemon, "127.0.0.3", b"nonsense\r\n\r\n") is not None:
+                pass
+            wait_until(lambda: self.misbehave(daemon, "127.0.0.3", b"nonsense\r\n\r\n") == 400, 20, "another chance")
+
+    def test_exempt_addresses_are_not_penalised(self):
+        with Daemon(settings={"limits": {"exempt": ["127.0.0.3"]}}) as daemon:
+            for _ in range(20):
+                self.assertEqual(self.misbehave(daemon, "127.0.0.3", b"nonsense\r\n\r\n"), 400)
+
+    def test_a_principals_connection_stays(self):
+        """It fails as often as a connection may, and costs its address nothing."""
+        with self.daemon() as daemon:
+            client = self.honest(daemon)
+            for _ in range(4):
+                client.tokenize()
+                for _ in range(8):
+                    self.assertEqual(client.get("/v1/stats", signed=False).status, 401)
+                client.close()
+            client.tokenize()
+
+    def test_startups(self):
+        """Who sits there unsigned keeps those out that nobody knows, and no merchant who was heard before."""
+        with self.daemon(startups="3:100:4") as daemon:
+            honest = self.honest(daemon)
+            honest.tokenize()
+            sitting = []
+            for host in range(10, 20):
+                try:
+                    sitting.append(daemon.raw(source=f"127.0.0.{host}"))
+                except OSError:
+                    pass
+            self.assertEqual(len(sitting), 3)
+            honest.close()
+            honest.tokenize()
+            stats = honest.get("/v1/stats").json()
+            self.assertEqual(stats["startups"], 3)
+            self.assertEqual(stats["refused"]["startups"], 7)
+            for connection in sitting:
+                connection.close()
+            wait_until(lambda: honest.get("/v1/stats").json()["startups"] == 0, 10, "places that are free again")
+
+
+class PrincipalTest(unittest.TestCase):
+    def principal(self, daemon, name, may="all"):
+        made = json.loads(daemon.admin("create", "--name", name, "--may", may, "--json").stdout)
+        return made["key_id"], made["secret"]
+
+    def test_connections_of_one_principal(self):
+        with Daemon(settings={"workers": "4", "limits": {"max_connections_per_principal": "3"}}) as daemon:
+            greedy, other = self.principal(daemon, "greedy"), self.principal(daemon, "other")
+            clients = [daemon.client(*greedy) for _ in range(4)]
+            for client in clients[:3]:
+                client.tokenize()
+            answer = clients[3].get("/v1/stats")
+            self.assertEqual((answer.status, answer.code), (429, "rate_limited"))
+            self.assertEqual(answer.headers["retry-after"], "1")
+            self.assertEqual(answer.headers["connection"], "close")
+            for client in clients[:3]:
+                client.tokenize()
+            with_other = daemon.client(*other)
+            with_other.tokenize()
+            clients[0].close()
+            wait_until(lambda: clients[3].get("/v1/stats").status == 200, 10, "a place that is free again")
+            for client in [*clients, with_other]:
+                client.close()
 
 
 class KeepAliveTest(DaemonCase):
