@@ -287,7 +287,7 @@ int amp_supervisor_run(struct amp_supervisor *supervisor)
     supervisor->signal_fd = -1;
     supervisor->status = 0;
     if (set_up(supervisor) == AMP_OK)
-        event_base_dispatch(supervisor->base);
+        amp_role_serve(supervisor->base);
     else
         supervisor->status = 1;
     tear_down(supervisor);

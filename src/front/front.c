@@ -334,7 +334,7 @@ int amp_front_main(const struct amp_role_env *env)
         amp_log_text(AMP_LOG_ERROR, "front cannot start", "code", amp_err_code(err));
         return EXIT_FAILURE; /* the process ends here, and its memory with it */
     }
-    (void)event_base_dispatch(front.base);
+    amp_role_serve(front.base);
     if (front.status != EXIT_SUCCESS)
         return EXIT_FAILURE; /* workers still run: exit is what stops them */
     amp_link_free(front.control);

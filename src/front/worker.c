@@ -242,6 +242,7 @@ static void *run(void *ctx)
         /* Once per turn: all that this turn recorded leaves in one message. */
         amp_recorder_flush(worker->recorder);
         amp_crypto_rest();
+        amp_wipe_stack(AMP_TURN_STACK_USED); /* of TLS and of all that read or wrote for it */
         amp_front_tell_connections(worker);
         tell_ready(worker);
     }

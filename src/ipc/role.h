@@ -11,13 +11,20 @@
 
 #define AMP_KEEPER_PATIENCE_S 10
 
+/*
+ * Serves until event_base_loopbreak. Behind each turn, before the next waits, what its handlers and the libraries
+ * beneath them left on the stack is overwritten. Whoever has a loop of his own does that himself.
+ */
+void amp_role_serve(struct event_base *base);
+
 /* What AMP_IPC_TLS_FILE hands over, one descriptor each, before an AMP_IPC_RELOAD. */
 enum amp_tls_file { AMP_TLS_FILE_CERT, AMP_TLS_FILE_KEY, AMP_TLS_FILE_CLIENT_CA, AMP_TLS_FILE_COUNT_ };
 
 /*
  * When a role's main is entered: the process is hardened (amp_secret_harden_process), amp_log_init, amp_secret_init
- * and amp_crypto_init are done, the sandbox is entered (amp_sandbox_enter), SIGINT, SIGTERM and SIGHUP are ignored (the control link commands), SIGPIPE is
- * ignored, the working directory is "/", the umask 077. The role sends AMP_IPC_READY once it serves.
+ * and amp_crypto_init are done, the sandbox is entered (amp_sandbox_enter), SIGINT, SIGTERM and SIGHUP are ignored (the
+ * control link commands), SIGPIPE is ignored, the working directory is "/", the umask 077. The role sends AMP_IPC_READY
+ * once it serves.
  *
  * Links to other roles do not exist yet: each comes as AMP_IPC_LINK over the control link, payload u8 role and u8
  * index, carrying the descriptor for amp_link_new (or amp_recorder_attach). Between front and its peers there is one

@@ -353,7 +353,7 @@ int amp_keeper_main(const struct amp_role_env *env)
     if (keeper.base == NULL)
         return 1;
     if (set_up(&keeper) == AMP_OK)
-        event_base_dispatch(keeper.base);
+        amp_role_serve(keeper.base);
     tear_down(&keeper);
     return keeper.status;
 }

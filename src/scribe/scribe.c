@@ -506,7 +506,7 @@ int amp_scribe_main(const struct amp_role_env *env)
     if (scribe.base == NULL)
         return 1;
     if (set_up(&scribe) == AMP_OK)
-        event_base_dispatch(scribe.base);
+        amp_role_serve(scribe.base);
     tear_down(&scribe);
     return scribe.status;
 }
