@@ -1,5 +1,7 @@
 #include <limits.h>
 
+#include <openssl/core_names.h>
+
 #include "crypto/context.h"
 
 static bool lengths_fit(size_t len, struct amp_slice aad)
@@ -11,14 +13,15 @@ static bool seal(EVP_CIPHER_CTX *ctx, uint8_t *out, const uint8_t *key, const ui
                  const uint8_t *in, size_t len)
 {
     int n;
+    OSSL_PARAM tag[] = {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, out + len, AMP_GCM_TAG_LEN),
+                        OSSL_PARAM_construct_end()};
     if (EVP_EncryptInit_ex2(ctx, NULL, key, nonce, NULL) != 1)
         return false;
     if (aad.len != 0 && EVP_EncryptUpdate(ctx, NULL, &n, aad.ptr, (int)aad.len) != 1)
         return false;
     if (len != 0 && EVP_EncryptUpdate(ctx, out, &n, in, (int)len) != 1)
         return false;
-    return EVP_EncryptFinal_ex(ctx, out + len, &n) == 1 &&
-           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, AMP_GCM_TAG_LEN, out + len) == 1;
+    return EVP_EncryptFinal_ex(ctx, out + len, &n) == 1 && EVP_CIPHER_CTX_get_params(ctx, tag) == 1;
 }
 
 enum amp_err amp_gcm_seal(uint8_t *out, const struct amp_key256 *key, const uint8_t nonce[AMP_GCM_NONCE_LEN],

@@ -32,6 +32,7 @@ enum amp_err amp_algorithms_fetch(void)
         a->aes_256_kwp = EVP_CIPHER_fetch(NULL, "AES-256-WRAP-PAD", NULL);
     if (a->md5 == NULL)
         a->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
+    a->md5_is_default = is_default(a->md5);
     bool all = a->sha256 != NULL && a->aes_256_gcm != NULL && a->aes_256_kwp != NULL;
     for (unsigned curve = 0; curve < AMP_CURVE_COUNT; curve++) {
         if (a->curves[curve] == NULL)

@@ -20,6 +20,7 @@ struct amp_algorithms {
     EVP_MD *sha256;
     bool sha256_is_default; /* of the library's default provider: hash.c says what for */
     EVP_MD *md5;            /* NULL where the provider has none, as in FIPS mode */
+    bool md5_is_default;
     EVP_CIPHER *aes_256_gcm;
     EVP_CIPHER *aes_256_kwp;
     EVP_PKEY *curves[AMP_CURVE_COUNT]; /* parameters alone: a key of P-256 is new in 19 us, from its name in 33 */

@@ -211,7 +211,7 @@ static int init_through_evp(void **state)
 {
     if (amp_crypto_init() != AMP_OK || !amp_algorithms.sha256_is_default)
         return -1;
-    amp_algorithms.sha256_is_default = false;
+    amp_algorithms.sha256_is_default = amp_algorithms.md5_is_default = false;
     return 0;
 }
 

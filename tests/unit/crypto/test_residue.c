@@ -347,7 +347,7 @@ static int init_through_evp(void **state)
 {
     if (init(state) != 0 || !amp_algorithms.sha256_is_default)
         return -1;
-    amp_algorithms.sha256_is_default = false;
+    amp_algorithms.sha256_is_default = amp_algorithms.md5_is_default = false;
     return 0;
 }
 
@@ -376,6 +376,7 @@ int main(void)
     const struct CMUnitTest hashes[] = {
         cmocka_unit_test(sha256_leaves_no_message_and_no_digest),
         cmocka_unit_test(hmac_leaves_no_key_and_no_state),
+        cmocka_unit_test(md5_leaves_no_message),
     };
     return cmocka_run_group_tests_name("default", tests, init, fini) +
            cmocka_run_group_tests_name("through EVP", hashes, init_through_evp, fini);
