@@ -39,7 +39,7 @@ def stuck_log(stage):
 
 def full_vault(stage):
     """Tokens until there is no room, and those that found none."""
-    for i in range(400):
+    for i in range(800):
         items = [{"data": "x" * 2000, "ttl_ms": 4000} for _ in range(99)]
         items.append({"card": stage.card(f"{i}"), "ttl_ms": 4000})
         results = stage.post("/v1/tokens/batch", {"items": items})["results"]
@@ -49,7 +49,7 @@ def full_vault(stage):
         raise AssertionError("the vault took everything")
     stage.refused(stage.client.post("/v1/tokens", {"card": stage.card("refused"), "metadata": {"a": "x" * 500}}),
                   "vault_full")
-    wait_until(lambda: stage.client.get("/v1/stats").json()["vault"]["bytes"] < 6 << 20, 20, "room")
+    wait_until(lambda: stage.client.get("/v1/stats").json()["vault"]["bytes"] < 12 << 20, 20, "room")
 
 
 def full_queues(stage):

@@ -4,6 +4,7 @@ import time
 import traceback
 
 import paths_calls
+import paths_clients
 import paths_ends
 import paths_push
 import paths_refusals
@@ -11,7 +12,8 @@ from plants import Plants
 from stage import Stage
 from watched import Watched
 
-PATHS = [*paths_calls.PATHS, *paths_refusals.PATHS, *paths_push.PATHS, *paths_ends.PATHS]
+PATHS = [*paths_calls.PATHS, *paths_refusals.PATHS, *paths_push.PATHS, *paths_clients.PATHS,
+         *paths_ends.PATHS]
 # The pool as it is, and one that can be searched as well; in each the roles die of another signal.
 WAYS = (("mlock", signal.SIGKILL), ("secretmem", signal.SIGABRT))
 SHOWN = 12
@@ -45,24 +47,31 @@ class Round:
             try:
                 path(stage)
             except (AssertionError, OSError, LookupError, ValueError) as error:
-                self.verdicts("FAIL", f"{name}: {stage.name} was not driven to its end", traceback.format_exc(limit=-4))
+                self.verdicts("FAIL", f"{name}: {stage.name} was not driven to its end", traceback.format_exc(limit=-4) + stage.daemon.log()[-3000:])
                 if isinstance(error, AssertionError) and stage.daemon.process is None:
                     return
             driven = time.monotonic()
-            self.judge(f"{name}: {stage.name}", stage.daemon)
+            self.judge(f"{name}: {stage.name}", stage)
             if self.verbose:
                 print(f"      {driven - started:.1f} s driven, {time.monotonic() - driven:.1f} s searched, "
                       f"{len(stage.plants.all)} plants", flush=True)
         if self.verbose:
             print("      refused as " + " ".join(sorted(filter(None, stage.codes))))
 
-    def judge(self, name, daemon):
-        report = daemon.search()
+    def judge(self, name, stage):
+        """Everything that is there now, and what the path looked at itself."""
+        try:
+            reports = [stage.daemon.search(), *stage.reports]
+        except AssertionError as error:
+            self.verdicts("FAIL", name, str(error))
+            return
+        stage.reports = []
+        hits = sorted((hit for report in reports for hit in report.hits), key=lambda hit: -hit.length)
         lines = [f"      {hit.plant} in {hit.target}, {hit.place} at {hit.address}, as {hit.spelling}, {hit.length} bytes, "
-                 f"{hit.count} pieces" for hit in sorted(report.hits, key=lambda hit: -hit.length)]
-        lines += [f"      a core: {core}" for core in daemon.died_with_core()]
-        read, secret = sum(report.read.values()) >> 20, sum(report.secret.values()) >> 10
-        self.verdicts("FAIL" if lines else "ok", name, f"{read} MiB searched, {secret} KiB nobody can read, "
-                      f"{report.at_home} keys at home, {report.chance} by chance")
+                 f"{hit.count} pieces" for hit in hits]
+        lines += [f"      a core: {core}" for core in stage.daemon.died_with_core()]
+        read, secret, at_home, chance = (sum(values) for values in zip(*(report.totals() for report in reports)))
+        self.verdicts("FAIL" if lines else "ok", name, f"{read >> 20} MiB searched, {secret >> 10} KiB nobody can read, "
+                      f"{at_home} pieces of keys at home, {chance} by chance")
         print("\n".join(lines[:SHOWN] + ([f"      and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])),
               end="\n" if lines else "", flush=True)

@@ -24,12 +24,8 @@ class Report:
         self.read = collections.Counter()
         self.secret = collections.Counter()
 
-    def add(self, other):
-        self.hits += other.hits
-        self.at_home += other.at_home
-        self.chance += other.chance
-        self.read.update(other.read)
-        self.secret.update(other.secret)
+    def totals(self):
+        return sum(self.read.values()), sum(self.secret.values()), self.at_home, self.chance
 
 
 _HASH_BEFORE = re.compile(rb"[0-9a-fA-F]{0,40}$")

@@ -16,6 +16,7 @@ class Stage:
         self.ways = {}  # {path of the endpoint: a Reply, or a function of the Hook that gives one}
         self.receiver = Receiver(self._decide, tls=(f"{daemon.home}/hook.crt", f"{daemon.home}/hook.key"))
         self.name = ""
+        self.reports = []  # of processes that are gone when the path has ended
 
     def close(self):
         self.client.close()
@@ -44,6 +45,9 @@ class Stage:
     def note_token(self, token, detail=""):
         """One that nobody needs any more."""
         self.plants.add("token", token.partition("_")[2], self.where(detail))
+
+    def looked_at(self, report):
+        self.reports.append(report)
 
     # calls
 

@@ -11,13 +11,15 @@ import time
 from harness import AMPOULED, Daemon, make_certificate, wait_until
 
 import leaks
-from scanner import Report, scan
+from scanner import scan
 
 TRACED = "openat,openat2,open,creat,memfd_create,memfd_secret"
 OPENED = re.compile(r"^\d+ +(?:openat|openat2|open|creat)\((.*)\) = \d+<(/.*)>$")
 FILE_MAX = 64 << 20
+# Of who signs: the environment that the caller gave, and the process's pool.
+CLIENT_HOMES = [("client", "[stack]"), ("client", "pool")]
 SETTINGS = {
-    "vault": {"ttl": "60s", "memory_max": "8MiB"},
+    "vault": {"ttl": "60s", "memory_max": "16MiB"},
     "queue": {"memory_max": "8MiB"},
     "limits": {"handshake": "2s", "header": "2s", "body": "2s", "request": "6s"},
 }
@@ -69,7 +71,7 @@ class Watched(Daemon):
 
     def plant_principal(self, secret, where):
         """A pre-shared secret, and what SigV4 derives from it today: the keeper has it, front the last derived alone."""
-        self.plants.add("secret", secret, where, homes=[("keeper", "pool")])
+        self.plants.add("secret", secret, where, homes=[("keeper", "pool"), *CLIENT_HOMES])
         for service in ("ampoule", "sqs"):
             key = b"AWS4" + secret.encode()
             words = (time.strftime("%Y%m%d", time.gmtime()), self.region, service, "aws4_request")
@@ -110,12 +112,11 @@ class Watched(Daemon):
 
     def search(self):
         """A Report on every process, everything that they hold open, and every file."""
-        report = Report()
+        names = {path: path for path in self.opened()}
+        roles = {}
         if self.process is not None:
-            names = self.named()
-            report.add(scan(self.plants, names, names))
-            held = {path: f"open file of {role}" for pid, role in names.items() for path in leaks.open_files(pid)}
-            roles = {path: names[int(path.split("/")[2])] for path in held}
-            report.add(scan(self.plants, held, roles))
-        report.add(scan(self.plants, {path: path for path in self.opened()}))
-        return report
+            roles.update(self.named())
+            roles.update((path, role) for pid, role in self.named().items() for path in leaks.open_files(pid))
+            names.update((target, f"open file of {role}" if str(target).startswith("/proc/") else role)
+                         for target, role in roles.items())
+        return scan(self.plants, names, roles)
