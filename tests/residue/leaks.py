@@ -135,6 +135,22 @@ def _across_steps(data):
     yield "at the end", b"x" + data
 
 
+def check_chance(report):
+    """Eight digits within a hash are nobody's; eleven of them are somebody's, and eight that stand elsewhere."""
+    plants = Plants()
+    digits = plants.number("chance").encode()
+    files = {"in a hash": b"a0b1c2d3e" + digits[4:12] + b"f0a1b2c3d",
+             "eleven": b"a0b1c2d3e" + digits[4:15] + b"f0a1b2c3d", "alone": b"{" + digits[4:12] + b"}", "in a word": b"number" + digits[4:12] + b"cents"}
+    with tempfile.TemporaryDirectory(prefix="ampoule-chance-") as folder:
+        names = {}
+        for name, body in files.items():
+            names[os.path.join(folder, name)] = name
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(body)
+        told = {hit.target for hit in scan(plants, names).hits}
+    report("ok" if told == {"eleven", "alone", "in a word"} else "FAIL", "digits by chance", f"told of {sorted(told)}")
+
+
 def check_spellings(report):
     """The same of every spelling of a card number and of a secret, and of files that hold none."""
     for kind in ("card number", "secret"):

@@ -47,7 +47,8 @@ def ways_of_writing(stage):
     whole = stage.signed(stage.card_body("dripped"))
     stage.expect(stage.exchange(*(whole[at:at + 7] for at in range(0, len(whole), 7))), 201)
     body = stage.card_body("chunked")
-    head = stage.signed(body)[:-len(body)].replace(f"content-length: {len(body)}".encode(), b"transfer-encoding: chunked")
+    head = stage.signed(body)[:-len(body)]
+    head = head.replace(f"content-length: {len(body)}".encode(), b"transfer-encoding: chunked")
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[at:at + 5]), body[at:at + 5]) for at in range(0, len(body), 5))
     stage.expect(stage.exchange(head, chunks, b"0\r\n\r\n"), 201)
     body = stage.card_body("continued")
@@ -66,7 +67,8 @@ def batches(stage):
     items = [{"card": stage.card(f"item {i}"), "metadata": {"n": stage.word("metadata")}} for i in range(30)]
     for made in stage.post("/v1/tokens/batch", {"items": items})["results"]:
         stage.post("/v1/redeem", {"token": made["token"]})
-    mixed = [{"card": stage.card("good")}, {"card": dict(stage.card("bad"), number=stage.plants.bad_number(stage.where()))},
+    mixed = [{"card": stage.card("good")},
+             {"card": dict(stage.card("bad"), number=stage.plants.bad_number(stage.where()))},
              {"card": dict(stage.card("bad code"), cvc=stage.plants.long_code(stage.where()))},
              {"card": stage.card("unknown member"), stage.word("member"): 1}, {"card": stage.card("good")}]
     results = stage.post("/v1/tokens/batch", {"items": mixed})["results"]
@@ -118,12 +120,14 @@ def queues(stage):
     arn = queue_arn(stage.daemon, dead.rsplit("/", 1)[1])
     url = sqs.create(unique_name(), {"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "1"})})
     for size in (0, 20_000, 900_000):
-        sqs.send(url, stage.word(f"sent {size}") + "x" * size + stage.word(f"sent {size}"), MessageAttributes=attribute())
+        body = stage.word(f"sent {size}") + "x" * size + stage.word(f"sent {size}")
+        sqs.send(url, body, MessageAttributes=attribute())
     answer = sqs.form("SendMessage", {"QueueUrl": url, "MessageBody": stage.word("form") + "é&<"})
     stage.expect(answer, 200)
     sqs.send_many(url, [stage.word(f"batch {i}") for i in range(10)])
     for _ in range(2):
-        stage.expect(sqs.form("ReceiveMessage", {"QueueUrl": url, "VisibilityTimeout": 0, "MaxNumberOfMessages": 10}), 200)
+        members = {"QueueUrl": url, "VisibilityTimeout": 0, "MaxNumberOfMessages": 10}
+        stage.expect(sqs.form("ReceiveMessage", members), 200)
     for message in sqs.receive(url, MaxNumberOfMessages=2, MessageAttributeNames=["All"]):
         sqs.call("ChangeMessageVisibility", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=1)
         sqs.call("DeleteMessage", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])

@@ -26,7 +26,8 @@ def contents(stage):
     for code, members in (
             ("unknown_field", {"note": stage.plants.number(name("beside"))}), ("wrong_type", {"queue": 5}),
             (None, {"queue": stage.plants.number(name("queue"))}), (None, {"ttl_ms": 10 ** 9}),
-            (None, {"metadata": {stage.word("key", length=60): "x"}}), (None, {"metadata": {"a": stage.word("x") * 40}}),
+            (None, {"metadata": {stage.word("key", length=60): "x"}}),
+            (None, {"metadata": {"a": stage.word("x") * 40}}),
             (None, {"data": stage.word("both")})):
         stage.refuse({"card": stage.card("members"), **members}, code)
     for path, member in (("redeem", "token"), ("claim", "token"), ("inspect", "token"), ("revoke", "token"),
@@ -91,7 +92,7 @@ def signatures(stage):
 
 
 def transport(stage):
-    """A card in the path, the query, a header, a body of another type, a body that is too large, bytes that are no HTTP."""
+    """A card in the path, the query, a header, a body of another type or too large, bytes that are no HTTP."""
     def number(detail):
         return stage.plants.number(stage.where(detail))
 
@@ -113,11 +114,13 @@ def transport(stage):
                  f"transfer-encoding: chunked\r\n\r\n{number('chunk')}\r\nx",
                  f"transfer-encoding: chunked\r\n\r\n10\r\n{number('chunk')}x\r\n0\r\n\r\n",
                  f"transfer-encoding: chunked\r\n\r\n10\r\n{number('chunk')}\r\n0\r\nx: y\r\n\r\n",
-                 f"expect: {number('expect')}\r\n\r\n", "".join(f"x-{i}: {number('many')}\r\n" for i in range(70)) + "\r\n",
+                 f"expect: {number('expect')}\r\n\r\n",
+                 "".join(f"x-{i}: {number('many')}\r\n" for i in range(70)) + "\r\n",
                  f"x-long: {number('long')}{'y' * 17000}{number('long')}\r\n\r\n",
                  f"content-length: 2\r\n\r\n{{}}{number('behind')} HTTP/1.1\r\n\r\n"):
         stage.refused(stage.exchange((line + rest).encode("latin-1")))
-    for first in (number("no HTTP"), f"GET /{number('version')} HTTP/0.9", f"POST /{'z' * 2100}{number('long')} HTTP/1.1"):
+    for first in (number("no HTTP"), f"GET /{number('version')} HTTP/0.9",
+                  f"POST /{'z' * 2100}{number('long')} HTTP/1.1"):
         stage.refused(stage.exchange(f"{first}\r\nhost: {host}\r\n\r\n".encode()))
     plain = socket.create_connection((stage.daemon.host, stage.daemon.port), source_address=(next(LOOPBACK_SOURCES), 0))
     plain.sendall(f"POST / HTTP/1.1\r\n\r\n{number('without TLS')}".encode())
@@ -189,7 +192,8 @@ def half_sent(stage):
     halves = []
     for way in ("deadline", "end", "broken"):
         half = HalfTls(stage)
-        first, second = half.records(stage.signed(stage.card_body("first record"))[:-5]), half.records(stage.card_body("2nd"))
+        first = half.records(stage.signed(stage.card_body("first record"))[:-5])
+        second = half.records(stage.card_body("second record"))
         half.plain.sendall(first + second[:len(second) // 2])
         if way == "broken":
             half.plain.sendall(b"\0" * len(second))

@@ -122,7 +122,7 @@ class Plants:
         return self.add(kind, "".join(secrets.choice(string.ascii_lowercase) for _ in range(length)), where)
 
     def code(self, where, digits=3):
-        """A verification code. Three digits are everywhere, so what is looked for is the code with its member's name."""
+        """A verification code. Three digits are everywhere, so the code is looked for with its member's name."""
         code = "".join(secrets.choice("456789") for _ in range(digits))  # 123 is in the program, as an example
         for text in (f'"cvc":"{code}"', f'"cvc": "{code}"'):
             self.add("verification code", text, where, windows=False)

@@ -46,10 +46,9 @@ class Round:
             started = time.monotonic()
             try:
                 path(stage)
-            except (AssertionError, OSError, LookupError, ValueError) as error:
-                self.verdicts("FAIL", f"{name}: {stage.name} was not driven to its end", traceback.format_exc(limit=-4) + stage.daemon.log()[-3000:])
-                if isinstance(error, AssertionError) and stage.daemon.process is None:
-                    return
+            except (AssertionError, OSError, LookupError, ValueError):
+                self.verdicts("FAIL", f"{name}: {stage.name} was not driven to its end",
+                              traceback.format_exc(limit=-4) + stage.daemon.log()[-3000:])
             driven = time.monotonic()
             self.judge(f"{name}: {stage.name}", stage)
             if self.verbose:
@@ -67,11 +66,13 @@ class Round:
             return
         stage.reports = []
         hits = sorted((hit for report in reports for hit in report.hits), key=lambda hit: -hit.length)
-        lines = [f"      {hit.plant} in {hit.target}, {hit.place} at {hit.address}, as {hit.spelling}, {hit.length} bytes, "
-                 f"{hit.count} pieces" for hit in hits]
+        lines = [f"      {hit.plant} in {hit.target}, {hit.place} at {hit.address}, as {hit.spelling}, "
+                 f"{hit.length} bytes, {hit.count} pieces" for hit in hits]
         lines += [f"      a core: {core}" for core in stage.daemon.died_with_core()]
+        lines += [f"      a file that nobody could search: {path}" for path in stage.daemon.vanished()]
         read, secret, at_home, chance = (sum(values) for values in zip(*(report.totals() for report in reports)))
-        self.verdicts("FAIL" if lines else "ok", name, f"{read >> 20} MiB searched, {secret >> 10} KiB nobody can read, "
-                      f"{at_home} pieces of keys at home, {chance} by chance")
+        self.verdicts("FAIL" if lines else "ok", name,
+                      f"{read >> 20} MiB searched, {secret >> 10} KiB nobody can read, {at_home} pieces of keys at home, "
+                      f"{chance} by chance")
         print("\n".join(lines[:SHOWN] + ([f"      and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])),
               end="\n" if lines else "", flush=True)

@@ -11,6 +11,8 @@ from plants import WINDOW
 SCAN = os.path.join(BUILD, "tests", "residue", "scan")
 LEAK = os.path.join(BUILD, "tests", "residue", "leak")
 
+SURE = 11  # digits in a row that no hash has by chance
+
 Hit = collections.namedtuple("Hit", "target plant spelling place address length count")
 
 
@@ -33,21 +35,20 @@ _HASH_BEHIND = re.compile(rb"[0-9a-fA-F]{0,40}")
 
 
 def is_chance(plant, needle, context):
-    """Hashes and ids in hex have runs of 8 digits, and among thousands of them now and then one of ours: just 8, not the
-    plant's next digit on either side, within 16 or more hexadecimal digits that no card number could be."""
+    """Hashes and ids in hex have runs of 8 digits, and among thousands of them now and then one of ours: fewer than 11 of
+    the plant's digits within 16 or more hexadecimal ones that no card number could be."""
     if len(needle) != WINDOW or not needle.isdigit() or not plant.bytes.isdigit():
         return False
     before, behind = (bytes.fromhex(part) for part in re.split("<[0-9a-f]+>?", context))
     word = _HASH_BEFORE.search(before).group() + needle + _HASH_BEHIND.match(behind).group()
     if len(word) < 16 or not re.search(rb"[a-fA-F]", word):
         return False
-    return all(plant.bytes[at - 1:at] != before[-1:] and plant.bytes[at + WINDOW:at + WINDOW + 1] != behind[:1]
-               for at in range(len(plant.bytes) - WINDOW + 1) if plant.bytes[at:at + WINDOW] == needle)
+    return not any(plant.bytes[at:at + SURE] in word for at in range(len(plant.bytes) - SURE + 1))
 
 
 def scan(plants, names, roles=None):
-    """The Report on `names`, {target: what to call it}; a target is a process's number or a path. `roles`: {target: role}
-    of those where keys live."""
+    """The Report on `names`, {target: what to call it}; a target is a process's number or a path. `roles`:
+    {target: role} of those where keys live."""
     report = Report()
     if not names:
         return report

@@ -70,7 +70,7 @@ class Watched(Daemon):
     # keys
 
     def plant_principal(self, secret, where):
-        """A pre-shared secret, and what SigV4 derives from it today: the keeper has it, front the last derived alone."""
+        """A pre-shared secret, and what SigV4 derives from it today: the keeper has it, front the last one alone."""
         self.plants.add("secret", secret, where, homes=[("keeper", "pool"), *CLIENT_HOMES])
         for service in ("ampoule", "sqs"):
             key = b"AWS4" + secret.encode()
@@ -101,6 +101,13 @@ class Watched(Daemon):
             found.update(match.group(2) for match in map(OPENED.match, lines) if match)
         return {path for path in found if os.path.isfile(path) and not path.startswith(("/proc/", "/sys/", "/dev/")) and
                 os.path.getsize(path) <= FILE_MAX}
+
+    def vanished(self):
+        """Files of its own that were there and are not any more: none but those that were renamed when complete."""
+        with open(self.trace, encoding="utf-8", errors="replace") as lines:
+            paths = {match.group(2) for match in map(OPENED.match, lines) if match}
+        return sorted(path for path in paths if path.startswith(self.home) and not os.path.exists(path) and
+                      not (path.endswith(".new") and os.path.exists(path[:-4])))
 
     def died_with_core(self):
         """What the tracer says of it, and files that are called so where the daemon or the kernel would put them."""
