@@ -15,7 +15,7 @@
 
 enum {
     QUANTUM = 32,      /* of each flow, in one turn */
-    ROUND_UNITS = 32,  /* of deferred work in one turn, of all flows */
+    ROUND_UNITS = 8,   /* of deferred work in one turn, of all flows: others may have little ready at a time */
     ALONE_UNITS = 512, /* the same where one flow alone is at work: nobody else waits for it */
     STRANGERS_PER_MS = 32,
     STRANGERS_BURST = 64,
@@ -97,7 +97,7 @@ static void count_startup(struct amp_net_conn *conn, bool startup)
 void amp_net_flow_enter(struct amp_net_conn *conn)
 {
     struct amp_net *net = conn->net;
-    bool known = conn->source.exempt || amp_source_known(net->commons->sources, conn->origin);
+    bool known = !conn->source.exempt && amp_source_known(net->commons->sources, conn->origin);
     add(conn, known ? &net->guests : &net->strangers);
     count_startup(conn, true);
 }

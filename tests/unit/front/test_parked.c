@@ -431,6 +431,7 @@ static bool done(uint64_t number, enum amp_err err, const char *secret)
     amp_ipc_put_u64(&out, number);
     amp_ipc_put_u32(&out, (uint32_t)err);
     amp_out_bytes(&out, some_id, sizeof some_id);
+    amp_ipc_put_u64(&out, 0);
     amp_ipc_put_bytes(&out, amp_slice_str(secret));
     in = (struct amp_ipc_in){.left = amp_out_done(&out)};
     return amp_front_take_done(&worker, &in);
@@ -528,13 +529,13 @@ static void asks_of_a_keeper_that_goes_fail(void **state)
 
 static void malformed_words_of_the_keeper_are_refused(void **state)
 {
-    uint8_t storage[31] = {0};
+    uint8_t storage[39] = {0};
 
     (void)state;
     for (size_t len = 0; len <= sizeof storage; len++) {
         struct amp_ipc_in in = {.left = amp_slice(storage, len)};
 
-        assert_true(amp_front_take_done(&worker, &in) == (len == 30));
+        assert_true(amp_front_take_done(&worker, &in) == (len == 38));
     }
     assert_false(done(4, AMP_ERR_COUNT_, ""));
     assert_false(done(4 | AMP_API_ASK_SUBSCRIPTION_TEST, AMP_OK, "")); /* of no number that it was asked by */
