@@ -202,7 +202,7 @@ enum amp_err amp_chain_start(struct amp_chain *chain, const struct amp_key256 *k
 
 static enum amp_err evolve(struct amp_chain *chain)
 {
-    struct amp_key256 next;
+    struct amp_key256 next = {{0}};
     const struct amp_key256 *key = &chain->key->key;
     enum amp_err err = amp_hkdf_sha256(next.bytes, sizeof(next.bytes), amp_slice(key->bytes, sizeof(key->bytes)),
                                        amp_slice(NULL, 0), AMP_SLICE_LIT("ampoule/log/evolve"));

@@ -17,7 +17,7 @@ enum amp_err amp_token_keys_new(struct amp_token_keys **out)
     struct amp_token_keys *keys = amp_secret_alloc(sizeof *keys);
     if (keys == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    struct amp_key256 hash;
+    struct amp_key256 hash = {{0}};
     enum amp_err err = amp_random(hash.bytes, sizeof hash.bytes);
     amp_hmac_key_make(&keys->hash, &hash);
     amp_wipe(&hash, sizeof hash);
