@@ -140,7 +140,8 @@ def check_chance(report):
     plants = Plants()
     digits = plants.number("chance").encode()
     files = {"in a hash": b"a0b1c2d3e" + digits[4:12] + b"f0a1b2c3d",
-             "eleven": b"a0b1c2d3e" + digits[4:15] + b"f0a1b2c3d", "alone": b"{" + digits[4:12] + b"}", "in a word": b"number" + digits[4:12] + b"cents"}
+             "eleven": b"a0b1c2d3e" + digits[4:15] + b"f0a1b2c3d",
+             "alone": b"{" + digits[4:12] + b"}", "in a word": b"number" + digits[4:12] + b"cents"}
     with tempfile.TemporaryDirectory(prefix="ampoule-chance-") as folder:
         names = {}
         for name, body in files.items():

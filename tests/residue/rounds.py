@@ -72,7 +72,7 @@ class Round:
         lines += [f"      a file that nobody could search: {path}" for path in stage.daemon.vanished()]
         read, secret, at_home, chance = (sum(values) for values in zip(*(report.totals() for report in reports)))
         self.verdicts("FAIL" if lines else "ok", name,
-                      f"{read >> 20} MiB searched, {secret >> 10} KiB nobody can read, {at_home} pieces of keys at home, "
-                      f"{chance} by chance")
+                      f"{read >> 20} MiB searched, {secret >> 10} KiB nobody can read, "
+                      f"{at_home} pieces of keys at home, {chance} by chance")
         print("\n".join(lines[:SHOWN] + ([f"      and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])),
               end="\n" if lines else "", flush=True)

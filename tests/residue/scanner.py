@@ -35,8 +35,8 @@ _HASH_BEHIND = re.compile(rb"[0-9a-fA-F]{0,40}")
 
 
 def is_chance(plant, needle, context):
-    """Hashes and ids in hex have runs of 8 digits, and among thousands of them now and then one of ours: fewer than 11 of
-    the plant's digits within 16 or more hexadecimal ones that no card number could be."""
+    """Hashes and ids in hex have runs of 8 digits, and among thousands of them now and then one of ours: fewer than 11
+    of the plant's digits within 16 or more hexadecimal ones that no card number could be."""
     if len(needle) != WINDOW or not needle.isdigit() or not plant.bytes.isdigit():
         return False
     before, behind = (bytes.fromhex(part) for part in re.split("<[0-9a-f]+>?", context))

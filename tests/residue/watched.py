@@ -105,7 +105,8 @@ class Watched(Daemon):
     def vanished(self):
         """Files of its own that were there and are not any more: none but those that were renamed when complete."""
         with open(self.trace, encoding="utf-8", errors="replace") as lines:
-            paths = {match.group(2) for match in map(OPENED.match, lines) if match}
+            paths = {match.group(2) for match in map(OPENED.match, lines)
+                     if match and "O_DIRECTORY" not in match.group(1) and "O_PATH" not in match.group(1)}
         return sorted(path for path in paths if path.startswith(self.home) and not os.path.exists(path) and
                       not (path.endswith(".new") and os.path.exists(path[:-4])))
 
