@@ -5,12 +5,15 @@
 #include "courier/resolver.h"
 
 #include <ares.h>
+#include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -19,6 +22,10 @@ enum { TRY_MS = 1000, TRIES = 4 };
 /* Answers are remembered for so long, or as they say where that is shorter: many messages for one endpoint are not many
  * questions. */
 enum { MEMORIES = 256, MEMORY_MS = 5000 };
+
+/* What c-ares reads for each lookup. */
+static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts"};
+enum { FILES = sizeof(files) / sizeof(files[0]) };
 
 struct memory {
     char name[NAME_MAX_LEN + 1]; /* empty: none */
@@ -30,6 +37,7 @@ struct amp_resolver {
     struct event_base *base;
     struct amp_clock clock;
     const char *servers;
+    bool readable[FILES];
     struct memory memories[MEMORIES];
 };
 
@@ -250,6 +258,25 @@ static void on_answer(void *ctx, int status, int timeouts, struct ares_addrinfo 
 
 /* ---- lookups ---- */
 
+static bool is_readable(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno != EACCES;
+    close(fd);
+    return true;
+}
+
+/* The sandbox allows the files that were there as it was entered. Another one in the place of one of them is for a
+ * courier that starts anew. */
+static void check_files(const struct amp_resolver *resolver)
+{
+    for (size_t i = 0; i < FILES; i++) {
+        if (resolver->readable[i] && !is_readable(files[i]))
+            amp_fatal("the file of hosts, or of name servers, was replaced: it takes a new courier to read it");
+    }
+}
+
 static enum amp_err open_channel(struct amp_lookup *lookup)
 {
     const char *servers = lookup->resolver->servers;
@@ -274,6 +301,7 @@ static enum amp_err ask(struct amp_lookup *lookup)
     /* libcurl tries both families beside each other: to sort them is not worth a socket for each. */
     static const struct ares_addrinfo_hints hints = {
         .ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    check_files(lookup->resolver);
     enum amp_err err = open_channel(lookup);
     if (err != AMP_OK)
         return err;
@@ -348,6 +376,8 @@ enum amp_err amp_resolver_new(struct amp_resolver **out, struct event_base *base
     resolver->base = base;
     resolver->clock = clock;
     resolver->servers = servers;
+    for (size_t i = 0; i < FILES; i++)
+        resolver->readable[i] = is_readable(files[i]);
     *out = resolver;
     return AMP_OK;
 }

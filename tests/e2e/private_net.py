@@ -16,7 +16,9 @@ import threading
 import unittest
 
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 0x40000, 0x100000
+MNT_DETACH = 2
+HOSTS = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -55,11 +57,12 @@ def enter():
     """Puts this process into namespaces of its own."""
     _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWNET), "no namespaces of one's own")
     _mount("none", "/", MS_REC | MS_PRIVATE)
+    _mount("none", "/", MS_REC | MS_SHARED)  # with what is started from here
     _set_up_loopback()
     _take_every_address(socket.AF_INET)
     _take_every_address(socket.AF_INET6)
     for path, text in (("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
-                       ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"),
+                       ("/etc/hosts", HOSTS),
                        ("/etc/nsswitch.conf", "hosts: files dns\npasswd: files\ngroup: files\n")):
         replace(path, text)
 
@@ -71,6 +74,7 @@ def replace(path, text):
     os.chmod(other.name, 0o644)
     if os.path.islink(path):
         path = os.path.realpath(path)
+    _libc.umount2(path.encode(), MNT_DETACH)  # what an earlier call put there: on a file without a name nothing mounts
     _mount(other.name, path, MS_BIND)
     os.unlink(other.name)
 

@@ -7,7 +7,7 @@ import ssl
 import unittest
 
 import private_net
-from harness import CARD, Daemon, make_certificate, wait_until
+from harness import CARD, Daemon, is_sanitized, make_certificate, wait_until
 from private_net import Names, Watch
 from receiver import Receiver, Reply
 
@@ -272,6 +272,15 @@ class RebindingTest(RefusalsCase):
             self.push(subscription, ttl_ms=1000)
         self.wait_failures(subscriptions)
         self.assertEqual((self.watch.seen, len(self.endpoint.hooks)), ([], before))
+
+    def test_another_file_of_hosts_is_read_by_another_courier(self):
+        """The sandbox of the one that runs allows the file that was there."""
+        subscription = self.subscribe(self.url("moved.rebind.test"))
+        self.assertFalse(self.tried(subscription)["delivered"])
+        private_net.replace("/etc/hosts", private_net.HOSTS + "127.0.0.2 moved.rebind.test\n")
+        type(self).mood = staticmethod(lambda hook: Reply(204, close=True))
+        wait_until(lambda: self.tried(subscription)["delivered"], 30, "a courier that reads it")
+        self.assertEqual("was replaced" in self.daemon.log(), not is_sanitized())
 
     def test_redirects_are_not_followed(self):
         with Watch() as elsewhere:
