@@ -52,7 +52,8 @@ static enum amp_err put(struct amp_api_call *call, const struct amp_order *order
 {
     const struct amp_api_config *config = &call->api->config;
     struct amp_secret_buf *sealed = &call->api->sealed;
-    struct amp_vault_item item = {.queue = order->queue};
+    const struct amp_principal *who = call->request->who;
+    struct amp_vault_item item = {.queue = order->queue, .holder = amp_slice(who->name, who->name_len)};
     amp_vault_expect(config->vault, subject->index);
     enum amp_err err = seal_content(call, order, subject, &item.epoch);
     if (err != AMP_OK)

@@ -11,6 +11,7 @@
 #include "crypto/crypto.h"
 #include "store/graves.h"
 #include "store/meter.h"
+#include "store/shares.h"
 #include "store/slots.h"
 #include "store/wheel.h"
 
@@ -32,6 +33,7 @@ struct record {
     uint32_t epoch;
     uint32_t sealed_len;
     uint32_t past_mark; /* of the last claim that ended; 0 for none */
+    uint16_t share;     /* of the vault's: whose it is */
     uint8_t queue_len;
     uint8_t bytes[]; /* queue, then sealed */
 };
@@ -54,6 +56,8 @@ struct stripe {
 struct amp_vault {
     struct amp_vault_config config;
     struct amp_meter meter;
+    struct amp_meter graves; /* what tombstones take: they give way, so it is left to all */
+    struct amp_shares shares;
     _Atomic size_t next_to_yield;
     struct stripe *stripes;
 };
@@ -93,7 +97,8 @@ static bool valid(const struct amp_vault_item *item)
            item->ttl_ms >= 1 && item->ttl_ms <= MAX_SPAN_MS;
 }
 
-static enum amp_err record_new(struct record **out, struct amp_meter *meter, const struct amp_vault_item *item)
+static enum amp_err record_new(struct record **out, struct amp_meter *meter, const struct amp_vault_item *item,
+                               uint16_t share)
 {
     *out = NULL;
     if (!valid(item))
@@ -106,6 +111,7 @@ static enum amp_err record_new(struct record **out, struct amp_meter *meter, con
     struct record *record = block;
     memcpy(record->index, item->index, sizeof record->index);
     record->epoch = item->epoch;
+    record->share = share;
     record->queue_len = (uint8_t)item->queue.len;
     record->sealed_len = (uint32_t)item->sealed.len;
     memcpy(record->bytes, item->queue.ptr, item->queue.len);
@@ -115,9 +121,19 @@ static enum amp_err record_new(struct record **out, struct amp_meter *meter, con
     return AMP_OK;
 }
 
-/* Returns the bytes to give back. */
-static size_t record_free(struct record *record)
+static bool has_room(struct amp_vault *vault, const struct amp_vault_item *item)
 {
+    const struct amp_budget *budget = vault->config.budget;
+    size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
+    size_t yielding = amp_meter_bytes(&vault->graves), staying = used > yielding ? used - yielding : 0;
+    size_t left = staying < budget->cap_bytes ? budget->cap_bytes - staying : 0;
+    return amp_share_has_room(&vault->shares, amp_share_of(&vault->shares, item->holder), item->sealed.len, left);
+}
+
+/* Returns the bytes to give back. */
+static size_t record_free(struct amp_vault *vault, struct record *record)
+{
+    amp_share_take(&vault->shares, record->share, amp_meter_size(record));
     size_t bytes = amp_meter_free_uncounted(record->lease, sizeof *record->lease);
     return bytes + amp_meter_free_uncounted(record, record_size(record));
 }
@@ -154,7 +170,7 @@ static void destroy(struct amp_vault *vault, struct stripe *stripe, struct recor
                     int64_t now_ms, struct dead *dead)
 {
     amp_slots_remove(&stripe->live, &stripe->meter, record);
-    amp_graves_add(&stripe->graves, &stripe->meter, record->index, now_ms + vault->config.tombstone_ms, reason,
+    amp_graves_add(&stripe->graves, &vault->graves, record->index, now_ms + vault->config.tombstone_ms, reason,
                    record->past_mark);
     record->due.next = dead->first;
     dead->first = &record->due;
@@ -206,7 +222,7 @@ static void bury(struct amp_vault *vault, struct stripe *stripe, struct dead *de
         struct record *record = record_of(dead->first);
         dead->first = dead->first->next;
         uint32_t epoch = record->epoch;
-        bytes += record_free(record);
+        bytes += record_free(vault, record);
         if (vault->config.dropped != NULL)
             vault->config.dropped(vault->config.dropped_ctx, epoch);
     }
@@ -325,16 +341,18 @@ static enum amp_err put(struct amp_vault *vault, const struct amp_vault_item *it
 {
     struct stripe *stripe = &vault->stripes[item->index[0] % STRIPES];
     struct record *record;
-    enum amp_err err = record_new(&record, &stripe->meter, item);
+    uint16_t share = amp_share_of(&vault->shares, item->holder);
+    enum amp_err err = record_new(&record, &stripe->meter, item, share);
     if (err != AMP_OK)
         return err;
+    amp_share_add(&vault->shares, share, amp_meter_size(record));
     pthread_mutex_lock(&stripe->lock);
     err = amp_slots_insert(&stripe->live, &stripe->meter, record);
     if (err == AMP_OK)
         amp_wheel_insert(&stripe->wheel, &record->due, amp_clock_mono_ms(&vault->config.clock) + item->ttl_ms);
     pthread_mutex_unlock(&stripe->lock);
     if (err != AMP_OK)
-        amp_meter_give(&stripe->meter, record_free(record));
+        amp_meter_give(&stripe->meter, record_free(vault, record));
     return err;
 }
 
@@ -345,7 +363,7 @@ static bool make_way(struct amp_vault *vault)
     for (size_t i = 0; i < STRIPES && !made; i++) {
         struct stripe *stripe = &vault->stripes[atomic_fetch_add(&vault->next_to_yield, 1) % STRIPES];
         pthread_mutex_lock(&stripe->lock);
-        made = amp_graves_yield(&stripe->graves, &stripe->meter);
+        made = amp_graves_yield(&stripe->graves, &vault->graves);
         pthread_mutex_unlock(&stripe->lock);
     }
     return made;
@@ -361,6 +379,8 @@ void amp_vault_expect(struct amp_vault *vault, const uint8_t index[AMP_VAULT_IND
 
 enum amp_err amp_vault_put(struct amp_vault *vault, const struct amp_vault_item *item)
 {
+    if (!has_room(vault, item))
+        return AMP_ERR_VAULT_FULL;
     enum amp_err err;
     do
         err = put(vault, item);
@@ -522,7 +542,7 @@ bool amp_vault_sweep(struct amp_vault *vault, size_t number, size_t limit, uint6
     int64_t now_ms = amp_clock_mono_ms(&vault->config.clock);
     for (struct amp_wheel_node *due; (due = amp_wheel_take(&stripe->wheel, now_ms, &work)) != NULL;)
         ripen(vault, stripe, record_of(due), now_ms, &dead);
-    size_t purged = amp_graves_purge(&stripe->graves, &stripe->meter, now_ms, limit);
+    size_t purged = amp_graves_purge(&stripe->graves, &vault->graves, now_ms, limit);
     *expired += stripe->expired;
     *lapsed += stripe->lapsed;
     stripe->expired = 0;
@@ -534,7 +554,7 @@ bool amp_vault_sweep(struct amp_vault *vault, size_t number, size_t limit, uint6
 
 void amp_vault_get_stats(const struct amp_vault *vault, struct amp_vault_stats *stats)
 {
-    *stats = (struct amp_vault_stats){.bytes = amp_meter_bytes(&vault->meter)};
+    *stats = (struct amp_vault_stats){.bytes = amp_meter_bytes(&vault->meter) + amp_meter_bytes(&vault->graves)};
     for (size_t i = 0; i < STRIPES; i++) {
         struct stripe *stripe = &vault->stripes[i];
         pthread_mutex_lock(&stripe->lock);
@@ -566,6 +586,8 @@ enum amp_err amp_vault_new(struct amp_vault **out, const struct amp_vault_config
     void *stripes_block = NULL;
     enum amp_err err = amp_meter_alloc(&meter, sizeof(struct amp_vault), &vault_block);
     if (err == AMP_OK)
+        err = amp_shares_init(&((struct amp_vault *)vault_block)->shares);
+    if (err == AMP_OK)
         err = amp_meter_alloc(&meter, STRIPES * sizeof(struct stripe), &stripes_block);
     if (err != AMP_OK) {
         amp_meter_free(&meter, vault_block, 0);
@@ -575,6 +597,7 @@ enum amp_err amp_vault_new(struct amp_vault **out, const struct amp_vault_config
     vault->config = *config;
     vault->stripes = stripes_block;
     amp_meter_init(&vault->meter, config->budget, 1);
+    amp_meter_init(&vault->graves, config->budget, 1);
     atomic_init(&vault->meter.bytes, amp_meter_bytes(&meter));
     for (size_t i = 0; i < STRIPES; i++)
         stripe_init(&vault->stripes[i], config);
@@ -590,7 +613,7 @@ static void stripe_fini(struct amp_vault *vault, struct stripe *stripe)
         dead.first = &record->due;
     }
     bury(vault, stripe, &dead);
-    amp_graves_fini(&stripe->graves, &stripe->meter);
+    amp_graves_fini(&stripe->graves, &vault->graves);
     pthread_mutex_destroy(&stripe->lock);
 }
 

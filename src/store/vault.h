@@ -44,11 +44,13 @@ struct amp_vault_item {
     uint8_t index[AMP_VAULT_INDEX_LEN];
     struct amp_slice queue;  /* 1 to AMP_VAULT_QUEUE_MAX bytes, copied */
     struct amp_slice sealed; /* copied */
+    struct amp_slice holder; /* the principal whose it is, by name; empty: nobody's, bounded by the cap alone */
     uint32_t epoch;          /* names the key that sealed it */
     int64_t ttl_ms;          /* from now, by the monotonic clock */
 };
 /*
- * AMP_ERR_VAULT_FULL at the cap, once no tombstone is left to give way; AMP_ERR_OUT_OF_MEMORY; AMP_ERR_INTERNAL where
+ * AMP_ERR_VAULT_FULL at the cap, once no tombstone is left to give way, and where the holder has more than four times
+ * what is left to all: one principal alone fills four fifths, and others still find room. AMP_ERR_OUT_OF_MEMORY; AMP_ERR_INTERNAL where
  * the index is taken (never, with random tokens); AMP_ERR_INVALID where a length or the ttl (1 ms to a year) is not in
  * its range. Nothing is half put.
  */

@@ -274,6 +274,35 @@ static void a_live_token_costs_at_most_160_bytes(void **state)
     assert_true(each <= 160);
 }
 
+static enum amp_err put_of(const char *holder, uint64_t id)
+{
+    static const uint8_t content[16 * 1024];
+    struct amp_vault_item item = {.queue = AMP_SLICE_LIT("payments"),
+                                  .sealed = amp_slice(content, sizeof content),
+                                  .holder = amp_slice_str(holder),
+                                  .ttl_ms = 10000};
+    id_from(item.index, id);
+    return amp_vault_put(house.vault, &item);
+}
+
+/* Whoever floods is refused first; others find room, and room that was given back is room. */
+static void one_holder_alone_does_not_fill_the_vault(void **state)
+{
+    uint64_t id = 0;
+    house.budget.cap_bytes = house.budget.used_bytes + 4 * 1024 * 1024;
+    size_t before = house.budget.used_bytes;
+    while (put_of("flood", id) == AMP_OK)
+        id++;
+    size_t flooded = house.budget.used_bytes - before;
+    assert_true(flooded > 3 * 1024 * 1024 && flooded < 3600 * 1024);
+    assert_int_equal(put_of("flood", id), AMP_ERR_VAULT_FULL);
+    for (uint64_t i = 0; i < 10; i++)
+        assert_int_equal(put_of("honest", 1000000 + i), AMP_OK);
+    pass(&house, 11000);
+    sweep(&house);
+    assert_int_equal(put_of("flood", id), AMP_OK);
+}
+
 static void freeing_the_vault_drops_everything(void **state)
 {
     for (uint64_t i = 0; i < 500; i++)
@@ -305,6 +334,7 @@ int main(void)
         housed(tombstones_give_way_to_what_lives),
         housed(memory_returns_after_a_burst),
         housed(a_live_token_costs_at_most_160_bytes),
+        housed(one_holder_alone_does_not_fill_the_vault),
         housed(freeing_the_vault_drops_everything),
     };
     return cmocka_run_group_tests(tests, start_rooms, end_rooms);
