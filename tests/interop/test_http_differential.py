@@ -8,7 +8,7 @@ import unittest
 import differential
 from differential import MARKER_BYTES, Echo, Front, Reader, Reading, exchange, mix, request_ids, sequence, split_answers
 from harness import Daemon, make_certificate
-from http_corpus import corpus, mutations
+from http_corpus import HIDDEN, corpus, mutations
 
 KINDS = tuple(kind for kind in ("nginx", "haproxy") if Front.is_installed(kind))
 MUTATIONS = 3000
@@ -199,7 +199,8 @@ class DaemonTest(FrontCase):
             self.assertGreater(answered, WHOLE_LEAST)
 
     def test_a_lax_server_behind_a_proxy_is_found(self):
-        cases = [case for case in corpus() if case[0].startswith(("plain", "chunks", "two_framings"))]
+        # One by one and more than once: on a busy machine a proxy may give up on some of them.
+        cases = 5 * [case for case in corpus() if case[0].startswith("plain") and HIDDEN in case[1]]
 
         async def with_lax_server(front_kind, context):
             server = await asyncio.start_server(LaxServer().serve, "127.0.0.1", 0, ssl=context)
@@ -207,12 +208,13 @@ class DaemonTest(FrontCase):
                 port = server.sockets[0].getsockname()[1]
                 front = next(one for one in self.fronts(port, port) if one.kind == front_kind)
                 with front:
-                    return await self.count_behind(front, cases)
+                    lax_context = self.context(f"{self.daemon.home}/front.crt")
+                    return await self.count_lots(front, cases, lax_context, at_once=1)
         crt, key = make_certificate(self.daemon.home, "lax")
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(crt, key)
         for kind in KINDS:
-            findings, _ = asyncio.run(with_lax_server(kind, context))
+            findings, _, _ = asyncio.run(with_lax_server(kind, context))
             self.assertNotEqual(findings, [], kind)
 
     async def count_behind(self, front, cases):
@@ -223,13 +225,13 @@ class DaemonTest(FrontCase):
         again, _, _ = await self.count_lots(front, whole, context)
         return findings + again, answered
 
-    async def count_lots(self, front, cases, context):
+    async def count_lots(self, front, cases, context, at_once=differential.AT_ONCE):
         """(findings, answers of the server, the cases that it alone answered): in lots, and between two lots a probe
         whose id tells how many requests the server has read since the last one."""
         findings, answered, whole = [], 0, []
         before, _ = await self.probe(front, context)
-        for at in range(0, len(cases), differential.AT_ONCE):
-            lot = cases[at:at + differential.AT_ONCE]
+        for at in range(0, len(cases), at_once):
+            lot = cases[at:at + at_once]
             backs = await asyncio.gather(*(exchange(front.before, data + MARKER_BYTES, context) for _, data in lot))
             streams = [split_answers(back) for back, _ in backs]
             ids = [number for answers in streams for number in request_ids(answers)]
