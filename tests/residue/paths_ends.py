@@ -40,8 +40,8 @@ def stuck_log(stage):
 def full_vault(stage):
     """Tokens until there is no room, and those that found none."""
     for i in range(800):
-        items = [{"data": "x" * 2000, "ttl_ms": 4000} for _ in range(99)]
-        items.append({"card": stage.card(f"{i}"), "ttl_ms": 4000})
+        items = [{"data": "x" * 2000, "ttl_ms": 6000} for _ in range(99)]
+        items.append({"card": stage.card(f"{i}"), "ttl_ms": 6000})
         results = stage.post("/v1/tokens/batch", {"items": items})["results"]
         if "error" in results[-1]:
             break
