@@ -17,7 +17,7 @@ from harness import BUILD, free_port, wait_until
 MARKER = ("GET", "/marker", b"")
 MARKER_BYTES = b"GET /marker HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 PATIENCE_MS = 300  # a proxy's for what is missing; bytes are all there at once, so it is not waited for where all is well
-AT_ONCE = 32
+AT_ONCE = 24
 
 
 @dataclasses.dataclass
@@ -215,13 +215,14 @@ async def read_all(reader, seconds):
 
 async def connect(port, context, source):
     """A proxy counts the handshake too, and on a busy machine its patience may end before."""
-    for attempt in range(6):
+    for attempt in range(20):
         try:
             return await asyncio.open_connection("127.0.0.1", port, ssl=context, local_addr=(source, 0) if source else None,
                                                  server_hostname="localhost" if context else None)
         except ConnectionError:
-            if attempt == 5:
+            if attempt == 19:
                 raise
+            await asyncio.sleep(0.02 * attempt)  # others are let go first
     raise AssertionError("not reached")
 
 
