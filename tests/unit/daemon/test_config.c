@@ -55,6 +55,12 @@ static void the_least_configuration_has_documented_defaults(void **state)
     assert_int_equal(config.push.timeout_ms, 10000);
     assert_int_equal(config.push.disable_after_ms, 3600000);
     assert_int_equal(config.push.concurrency, 16);
+    assert_true(config.sandbox.separate);
+    assert_true(config.sandbox.required);
+    assert_string_equal(config.sandbox.front, "ampoule-front");
+    assert_string_equal(config.sandbox.keeper, "ampoule-keeper");
+    assert_string_equal(config.sandbox.scribe, "ampoule-scribe");
+    assert_string_equal(config.sandbox.courier, "ampoule-courier");
     assert_true(config.limits.idle_ms > 0 && config.limits.max_connections > 0);
 }
 
@@ -72,7 +78,8 @@ static void every_setting_is_read(void **state)
         "  disable_after: 24h\n  concurrency: 3\n"
         "limits: {handshake: 1s, header: 2s, body: 3s, request: 4s, idle: 5s, max_connections: 6, "
         "max_connections_per_source: 7, max_connections_per_principal: 8, max_requests_per_principal: 9, "
-        "startups: '10:20:30', penalty_min: 11s, penalty_max: 12s, exempt: [10.0.0.7, '[fd00::]/8']}\n";
+        "startups: '10:20:30', penalty_min: 11s, penalty_max: 12s, exempt: [10.0.0.7, '[fd00::]/8']}\n"
+        "sandbox: {users: shared, required: false, front: web, keeper: keys_1, scribe: 4711, courier: a-b.c}\n";
     assert_int_equal(parse(&config, text, &heard), AMP_OK);
     assert_int_equal(config.workers, 3);
     assert_string_equal(config.listen.address[1], "[::1]:65535");
@@ -117,6 +124,12 @@ static void every_setting_is_read(void **state)
     assert_int_equal(config.limits.exempt_count, 2);
     assert_string_equal(config.limits.exempt[0], "10.0.0.7");
     assert_string_equal(config.limits.exempt[1], "[fd00::]/8");
+    assert_false(config.sandbox.separate);
+    assert_false(config.sandbox.required);
+    assert_string_equal(config.sandbox.front, "web");
+    assert_string_equal(config.sandbox.keeper, "keys_1");
+    assert_string_equal(config.sandbox.scribe, "4711");
+    assert_string_equal(config.sandbox.courier, "a-b.c");
 }
 
 static void mistakes_are_told_with_the_settings_name(void **state)
@@ -125,6 +138,11 @@ static void mistakes_are_told_with_the_settings_name(void **state)
         const char *text;
         const char *said;
     } cases[] = {
+        {LEAST "sandbox: {users: none}\n", "sandbox.users: \"none\" is not separate or shared"},
+        {LEAST "sandbox: {required: maybe}\n", "sandbox.required: \"maybe\" is not true or false"},
+        {LEAST "sandbox: {front: ''}\n", "sandbox.front: \"\" is not the name or number of a user"},
+        {LEAST "sandbox: {keeper: a:b}\n", "sandbox.keeper: \"a:b\" is not the name or number of a user"},
+        {LEAST "sandbox: {scribe: an-account-of-thirty-three-letters}\n", "is not the name or number of a user"},
         {LEAST "workers: 0\n", "workers: \"0\" is out of bounds"},
         {LEAST "workers: 65\n", "workers: \"65\" is out of bounds"},
         {LEAST "workers: many\n", "workers: \"many\" is not a whole number"},
@@ -259,8 +277,15 @@ static void development_text_reads_back(void **state)
     assert_true(config.dev);
     assert_int_equal(config.workers, 2);
     assert_string_equal(config.state, "/tmp/it's here: #1");
+    assert_false(config.sandbox.separate);
     assert_string_equal(config.listen.cert, "/tmp/it's here: #1/tls.crt");
     assert_int_equal(config.limits.exempt_count, 2);
+    out = amp_out(storage, sizeof(storage) - 1);
+    amp_config_write_dev(&out, "/s", "127.0.0.1:8443", 0, true);
+    storage[out.len] = '\0';
+    assert_int_equal(parse(&config, (const char *)storage, &heard), AMP_OK);
+    assert_true(config.sandbox.separate);
+    assert_string_equal(config.sandbox.front, "61001");
 }
 
 static void a_role_reads_the_same_from_a_descriptor(void **state)

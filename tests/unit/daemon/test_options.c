@@ -75,6 +75,7 @@ static void wrong_lines_are_refused(void **state)
         "--dev --state s surplus",
         "--dev --state s --resume 5",
         "--config a --resume 5",
+        "--config a --user 1:1",
         "--check-config",
         "--nonsense",
     };
