@@ -100,10 +100,11 @@ def bench(target, *options, client=None, cpu=CLIENT_CPU):
     """What `ampoule bench` reports; a client that got nothing done at all is one that was starved."""
     command = pinned(cpu, AMPOULE, "bench", "--json", *options)
     done = subprocess.run(command, env=target.environment(client), capture_output=True, text=True, timeout=120, check=False)
+    starved = {"requests": 0, "failed": 1, "rps": 0.0, "latency_us": None, "errors": {(done.stdout + done.stderr)[-300:]: 1}}
     try:
-        return json.loads(done.stdout)
+        return {**starved, **json.loads(done.stdout)}
     except ValueError:
-        return {"requests": 0, "failed": 1, "rps": 0.0, "latency_us": None, "errors": {done.stderr.strip()[-200:]: 1}}
+        return starved
 
 
 def offered(target, rate, seconds):
@@ -146,8 +147,9 @@ class Attackers:
             self._start([AMPOULE, "bench", "--json", "--connections", str(self.scenario.principal), "--duration",
                          str(self.seconds + 2)], self._told_bench, stranger)
         for number, tool in enumerate(self.scenario.tools):
+            path = "/v1/tokens" if "-B" in tool else "/openapi.json"
             self._start(["slowhttptest", *tool, "-l", str(int(self.seconds) + 2), "-g", "-o", f"slow{number}", "-u",
-                         f"https://[::1]:{self.target.port}/openapi.json"], self._told_tool(number))
+                         f"https://[::1]:{self.target.port}{path}"], self._told_tool(number))
         if self.scenario.kinds:
             self._start([ATTACK, "--to", f"127.0.0.1:{self.target.port}", "--seconds", str(self.seconds + 1),
                          *self.scenario.kinds], self._told_attack, stranger, ready="ready")
@@ -171,9 +173,11 @@ class Attackers:
         self.told += [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
     def _told_bench(self, output, _code):
-        start = output.find("{")
-        report = json.loads(output[start:]) if start >= 0 else {"requests": 0, "errors": {output.strip()[-200:]: 1}}
-        self.told.append({"attack": "principal", "acts": report["requests"], "answers": report["errors"],
+        try:
+            report = json.loads(output)
+        except ValueError:
+            report = {"errors": {output[-300:]: 1}}
+        self.told.append({"attack": "principal", "acts": report.get("requests", 0), "answers": report.get("errors", {}),
                           "rps": report.get("rps", 0)})
 
     def _told_tool(self, number):
