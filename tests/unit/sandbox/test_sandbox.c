@@ -2,6 +2,7 @@
  * Each role's sandbox, entered by a child for each attempt: what it must still be able to do, and what is death, or
  * refused. The calls are made without libc's help, as an intruder would.
  */
+#include "../child.h"
 #include "../tempdir.h"
 
 #include <arpa/inet.h>
@@ -10,6 +11,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -441,6 +443,48 @@ static void what_is_dropped_is_dropped_for_good(void **state)
     waitpid(child, NULL, 0);
 }
 
+/* From here on this process's kernel has no Landlock. */
+static bool take_landlock_away(void)
+{
+    enum { CREATE_RULESET = 444 };
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    bool good = filter != NULL && seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), CREATE_RULESET, 0) == 0 &&
+                seccomp_load(filter) == 0;
+    seccomp_release(filter);
+    return good;
+}
+
+static void enter_without_landlock(bool required)
+{
+    const struct amp_sandbox sandbox = {.role = AMP_ROLE_FRONT, .dir_fd = -1, .empty_fd = -1, .required = required};
+    const unsigned landlock = 1u << AMP_SANDBOX_LANDLOCK;
+    if (amp_secret_harden_process(false) != AMP_OK || !take_landlock_away())
+        _exit(1);
+    bool suffices = amp_sandbox_kernel_suffices();
+    enum amp_err err = amp_sandbox_enter(&sandbox);
+    if (err == AMP_OK && amp_sandbox_parts() == 0)
+        _exit(0); /* with a sanitizer nothing is entered, or missed */
+    bool refused = err == AMP_ERR_SANDBOX_REFUSED;
+    bool entered = err == AMP_OK && (amp_sandbox_parts() & landlock) == 0;
+    _exit(!suffices && (required ? refused : entered) ? 0 : 1);
+}
+
+static void enter_where_landlock_is_required(void)
+{
+    enter_without_landlock(true);
+}
+
+static void enter_where_landlock_is_wished(void)
+{
+    enter_without_landlock(false);
+}
+
+static void a_kernel_that_lacks_a_part_is_refused_unless_it_may_lack_it(void **state)
+{
+    assert_succeeds(enter_where_landlock_is_required);
+    assert_succeeds(enter_where_landlock_is_wished);
+}
+
 static void users_are_names_or_numbers_but_never_root(void **state)
 {
     struct amp_sandbox_user user;
@@ -488,6 +532,7 @@ int main(void)
         cmocka_unit_test(each_role_does_its_work_and_nothing_else),
         cmocka_unit_test(most_system_calls_are_death),
         cmocka_unit_test(what_is_dropped_is_dropped_for_good),
+        cmocka_unit_test(a_kernel_that_lacks_a_part_is_refused_unless_it_may_lack_it),
         cmocka_unit_test(users_are_names_or_numbers_but_never_root),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
