@@ -32,8 +32,8 @@ class HostileRigError(Exception):
 
 
 class Target(Daemon):
-    """One worker on DAEMON_CPU. Strangers whose tools cannot choose their address come to it over IPv6, so that they are
-    not the honest client's neighbours."""
+    """One worker on DAEMON_CPU. The honest client comes to it over IPv6: tools that cannot choose their own address would
+    be its neighbours over IPv4, and slowhttptest 1.8.2 sends a malformed Host for an IPv6 address."""
 
     def __init__(self, settings):
         port = free_port()
@@ -65,8 +65,11 @@ class Target(Daemon):
             total += int(found.group(1)) * 1024 if found else 0
         return total
 
+    def honest_environment(self):
+        return {**self.environment(), "AMPOULE_URL": f"https://[::1]:{self.port}"}
+
     def environment(self, client=None):
-        """Of the command line and the attackers: as the first principal, or as the one of this client."""
+        """Of attackers: as the first principal, or as the one of this client."""
         if client is None:
             return {**os.environ, **self.env}
         credentials = client.signer.credentials
@@ -96,10 +99,10 @@ class MemoryWatch(threading.Thread):
         self.join()
 
 
-def bench(target, *options, client=None, cpu=CLIENT_CPU):
+def bench(target, *options):
     """What `ampoule bench` reports; a client that got nothing done at all is one that was starved."""
-    command = pinned(cpu, AMPOULE, "bench", "--json", *options)
-    done = subprocess.run(command, env=target.environment(client), capture_output=True, text=True, timeout=120, check=False)
+    command = pinned(CLIENT_CPU, AMPOULE, "bench", "--json", *options)
+    done = subprocess.run(command, env=target.honest_environment(), capture_output=True, text=True, timeout=120, check=False)
     starved = {"requests": 0, "failed": 1, "rps": 0.0, "latency_us": None, "errors": {(done.stdout + done.stderr)[-300:]: 1}}
     try:
         return {**starved, **json.loads(done.stdout)}
@@ -149,7 +152,7 @@ class Attackers:
         for number, tool in enumerate(self.scenario.tools):
             path = "/v1/tokens" if "-B" in tool else "/openapi.json"
             self._start(["slowhttptest", *tool, "-l", str(int(self.seconds) + 2), "-g", "-o", f"slow{number}", "-u",
-                         f"https://[::1]:{self.target.port}{path}"], self._told_tool(number))
+                         f"{self.target.url}{path}"], self._told_tool(number))
         if self.scenario.kinds:
             self._start([ATTACK, "--to", f"127.0.0.1:{self.target.port}", "--seconds", str(self.seconds + 1),
                          *self.scenario.kinds], self._told_attack, stranger, ready="ready")
