@@ -123,6 +123,7 @@ def drain(stage):
     if late.read_answer().status not in (201, 503):  # where this machine is slow, the log is held too long
         raise AssertionError("what was under way was not answered")
     parked.read_answer()
+    stage.daemon.settle()
     processes = stage.daemon.pids()
     for pid in processes:
         os.kill(pid, signal.SIGSTOP)

@@ -118,11 +118,22 @@ class Watched(Daemon):
         return told + [os.path.join(folder, name) for folder in folders for name in os.listdir(folder)
                        if re.match(r"core(\.\d+)?$", name)]
 
+    def settle(self):
+        """Until every thread sleeps. An answer is here before the turn that made it has ended and wiped its stack."""
+        def sleeps(pid):
+            states = []
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/stat", encoding="utf-8", errors="replace") as stat:
+                    states.append(stat.read().rpartition(")")[2].split()[0])
+            return all(state in "STt" for state in states)
+        wait_until(lambda: all(map(sleeps, self.pids())), 20, "the sleep of every thread")
+
     def search(self):
         """A Report on every process, everything that they hold open, and every file."""
         names = {path: path for path in self.opened()}
         roles = {}
         if self.process is not None:
+            self.settle()
             roles.update(self.named())
             roles.update((path, role) for pid, role in self.named().items() for path in leaks.open_files(pid))
             names.update((target, f"open file of {role}" if str(target).startswith("/proc/") else role)
