@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from harness import AMPOULED, CARD, Daemon, make_certificate, parse_time, wait_until
+from harness import AMPOULED, CARD, SANDBOX, Daemon, make_certificate, parse_time, wait_until
 
 
 class ReloadTest(unittest.TestCase):
@@ -106,7 +106,8 @@ class ReloadTest(unittest.TestCase):
         for settings in ({"vault": {"ttl": "forever"}}, {"vault": {"ttl": "20s", "ttl_max": "10s"}},
                          {"nonsense": {"a": "b"}},
                          {"vault": {"ttl": "20s", "nonsense": "1"}}, {"limits": {"idle": "0ms"}}, {"workers": "3"},
-                         {"listen": {"cert": "/nonexistent"}}, {"keys": {"provider": "file"}}):
+                         {"listen": {"cert": "/nonexistent"}}, {"keys": {"provider": "file"}},
+                         {"sandbox": {**SANDBOX, "front": "61009"}}, {"sandbox": {**SANDBOX, "required": "false"}}):
             self.assertEqual(self.daemon.reload(settings), "refused", settings)
             self.assertTrue(self.lives_about(10)(), settings)
         with open(self.daemon.config_path, "w", encoding="utf-8") as config:
