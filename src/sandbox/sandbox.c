@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "base/log.h"
 
@@ -100,6 +101,7 @@ static enum amp_err enter(const struct amp_sandbox *sandbox, const struct amp_pr
 
 enum amp_err amp_sandbox_enter(const struct amp_sandbox *sandbox)
 {
+    tzset(); /* gmtime_r(3), by which OpenSSL reads the dates of certificates, opens a file the first time */
     if (!SANITIZED)
         return enter(sandbox, amp_profile_of(sandbox->role));
     amp_log(AMP_LOG_WARN, "built with a sanitizer: the role is not sandboxed");

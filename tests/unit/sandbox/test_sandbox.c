@@ -23,6 +23,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sandbox/sandbox.h"
@@ -255,6 +256,13 @@ static int read_who_resolves(void)
     return fd >= 0 || errno == ENOENT ? 0 : errno;
 }
 
+static int read_a_date(void)
+{
+    const time_t then = 0;
+    struct tm parts;
+    return gmtime_r(&then, &parts) != NULL ? 0 : EINVAL;
+}
+
 static int end_by_abort(void)
 {
     abort();
@@ -314,6 +322,7 @@ static const struct attempt {
     {"a thread", start_a_thread, {0, KILLED, KILLED, KILLED}},
     {"connecting out", connect_out, {KILLED, KILLED, KILLED, 0}},
     {"reading resolv.conf", read_who_resolves, {KILLED, KILLED, KILLED, 0}},
+    {"a date", read_a_date, {0, 0, 0, 0}},
     {"abort", end_by_abort, {ABORTED, ABORTED, ABORTED, ABORTED}},
 };
 
