@@ -83,13 +83,18 @@ static bool place_fds(const int *sources, size_t count)
     return close_range((unsigned)above, ~0u, 0) == 0;
 }
 
-/* Only what OpenSSL, the loader and the sanitizers read: nothing else that lies in the environment is passed on. */
+/*
+ * Only what OpenSSL, the loader and the sanitizers read: nothing else that lies in the environment is passed on. A
+ * library that binds its functions as they are first called saves the vector registers on the stack to do so, and with
+ * them what memcpy of a key left there: all are bound before there is one (ld.so(8)).
+ */
 static char **role_environment(void)
 {
-    static char *kept[16];
+    static char bind_now[] = "LD_BIND_NOW=1";
+    static char *kept[16] = {bind_now};
     static const char *const names[] = {"OPENSSL_CONF=",  "OPENSSL_MODULES=", "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
                                         "UBSAN_OPTIONS=", "LSAN_OPTIONS=",    "TSAN_OPTIONS=",    "LLVM_PROFILE_FILE="};
-    size_t count = 0;
+    size_t count = 1;
     for (char **variable = environ; *variable != NULL && count + 1 < sizeof(kept) / sizeof(kept[0]); variable++) {
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
             if (strncmp(*variable, names[i], strlen(names[i])) == 0)

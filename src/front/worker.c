@@ -248,6 +248,7 @@ static void *run(void *ctx)
     }
     amp_front_detach_keeper(worker); /* and another may ask it for epoch keys */
     amp_crypto_thread_fini();
+    amp_wipe_stack(AMP_TURN_STACK_USED); /* it outlives the thread, for the next one */
     if (worker->number != 0)
         atomic_fetch_sub(&worker->shared->running, 1); /* last: worker 0 may end now, and be freed */
     return NULL;

@@ -114,6 +114,17 @@ class StartTest(unittest.TestCase):
                     held = {number for number in signal.valid_signals() if masks["SigBlk:"] >> (number - 1) & 1}
                     self.assertEqual(signal.valid_signals() - held, ends_at_once)
 
+    def test_roles_have_an_environment_of_their_own(self):
+        """A library that binds late saves the vector registers on the stack, keys in them included."""
+        daemon = Daemon()
+        daemon.extra_env = {"SOMETHING_PRIVATE": "yes"}
+        with daemon:
+            for pid in daemon.roles().values():
+                with open(f"/proc/{pid}/environ", "rb") as environ:
+                    variables = environ.read().split(b"\0")
+                self.assertIn(b"LD_BIND_NOW=1", variables)
+                self.assertNotIn(b"SOMETHING_PRIVATE=yes", variables)
+
     def test_port_0_takes_a_free_one(self):
         daemon = Daemon("--workers", "2")
         daemon.port = 0
