@@ -155,31 +155,42 @@ class Front:
 
     def __init__(self, kind, echo_port, daemon_port, crt, key):
         self.kind = kind
-        self.home = tempfile.mkdtemp(prefix="ampoule-front-")
+        self.echo_port, self.daemon_port = echo_port, daemon_port
+        self.crt, self.key = crt, key
         self.bare, self.before = free_port(), free_port()
-        pem = os.path.join(self.home, "both.pem")
-        with open(pem, "wb") as both:
-            for path in (crt, key):
-                with open(path, "rb") as part:
-                    both.write(part.read())
-        self.config = os.path.join(self.home, "config")
-        with open(self.config, "w", encoding="utf-8") as config:
-            config.write({"nginx": NGINX, "haproxy": HAPROXY}[kind].format(
-                home=self.home, patience=PATIENCE_MS, echo=echo_port, daemon=daemon_port, bare=self.bare,
-                before=self.before, crt=crt, key=key, pem=pem))
-        self.process = None
+        self.home = self.process = None
 
     @staticmethod
     def is_installed(kind):
         return find_program(kind) is not None
 
     def __enter__(self):
-        words = [find_program(self.kind), *{"nginx": ("-p", self.home, "-c"), "haproxy": ("-db", "-f")}[self.kind],
-                 self.config]
+        self.home = tempfile.mkdtemp(prefix="ampoule-front-")
+        try:
+            self._start(self._write_config())
+            wait_until(self._listens, 20, self.kind)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _write_config(self):
+        pem = os.path.join(self.home, "both.pem")
+        with open(pem, "wb") as both:
+            for path in (self.crt, self.key):
+                with open(path, "rb") as part:
+                    both.write(part.read())
+        path = os.path.join(self.home, "config")
+        with open(path, "w", encoding="utf-8") as config:
+            config.write({"nginx": NGINX, "haproxy": HAPROXY}[self.kind].format(
+                home=self.home, patience=PATIENCE_MS, echo=self.echo_port, daemon=self.daemon_port, bare=self.bare,
+                before=self.before, crt=self.crt, key=self.key, pem=pem))
+        return path
+
+    def _start(self, config):
+        words = [find_program(self.kind), *{"nginx": ("-p", self.home, "-c"), "haproxy": ("-db", "-f")}[self.kind], config]
         with open(os.path.join(self.home, "out"), "wb") as out:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        wait_until(self._listens, 20, self.kind)
-        return self
 
     def _listens(self):
         if self.process.poll() is not None:
@@ -190,8 +201,12 @@ class Front:
         return {f"0100007F:{port:04X}" for port in (self.bare, self.before)} <= listening
 
     def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
+        self.close()
+
+    def close(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
         shutil.rmtree(self.home, ignore_errors=True)
 
 
