@@ -401,8 +401,10 @@ void amp_net_conn_settle(struct amp_net_conn *conn)
         amp_net_conn_close(conn);
         return;
     }
-    if (conn->phase == AMP_NET_LINGER)
+    if (conn->phase == AMP_NET_LINGER) {
+        watch(conn); /* being deferred has ended that */
         return;
+    }
     enum amp_net_phase next = next_phase(conn);
     bool resting = next == AMP_NET_IDLE || next == AMP_NET_DORMANT;
     if (conn->closing && next != AMP_NET_WRITE) {

@@ -63,7 +63,7 @@ struct amp_net_exchange {
     int64_t due_ms;          /* see amp_net_extend; 0: within limits.request_ms */
     void (*gone)(void *ctx); /* see amp_net_on_gone; NULL: nobody asks, or he was told */
     void *gone_ctx;
-    struct amp_holder *counted_by; /* among its waiting requests; NULL: not counted */
+    struct amp_holder *counted_by; /* among its waiting requests: its flow's holder; NULL: not counted */
     struct amp_http1_head head;
     struct amp_net_request request;
 };
@@ -89,12 +89,13 @@ struct amp_net_conn {
     struct event read_event, write_event;
     struct amp_net_flow *flow;
     TAILQ_ENTRY(amp_net_conn) deferral;
-    bool deferred;      /* it waits for its flow's turn */
-    bool startup;       /* no signature has verified on it: stands in the count of those */
-    bool said;          /* a request came, or what was refused as one */
-    bool unwelcome;     /* its principal has as many connections as it may */
-    unsigned strikes;   /* see struct amp_net_response */
-    size_t linger_left; /* bytes that will still be discarded */
+    bool deferred;       /* it waits for its flow's turn */
+    int64_t deferred_ms; /* since when */
+    bool startup;        /* no signature has verified on it: stands in the count of those */
+    bool said;           /* a request came, or what was refused as one */
+    bool unwelcome;      /* its principal has as many connections as it may */
+    unsigned strikes;    /* see struct amp_net_response */
+    size_t linger_left;  /* bytes that will still be discarded */
 
     size_t charged;            /* what of `in` stands in the worker's pending_bytes */
     size_t charged_out;        /* what of `out` stands in its untaken_bytes */
@@ -221,6 +222,8 @@ void amp_net_flow_spend(struct amp_net_conn *conn, size_t units);
 bool amp_net_flow_is_spent(const struct amp_net_conn *conn);
 /* Counts an unanswered exchange among those of its principal that wait, once. */
 void amp_net_flow_count_waiting(struct amp_net_exchange *exchange);
+/* And no more. */
+void amp_net_flow_count_answered(struct amp_net_exchange *exchange);
 
 /* phase.c */
 /* Where it is in that phase already, its time goes on, unless `anew`. */

@@ -145,6 +145,8 @@ static enum amp_err join(struct amp_net_conn *conn, struct amp_slice principal)
         return AMP_ERR_OUT_OF_MEMORY;
     }
     bool deferred = conn->deferred;
+    if (conn->exchange != NULL)
+        amp_net_flow_count_answered(conn->exchange); /* what counts it may end with its flow */
     drop(conn);
     add(conn, flow);
     if (deferred)
@@ -168,10 +170,13 @@ enum amp_err amp_net_verified(struct amp_net_exchange *exchange, struct amp_slic
     enum amp_err err = is_of(conn->flow, principal) ? AMP_OK : join(conn, principal);
     if (err != AMP_OK)
         return err;
+    size_t waiting = atomic_load_explicit(&conn->flow->holder->waiting.used_bytes, memory_order_relaxed);
+    size_t others = waiting - (exchange->counted_by != NULL);
+    if (others >= conn->net->limits.max_requests_per_principal)
+        return AMP_ERR_RATE_LIMITED;
     if (!conn->driving) /* it waited to be verified, and still may wait */
         amp_net_flow_count_waiting(exchange);
-    size_t waiting = atomic_load_explicit(&conn->flow->holder->waiting.used_bytes, memory_order_relaxed);
-    return waiting < conn->net->limits.max_requests_per_principal ? AMP_OK : AMP_ERR_RATE_LIMITED;
+    return AMP_OK;
 }
 
 void amp_net_flow_count_waiting(struct amp_net_exchange *exchange)
@@ -179,6 +184,13 @@ void amp_net_flow_count_waiting(struct amp_net_exchange *exchange)
     struct amp_holder *holder = exchange->conn->flow->holder;
     if (holder != NULL && exchange->counted_by == NULL && amp_budget_take(&holder->waiting, 1))
         exchange->counted_by = holder;
+}
+
+void amp_net_flow_count_answered(struct amp_net_exchange *exchange)
+{
+    if (exchange->counted_by != NULL)
+        amp_budget_give(&exchange->counted_by->waiting, 1);
+    exchange->counted_by = NULL;
 }
 
 static bool strangers_may(struct amp_net *net)
@@ -216,6 +228,7 @@ void amp_net_flow_defer(struct amp_net_conn *conn)
     if (conn->deferred)
         return;
     conn->deferred = true;
+    conn->deferred_ms = conn->net->now_ms;
     if (TAILQ_EMPTY(&flow->deferred))
         TAILQ_INSERT_TAIL(&conn->net->round, flow, round);
     TAILQ_INSERT_TAIL(&flow->deferred, conn, deferral);

@@ -41,8 +41,7 @@ static struct amp_net_exchange *take_exchange(struct amp_net_conn *conn)
 static void give_exchange(struct amp_net_exchange *exchange)
 {
     struct amp_net *net = exchange->net;
-    if (exchange->counted_by != NULL)
-        amp_budget_give(&exchange->counted_by->waiting, 1);
+    amp_net_flow_count_answered(exchange);
     exchange->conn->exchange = NULL;
     exchange->conn = NULL;
     net->unanswered--;

@@ -130,12 +130,35 @@ static void refuse_now(struct amp_net_conn *conn, enum amp_err err)
     amp_net_conn_settle(conn);
 }
 
+/* It was us who kept it waiting: that is no offence, and its time begins anew, unless that has gone on for too long. */
+static void end_deferred(struct amp_net_conn *conn)
+{
+    struct amp_net *net = conn->net;
+    if (net->now_ms - conn->deferred_ms < net->limits.idle_ms) {
+        amp_net_phase_enter(conn, conn->phase, true);
+    } else if (conn->phase == AMP_NET_HANDSHAKE) {
+        conn->said = true; /* it would have, and is not to be taken for a handshake for nothing */
+        amp_net_conn_break(conn);
+        amp_net_conn_close(conn);
+    } else if (conn->phase == AMP_NET_WRITE) {
+        amp_net_conn_abandon(conn);
+    } else {
+        refuse_now(conn, AMP_ERR_OVERLOADED);
+    }
+}
+
+static bool is_kept_waiting(const struct amp_net_conn *conn)
+{
+    enum amp_net_phase phase = conn->phase;
+    return conn->deferred &&
+           (phase == AMP_NET_HANDSHAKE || phase == AMP_NET_HEAD || phase == AMP_NET_BODY || phase == AMP_NET_WRITE);
+}
+
 static void end_phase(struct amp_net_conn *conn)
 {
     switch (conn->phase) {
     case AMP_NET_HANDSHAKE:
-        if (!conn->deferred) /* otherwise it was us who kept it waiting */
-            amp_net_conn_offend(conn, AMP_OFFENCE_DEADLINE);
+        amp_net_conn_offend(conn, AMP_OFFENCE_DEADLINE);
         amp_net_conn_break(conn);
         amp_net_conn_close(conn);
         return;
@@ -172,7 +195,7 @@ void amp_net_sweep(struct amp_net *net)
     amp_net_date_set(&net->date, amp_clock_unix_ms(&net->clock));
     for (enum amp_net_phase phase = 0; phase < AMP_NET_PHASE_COUNT_; phase++) {
         for (struct amp_net_conn *conn; (conn = amp_net_phase_overdue(net, phase)) != NULL;)
-            end_phase(conn);
+            is_kept_waiting(conn) ? end_deferred(conn) : end_phase(conn);
     }
     if (net->accept_paused && net->listen_event != NULL) {
         net->accept_paused = false;

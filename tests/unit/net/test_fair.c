@@ -1,6 +1,8 @@
 /* Shares of a worker's time, and what each principal may hold. */
 #include "rig.h"
 
+#include <sys/socket.h>
+
 #include "net/conn.h"
 
 #define FLOOD 40
@@ -221,6 +223,166 @@ static void a_principal_is_held_to_its_waiting_requests(void **state)
     peer_close(&honest);
 }
 
+/* The connection is one principal's; the next request on it is another's, whose key has to be fetched first. */
+static void a_principal_may_follow_another_while_its_key_is_awaited(void **state)
+{
+    struct amp_net_limits limits = rig_limits();
+    limits.max_requests_per_principal = 1;
+    amp_net_reload(rig.net, rig.net->tls, &limits);
+    open_as(&honest, 'a');
+    rig.signs = false;
+    rig.park = true;
+    ask(&honest, 'b', 1);
+    rig_await_requests(&rig, 2);
+    rig_turn(&rig);
+    assert_int_equal(amp_net_verified(rig.parked[0], AMP_SLICE_LIT("b")), AMP_OK);
+    struct amp_holder *holder;
+    assert_int_equal(amp_holder_ref(&holder, rig.commons->holders, AMP_SLICE_LIT("b")), AMP_OK);
+    assert_int_equal(atomic_load(&holder->waiting.used_bytes), 1);
+    rig_answer(&rig);
+    peer_expect(&honest, 201);
+    assert_int_equal(atomic_load(&holder->waiting.used_bytes), 0);
+    amp_holder_unref(rig.commons->holders, holder);
+    peer_close(&honest);
+}
+
+/* What waited for its key is no other request than itself. */
+static void a_request_is_not_in_its_own_way(void **state)
+{
+    struct amp_net_limits limits = rig_limits();
+    limits.max_requests_per_principal = 1;
+    amp_net_reload(rig.net, rig.net->tls, &limits);
+    open_as(&flood[0], 'f');
+    open_as(&flood[1], 'f');
+    rig.signs = false;
+    rig.park = true;
+    ask(&flood[0], 'f', 1);
+    rig_await_requests(&rig, 3);
+    rig_turn(&rig);
+    assert_int_equal(amp_net_verified(rig.parked[0], AMP_SLICE_LIT("f")), AMP_OK);
+    ask(&flood[1], 'f', 1);
+    rig_await_requests(&rig, 4);
+    rig_turn(&rig);
+    assert_int_equal(amp_net_verified(rig.parked[1], AMP_SLICE_LIT("f")), AMP_ERR_RATE_LIMITED);
+    for (int i = 0; i < 2; i++) {
+        assert_true(rig_answer(&rig));
+        peer_expect(&flood[i], 201);
+        peer_close(&flood[i]);
+    }
+}
+
+/* Strangers have no more credit, and somebody works: whatever comes of them waits. */
+static void hold_strangers_up(void)
+{
+    struct amp_net *net = rig.net;
+    net->busy_ms = net->credit_ms = net->now_ms = amp_clock_mono_ms(&net->clock);
+    net->credit = -1000;
+}
+
+static void let_strangers_go_on(void)
+{
+    rig.net->busy_ms = INT64_MIN / 2;
+}
+
+static void expect_no_penalty(void)
+{
+    assert_int_equal(amp_net_counts(rig.commons).refused[AMP_NET_REFUSED_PENALTY], 0);
+    struct peer peer;
+    peer_open(&peer, &rig);
+    peer_close(&peer);
+    assert_int_equal(amp_net_counts(rig.commons).refused[AMP_NET_REFUSED_PENALTY], 0);
+}
+
+static void limit_penalties(void)
+{
+    struct amp_net_limits limits = rig_limits();
+    limits.penalty_min_ms = 15000;
+    limits.penalty_max_ms = 600000;
+    amp_net_reload(rig.net, rig.net->tls, &limits);
+}
+
+/* Its end is there, and was not heard: it is late because of us. */
+static void who_is_kept_waiting_is_not_late(void **state)
+{
+    rig.signs = false;
+    limit_penalties();
+    for (int i = 0; i < 2; i++) {
+        peer_open(&flood[i], &rig);
+        peer_send(&flood[i], "GET /a HTTP/1.1\r\n");
+        rig_turn(&rig);
+    }
+    hold_strangers_up();
+    for (int i = 0; i < 2; i++)
+        peer_send(&flood[i], "Host: h\r\n\r\n");
+    turn();
+    turn();
+    assert_true(rig.net->queues[AMP_NET_HEAD].first->deferred);
+    rig.clock.mono_ms += 5001;
+    amp_net_sweep(rig.net);
+    let_strangers_go_on();
+    for (int i = 0; i < 2; i++) {
+        peer_expect(&flood[i], 201);
+        peer_close(&flood[i]);
+    }
+    expect_no_penalty();
+}
+
+/* That has an end too, and is no offence either; by then it is told that it was us. */
+static void nobody_is_kept_waiting_for_ever(void **state)
+{
+    rig.signs = false;
+    limit_penalties();
+    for (int i = 0; i < 2; i++) {
+        peer_open(&flood[i], &rig);
+        peer_send(&flood[i], "GET /a HTTP/1.1\r\n");
+        rig_turn(&rig);
+    }
+    for (int i = 2; i < 20; i++)
+        peer_connect(&flood[i], &rig);
+    rig_turn(&rig);
+    hold_strangers_up();
+    for (int i = 0; i < 2; i++)
+        peer_send(&flood[i], "Host: h\r\n\r\n");
+    for (int i = 2; i < 20; i++) /* a record's head */
+        assert_int_equal(send(flood[i].fd, "\26\3\1\2\0\1", 6, MSG_NOSIGNAL), 6);
+    turn();
+    turn();
+    for (int i = 0; i < 13; i++) {
+        rig.clock.mono_ms += 5001;
+        amp_net_sweep(rig.net);
+    }
+    for (int i = 0; i < 2; i++)
+        peer_expect(&flood[i], 503);
+    for (int i = 0; i < 20; i++)
+        peer_close(&flood[i]);
+    let_strangers_go_on();
+    rig_turn(&rig);
+    expect_no_penalty();
+}
+
+/* One that was deferred is watched again, and its end is heard. */
+static void a_lingering_connection_keeps_its_watch(void **state)
+{
+    rig.signs = false;
+    peer_open(&honest, &rig);
+    peer_send(&honest, "nonsense\r\n\r\n");
+    peer_expect(&honest, 400);
+    assert_int_equal(rig.net->queues[AMP_NET_LINGER].count, 1);
+    hold_strangers_up();
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(send(honest.fd, "more", 4, MSG_NOSIGNAL), 4);
+        turn();
+        turn();
+    }
+    assert_true(rig.net->queues[AMP_NET_LINGER].first->deferred);
+    let_strangers_go_on();
+    turn();
+    assert_int_equal(rig.net->queues[AMP_NET_LINGER].count, 1);
+    peer_close(&honest);
+    rig_turn(&rig);
+    assert_int_equal(amp_net_connections(rig.net), 0);
+}
+
 /* Two workers, one count. */
 static void a_principal_is_one_for_all_workers(void **state)
 {
@@ -247,6 +409,11 @@ int main(void)
         CASE(a_server_may_end_while_some_wait),
         CASE(a_principal_is_held_to_its_connections),
         CASE(a_principal_is_held_to_its_waiting_requests),
+        CASE(a_principal_may_follow_another_while_its_key_is_awaited),
+        CASE(a_request_is_not_in_its_own_way),
+        CASE(who_is_kept_waiting_is_not_late),
+        CASE(nobody_is_kept_waiting_for_ever),
+        CASE(a_lingering_connection_keeps_its_watch),
         CASE(a_principal_is_one_for_all_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
