@@ -1,12 +1,18 @@
 /*
  * The system calls of a role: what is not listed is death by SIGSYS, which the supervisor sees and records. The list is
- * what the roles were seen to call (strace through all tests) and what they call where things go wrong. A few that
- * libraries merely try are refused instead, and they go on without.
+ * what the sources of the roles and of their libraries call, also where things go wrong; each test that starts the
+ * daemon holds it to be enough, since a call that it lacks ends a role. A few that libraries merely try are refused
+ * instead, and they go on without.
+ *
+ * No role but the courier may reach another address. Three calls can make a socket that it has do so: connect(2), a
+ * destination in sendto(2), and MSG_FASTOPEN in any that sends, which neither Landlock nor a filter of connect(2) sees.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -44,12 +50,13 @@ struct rule {
 
 /* clang-format off */
 #define ALLOW(group, call, ...)       {AMP_CALLS_##group, SCMP_SYS(call), 0, {__VA_ARGS__}}
-#define REFUSE(group, call, error_no) {AMP_CALLS_##group, SCMP_SYS(call), error_no, {{0}}}
+#define REFUSE(group, call, error, ...) {AMP_CALLS_##group, SCMP_SYS(call), error, {__VA_ARGS__}}
 #define ALWAYS                        {0}
 #define IS(arg, value)                {arg, UINT32_MAX, (uint32_t)(value)} /* an int: half a register */
 #define IS_WHOLE(arg, value)          {arg, UINT64_MAX, value}
 #define LACKS(arg, bits)              {arg, bits, 0}
 #define OF_TYPE(arg, type)            {arg, ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), type}
+#define OPTION(level, name)           IS(1, level), IS(2, name)
 /* clang-format on */
 
 static const struct rule rules[] = {
@@ -71,7 +78,7 @@ static const struct rule rules[] = {
     ALLOW(COMMON, writev, ALWAYS),
     ALLOW(COMMON, lseek, ALWAYS),
     ALLOW(COMMON, fstat, ALWAYS),
-    ALLOW(COMMON, newfstatat, IS(3, AT_EMPTY_PATH)), /* fstat, as glibc asks */
+    ALLOW(COMMON, newfstatat, IS(3, AT_EMPTY_PATH)), /* fstat, as glibc asks; a name can come with it */
     ALLOW(COMMON, close, ALWAYS),
     ALLOW(COMMON, fcntl, IS(1, F_GETFD)),
     ALLOW(COMMON, fcntl, IS(1, F_SETFD)),
@@ -81,11 +88,10 @@ static const struct rule rules[] = {
     ALLOW(COMMON, ioctl, IS(1, FIONBIO)),
     ALLOW(COMMON, recvmsg, ALWAYS),
     ALLOW(COMMON, recvfrom, ALWAYS),
-    ALLOW(COMMON, sendmsg, ALWAYS),
-    ALLOW(COMMON, sendto, ALWAYS),
-    ALLOW(COMMON, shutdown, ALWAYS),
+    ALLOW(COMMON, sendmsg, LACKS(2, MSG_FASTOPEN)), /* a name in it is ignored by all that are connected */
+    ALLOW(COMMON, sendto, LACKS(3, MSG_FASTOPEN), IS_WHOLE(4, 0)),
     ALLOW(COMMON, getsockopt, ALWAYS),
-    ALLOW(COMMON, setsockopt, ALWAYS),
+    ALLOW(COMMON, setsockopt, OPTION(SOL_SOCKET, SO_SNDBUF)),
     /* the event loop */
     ALLOW(COMMON, epoll_create1, ALWAYS),
     ALLOW(COMMON, epoll_ctl, ALWAYS),
@@ -128,16 +134,21 @@ static const struct rule rules[] = {
 
     /* threads: clone's flags can be looked at, clone3's lie in memory; glibc then takes the former */
     ALLOW(THREADS, clone, IS_WHOLE(0, THREAD_FLAGS)),
-    REFUSE(THREADS, clone3, ENOSYS),
+    REFUSE(THREADS, clone3, ENOSYS, ALWAYS),
     ALLOW(THREADS, rseq, ALWAYS),
     ALLOW(THREADS, set_robust_list, ALWAYS),
 
     ALLOW(SERVE, accept4, ALWAYS),
     ALLOW(SERVE, getsockname, ALWAYS),
     ALLOW(SERVE, getpeername, ALWAYS),
+    ALLOW(SERVE, shutdown, IS(1, SHUT_WR)), /* the others end what listens, too: then it could connect */
+    ALLOW(SERVE, setsockopt, OPTION(SOL_SOCKET, SO_LINGER)),
+    ALLOW(SERVE, setsockopt, OPTION(IPPROTO_TCP, TCP_NODELAY)),
+    ALLOW(SERVE, setsockopt, OPTION(IPPROTO_TCP, TCP_NOTSENT_LOWAT)),
+    REFUSE(SERVE, setsockopt, ENOPROTOOPT, OPTION(IPPROTO_TCP, TCP_ULP)), /* OpenSSL tries it: TLS in the kernel */
 
     /* files: by a name beside the one directory's descriptor, nowhere else; Landlock holds what the name may say */
-    ALLOW(FILES, openat, IS(0, THE_DIRECTORY)),
+    ALLOW(FILES, openat, IS(0, THE_DIRECTORY), LACKS(2, O_PATH)), /* of which Landlock knows nothing */
     ALLOW(FILES, unlinkat, IS(0, THE_DIRECTORY)),
     ALLOW(FILES, linkat, IS(0, THE_DIRECTORY), IS(2, THE_DIRECTORY)),
     ALLOW(FILES, renameat, IS(0, THE_DIRECTORY), IS(2, THE_DIRECTORY)),
@@ -153,12 +164,16 @@ static const struct rule rules[] = {
     ALLOW(CONNECT, socket, IS(0, AF_INET), OF_TYPE(1, SOCK_DGRAM)),
     ALLOW(CONNECT, socket, IS(0, AF_INET6), OF_TYPE(1, SOCK_STREAM)),
     ALLOW(CONNECT, socket, IS(0, AF_INET6), OF_TYPE(1, SOCK_DGRAM)),
-    ALLOW(CONNECT, socketpair, IS(0, AF_UNIX)), /* libcurl wakes itself by one */
+    ALLOW(CONNECT, socketpair, IS(0, AF_UNIX), OF_TYPE(1, SOCK_STREAM)), /* libcurl wakes itself by one; another */
+                                                                         /* type could be sent elsewhere by a name */
     ALLOW(CONNECT, connect, ALWAYS),
     ALLOW(CONNECT, getsockname, ALWAYS),
     ALLOW(CONNECT, getpeername, ALWAYS),
-    ALLOW(CONNECT, sendmmsg, ALWAYS),
-    ALLOW(CONNECT, openat, IS(0, AT_FDCWD), LACKS(2, O_ACCMODE | O_CREAT | O_TRUNC)),
+    ALLOW(CONNECT, sendmmsg, LACKS(3, MSG_FASTOPEN)),
+    ALLOW(CONNECT, setsockopt, OPTION(SOL_SOCKET, SO_KEEPALIVE)),
+    ALLOW(CONNECT, setsockopt, OPTION(IPPROTO_TCP, TCP_NODELAY)),
+    REFUSE(CONNECT, setsockopt, ENOPROTOOPT, OPTION(IPPROTO_TCP, TCP_FASTOPEN_CONNECT)), /* newer c-ares tries it */
+    ALLOW(CONNECT, openat, IS(0, AT_FDCWD), LACKS(2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH)),
     ALLOW(CONNECT, uname, ALWAYS),
 };
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -110,6 +111,104 @@ static int make_a_raw_socket(void)
 static int connect_what_is_there(void)
 {
     return result(syscall(SYS_connect, fx.listen_fd, &fx.address, sizeof(fx.address)));
+}
+
+/* By way of a socket that may only answer. */
+static int connect_by_sending(void)
+{
+    return result(syscall(SYS_sendto, fx.listen_fd, "x", 1, MSG_FASTOPEN, &fx.address, sizeof(fx.address)));
+}
+
+static int send_to_a_name(void)
+{
+    return result(syscall(SYS_sendto, fx.listen_fd, "x", 1, 0, &fx.address, sizeof(fx.address)));
+}
+
+static int connect_by_a_message(void)
+{
+    char byte = 'x';
+    struct iovec part = {&byte, 1};
+    const struct msghdr message = {
+        .msg_name = &fx.address, .msg_namelen = sizeof(fx.address), .msg_iov = &part, .msg_iovlen = 1};
+    return result(syscall(SYS_sendmsg, fx.listen_fd, &message, MSG_FASTOPEN));
+}
+
+static int connect_by_messages(void)
+{
+    struct mmsghdr messages[1] = {{.msg_hdr = {.msg_name = &fx.address, .msg_namelen = sizeof(fx.address)}}};
+    return result(syscall(SYS_sendmmsg, fx.listen_fd, messages, 1, MSG_FASTOPEN));
+}
+
+static int stop_listening(void)
+{
+    return result(syscall(SYS_shutdown, fx.listen_fd, SHUT_RDWR));
+}
+
+static int stop_listening_to_more(void)
+{
+    return result(syscall(SYS_shutdown, fx.listen_fd, SHUT_RD));
+}
+
+static int make_a_pair(int type)
+{
+    int fds[2];
+    return result(syscall(SYS_socketpair, AF_UNIX, type, 0, fds));
+}
+
+static int make_a_pair_of_streams(void)
+{
+    return make_a_pair(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+static int make_a_pair_of_datagrams(void)
+{
+    return make_a_pair(SOCK_DGRAM);
+}
+
+static int make_a_pair_of_packets(void)
+{
+    return make_a_pair(SOCK_SEQPACKET);
+}
+
+static int set_option(int level, int name)
+{
+    const int on = 1;
+    return result(syscall(SYS_setsockopt, fx.listen_fd, level, name, &on, sizeof(on)));
+}
+
+static int defer_what_comes(void)
+{
+    return set_option(IPPROTO_TCP, TCP_DEFER_ACCEPT);
+}
+
+static int filter_what_comes(void)
+{
+    return set_option(SOL_SOCKET, SO_ATTACH_FILTER);
+}
+
+static int keep_a_filter(void)
+{
+    return set_option(SOL_SOCKET, SO_LOCK_FILTER);
+}
+
+static int connect_later(void)
+{
+    return set_option(IPPROTO_TCP, TCP_FASTOPEN_CONNECT);
+}
+
+static int send_at_once(void)
+{
+    return set_option(IPPROTO_TCP, TCP_NODELAY);
+}
+
+static int point_to_a_file(void)
+{
+    return result(syscall(SYS_openat, AT_FDCWD, "/etc/shadow", O_PATH, 0));
+}
+
+static int point_beyond_the_directory(void)
+{
+    return result(syscall(SYS_openat, fx.dir.fd, "/etc/shadow", O_PATH, 0));
 }
 
 static int bind_a_port(void)
@@ -298,6 +397,20 @@ static const struct attempt {
     {"socket netlink", make_a_netlink_socket, NOBODY},
     {"socket raw", make_a_raw_socket, NOBODY},
     {"connect", connect_what_is_there, {KILLED, KILLED, KILLED, EISCONN}},
+    {"sendto with MSG_FASTOPEN", connect_by_sending, NOBODY},
+    {"sendto to a name", send_to_a_name, NOBODY},
+    {"sendmsg with MSG_FASTOPEN", connect_by_a_message, NOBODY},
+    {"sendmmsg with MSG_FASTOPEN", connect_by_messages, NOBODY},
+    {"shutdown of both ways", stop_listening, NOBODY},
+    {"shutdown of reading", stop_listening_to_more, NOBODY},
+    {"socketpair of datagrams", make_a_pair_of_datagrams, NOBODY},
+    {"socketpair of packets", make_a_pair_of_packets, NOBODY},
+    {"TCP_DEFER_ACCEPT", defer_what_comes, NOBODY},
+    {"SO_ATTACH_FILTER", filter_what_comes, NOBODY},
+    {"SO_LOCK_FILTER", keep_a_filter, NOBODY},
+    {"TCP_FASTOPEN_CONNECT", connect_later, {KILLED, KILLED, KILLED, ENOPROTOOPT}},
+    {"openat with O_PATH", point_to_a_file, NOBODY},
+    {"openat with O_PATH beyond the directory", point_beyond_the_directory, NOBODY},
     {"bind", bind_a_port, NOBODY},
     {"listen", listen_to_it, NOBODY},
     {"execve", execute, NOBODY},
@@ -321,6 +434,8 @@ static const struct attempt {
     {"a file of its own", keep_a_file, {KILLED, 0, 0, KILLED}},
     {"a thread", start_a_thread, {0, KILLED, KILLED, KILLED}},
     {"connecting out", connect_out, {KILLED, KILLED, KILLED, 0}},
+    {"a pair of streams", make_a_pair_of_streams, {KILLED, KILLED, KILLED, 0}},
+    {"TCP_NODELAY", send_at_once, {0, KILLED, KILLED, 0}},
     {"reading resolv.conf", read_who_resolves, {KILLED, KILLED, KILLED, 0}},
     {"a date", read_a_date, {0, 0, 0, 0}},
     {"abort", end_by_abort, {ABORTED, ABORTED, ABORTED, ABORTED}},
