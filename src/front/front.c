@@ -61,6 +61,7 @@ static struct amp_net_limits limits_of(const struct amp_config_limits *config, u
         .max_connections_per_principal = config->max_connections_per_principal,
         .max_requests_per_principal = config->max_requests_per_principal,
         .startups = {config->startups.start, config->startups.rate, config->startups.full},
+        .max_secret_bytes_of_strangers = amp_secret_cap() / 3 * 2,
         .penalty_min_ms = config->penalty_min_ms,
         .penalty_max_ms = config->penalty_max_ms,
         .max_pending_bytes = pending_bytes(workers),

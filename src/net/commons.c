@@ -50,6 +50,21 @@ uint32_t amp_net_startups_refused(const struct amp_net_startups *limit, size_t s
     return limit->rate + (uint32_t)(rise / (limit->full - limit->start));
 }
 
+bool amp_net_is_crowded(const struct amp_net *net)
+{
+    return atomic_load_explicit(&net->commons->startups, memory_order_relaxed) >= net->limits.startups.start;
+}
+
+bool amp_net_is_full_of_secrets(const struct amp_net *net)
+{
+    return amp_secret_held() > net->limits.max_secret_bytes_of_strangers;
+}
+
+void amp_net_count_refused(struct amp_net *net, enum amp_net_refusal why)
+{
+    atomic_fetch_add_explicit(&net->commons->refused[why], 1, memory_order_relaxed);
+}
+
 struct amp_source_limits amp_net_limits_of_source(const struct amp_net *net, const struct amp_net_source *source)
 {
     return (struct amp_source_limits){

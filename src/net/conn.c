@@ -57,9 +57,23 @@ void amp_net_conn_offend(struct amp_net_conn *conn, enum amp_offence offence)
         amp_source_penalise(conn->net->commons->sources, conn->origin, offence, &limits);
 }
 
+/* Each step takes memory, up to 80 KiB before a peer has said who it is. */
+static bool may_shake_hands(struct amp_net_conn *conn)
+{
+    struct amp_net *net = conn->net;
+    if (conn->flow != &net->strangers || !amp_net_is_full_of_secrets(net))
+        return true;
+    amp_net_count_refused(net, AMP_NET_REFUSED_STARTUPS);
+    conn->said = true; /* it would have, had we let it */
+    conn->broken = true;
+    return false;
+}
+
 /* True once the handshake is complete. One that ends before its first byte is a port being looked at: no news. */
 static bool shake_hands(struct amp_net_conn *conn)
 {
+    if (!may_shake_hands(conn))
+        return false;
     amp_net_flow_spend(conn, HANDSHAKE_UNITS);
     int result = SSL_do_handshake(conn->ssl);
     if (result == 1) {
@@ -446,6 +460,7 @@ static void disconnect(struct amp_net_conn *conn)
     conn->closing = true;
     amp_net_conn_tell_gone(conn);
     atomic_fetch_sub_explicit(&net->connections, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&net->commons->connections, 1, memory_order_relaxed);
 }
 
 void amp_net_conn_close(struct amp_net_conn *conn)
@@ -479,10 +494,12 @@ enum amp_err amp_net_conn_new(struct amp_net *net, int fd, const struct amp_net_
     }
     *conn = (struct amp_net_conn){.net = net, .phase = AMP_NET_PHASE_COUNT_, .fd = fd, .ssl = ssl, .source = *source};
     conn->origin = origin;
+    conn->accepted_ms = net->now_ms;
     conn->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
     (void)event_assign(&conn->read_event, net->base, fd, EV_READ | EV_PERSIST, on_event, conn);
     (void)event_assign(&conn->write_event, net->base, fd, EV_WRITE | EV_PERSIST, on_event, conn);
     atomic_fetch_add_explicit(&net->connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&net->commons->connections, 1, memory_order_relaxed);
     amp_net_flow_enter(conn);
     amp_net_phase_enter(conn, AMP_NET_HANDSHAKE, true);
     watch(conn);

@@ -112,6 +112,7 @@ struct amp_net_conn {
     struct amp_net_exchange *exchange; /* unanswered; until then the bytes in `in` do not move */
 
     uint64_t id;
+    int64_t accepted_ms;
     struct amp_net_source source;
     struct amp_source *origin;
 };
@@ -119,7 +120,7 @@ struct amp_net_conn {
 struct amp_net_commons {
     struct amp_sources *sources;
     struct amp_holders *holders;
-    _Atomic size_t startups;
+    _Atomic size_t connections, startups;
     _Atomic uint64_t accepted, refused[AMP_NET_REFUSED_COUNT_];
 };
 
@@ -205,6 +206,11 @@ void amp_net_exchanges_fini(struct amp_net *net);
 /* commons.c */
 /* How many of a hundred new connections are refused where so many stand on which no signature has verified. */
 uint32_t amp_net_startups_refused(const struct amp_net_startups *limit, size_t startups);
+/* Many stand on which no signature has verified: who comes now may be refused. */
+bool amp_net_is_crowded(const struct amp_net *net);
+/* Strangers hold as much of the pool as they may, or others so much that nothing is left to them. */
+bool amp_net_is_full_of_secrets(const struct amp_net *net);
+void amp_net_count_refused(struct amp_net *net, enum amp_net_refusal why);
 /* The limits of each source, as they are for this one. */
 struct amp_source_limits amp_net_limits_of_source(const struct amp_net *net, const struct amp_net_source *source);
 
@@ -214,6 +220,8 @@ void amp_net_flows_init(struct amp_net *net);
 void amp_net_flow_enter(struct amp_net_conn *conn);
 /* Takes it out, and gives back what it counts for. */
 void amp_net_flow_leave(struct amp_net_conn *conn);
+/* Without a signature for so long, while many are, that its place is for others. */
+bool amp_net_flow_is_stale(const struct amp_net_conn *conn);
 /* True where its flow may work now; else it has its turn later. */
 bool amp_net_flow_admits(struct amp_net_conn *conn);
 void amp_net_flow_defer(struct amp_net_conn *conn);

@@ -20,6 +20,7 @@ enum {
     STRANGERS_PER_MS = 32,
     STRANGERS_BURST = 64,
     BUSY_MS = 5, /* others are taken for busy so long after their last work */
+    STALE_MS = 60 * 1000,
 };
 
 static void flow_init(struct amp_net_flow *flow, struct amp_holder *holder)
@@ -108,6 +109,11 @@ void amp_net_flow_leave(struct amp_net_conn *conn)
     count_startup(conn, false);
     drop(conn);
     amp_source_give(conn->net->commons->sources, conn->origin, vouched);
+}
+
+bool amp_net_flow_is_stale(const struct amp_net_conn *conn)
+{
+    return conn->startup && conn->net->now_ms - conn->accepted_ms >= STALE_MS && amp_net_is_crowded(conn->net);
 }
 
 /* The flow of a principal; takes the reference. */

@@ -44,11 +44,14 @@ struct amp_net_limits {
     int64_t request_ms;                   /* for us to answer a complete request: 15000 */
     int64_t write_ms;                     /* for the peer to take an answer: 10000 */
     int64_t idle_ms;                      /* between requests: 60000 */
-    size_t max_connections;               /* per worker; one more is closed at once and counted */
+    size_t max_connections;               /* of all workers; one more is closed at once and counted */
     size_t max_connections_per_source;    /* of all workers, per address (/64 for IPv6) */
     size_t max_connections_per_principal; /* of all workers, on which its signature verified last */
     size_t max_requests_per_principal;    /* of all workers, that wait for something */
     struct amp_net_startups startups;
+    /* Of the process's secret memory. While more is held nobody new is let in, and no handshake goes on, but from
+     * sources that a principal was heard from: unfinished handshakes are not to fill it. */
+    size_t max_secret_bytes_of_strangers;
     int64_t penalty_min_ms; /* see store/sources.h */
     int64_t penalty_max_ms;
     struct amp_address_rule exempt[AMP_NET_EXEMPT_MAX]; /* where many come from: never taken for one source */

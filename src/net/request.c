@@ -128,7 +128,7 @@ static void answer_refusal(struct amp_net_conn *conn, enum amp_err err, bool to_
     struct amp_net_response response = {.status = amp_err_status(err), .request_id = id};
     amp_net_conn_offend(conn, offence_of(err));
     handler->refused(handler->ctx, err, source_of(conn), id, &response);
-    conn->closing |= response.close || conn->net->listen_event == NULL;
+    conn->closing |= response.close || conn->net->listen_event == NULL || amp_net_flow_is_stale(conn);
     (void)write_answer(conn, &response, to_head);
 }
 
@@ -294,7 +294,7 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
     if (response->offence != AMP_OFFENCE_NONE)
         amp_net_conn_offend(conn, response->offence);
     conn->closing = response->close || !keep_alive || conn->unwelcome || conn->net->listen_event == NULL ||
-                    conn->strikes >= AMP_NET_STRIKES_MAX;
+                    conn->strikes >= AMP_NET_STRIKES_MAX || amp_net_flow_is_stale(conn);
     (void)write_answer(conn, response, to_head);
     consume_request(conn, conn->head_len + conn->body_len);
     give_exchange(exchange);

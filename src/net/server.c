@@ -39,7 +39,7 @@ static bool is_exempt(const struct amp_net_limits *limits, const struct amp_addr
 
 static enum amp_err refuse_connection(struct amp_net *net, enum amp_net_refusal why)
 {
-    atomic_fetch_add_explicit(&net->commons->refused[why], 1, memory_order_relaxed);
+    amp_net_count_refused(net, why);
     return AMP_ERR_OVERLOADED;
 }
 
@@ -47,7 +47,9 @@ static enum amp_err refuse_connection(struct amp_net *net, enum amp_net_refusal 
 static bool drops_early(struct amp_net *net, const struct amp_net_source *source, struct amp_source *origin)
 {
     size_t startups = atomic_load_explicit(&net->commons->startups, memory_order_relaxed);
-    uint32_t refused = amp_net_startups_refused(&net->limits.startups, startups), draw = 0;
+    uint32_t refused =
+        amp_net_is_full_of_secrets(net) ? 100 : amp_net_startups_refused(&net->limits.startups, startups);
+    uint32_t draw = 0;
     if (refused == 0)
         return false;
     if (!source->exempt && amp_source_known(net->commons->sources, origin))
@@ -77,7 +79,7 @@ static enum amp_err admit_from(struct amp_net *net, int fd, const struct amp_net
 
 static enum amp_err admit(struct amp_net *net, int fd, const struct sockaddr_storage *address)
 {
-    if (atomic_load_explicit(&net->connections, memory_order_relaxed) >= net->limits.max_connections)
+    if (atomic_load_explicit(&net->commons->connections, memory_order_relaxed) >= net->limits.max_connections)
         return refuse_connection(net, AMP_NET_REFUSED_FULL);
     struct amp_net_source source;
     amp_net_source_of(&source, address);
@@ -189,6 +191,17 @@ static void end_phase(struct amp_net_conn *conn)
     amp_fatal("a connection is in no phase");
 }
 
+static void part_stale(struct amp_net *net)
+{
+    if (!amp_net_is_crowded(net))
+        return;
+    for (struct amp_net_conn *conn = net->queues[AMP_NET_DORMANT].first, *next; conn != NULL; conn = next) {
+        next = conn->next;
+        if (!conn->deferred && amp_net_flow_is_stale(conn))
+            amp_net_conn_part(conn);
+    }
+}
+
 void amp_net_sweep(struct amp_net *net)
 {
     net->now_ms = amp_clock_mono_ms(&net->clock);
@@ -197,6 +210,7 @@ void amp_net_sweep(struct amp_net *net)
         for (struct amp_net_conn *conn; (conn = amp_net_phase_overdue(net, phase)) != NULL;)
             is_kept_waiting(conn) ? end_deferred(conn) : end_phase(conn);
     }
+    part_stale(net);
     if (net->accept_paused && net->listen_event != NULL) {
         net->accept_paused = false;
         (void)event_add(net->listen_event, NULL);

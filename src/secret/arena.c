@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -20,6 +21,7 @@ static struct {
     size_t pages;
     struct amp_arena_run **owners; /* by page; the guard behind a run is the run's too */
     size_t hopeless_pages;         /* runs of this many pages were not found, and nothing was closed since */
+    _Atomic size_t held_pages;
 } arena = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /*
@@ -105,6 +107,17 @@ void amp_arena_fini(void)
     arena.base = NULL;
     arena.owners = NULL;
     arena.pages = 0;
+    atomic_store(&arena.held_pages, 0);
+}
+
+size_t amp_arena_held(void)
+{
+    return atomic_load_explicit(&arena.held_pages, memory_order_relaxed) * AMP_ARENA_PAGE;
+}
+
+size_t amp_arena_cap(void)
+{
+    return arena.pages * AMP_ARENA_PAGE;
 }
 
 /* First fit: the first page of `wanted` free ones in a row, 0 where there are none (page 0 is a guard). */
@@ -146,6 +159,7 @@ static bool open_locked(struct amp_arena_run *run)
     if (mprotect(run->base, run->pages * AMP_ARENA_PAGE, PROT_READ | PROT_WRITE) != 0)
         return false;
     set_owner(run, run);
+    atomic_fetch_add_explicit(&arena.held_pages, wanted, memory_order_relaxed);
     return true;
 }
 
@@ -166,6 +180,7 @@ void amp_arena_close(struct amp_arena_run *run)
     if (mprotect(run->base, bytes, PROT_NONE) != 0)
         amp_log(AMP_LOG_WARN, "freed secret pages could not be fenced");
     set_owner(run, NULL);
+    atomic_fetch_sub_explicit(&arena.held_pages, run->pages + 1, memory_order_relaxed);
     arena.hopeless_pages = SIZE_MAX;
     pthread_mutex_unlock(&arena.lock);
 }

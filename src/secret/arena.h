@@ -34,6 +34,10 @@ bool amp_arena_open(struct amp_arena_run *run) AMP_MUST_USE;
 /* Wipes and closes; touching the pages faults from now on. */
 void amp_arena_close(struct amp_arena_run *run);
 
+/* Bytes of pages in runs, their guards among them, and of all there are. */
+size_t amp_arena_held(void);
+size_t amp_arena_cap(void);
+
 /* The open run that `ptr` points into; NULL where there is none. Safe for any address at all. */
 struct amp_arena_run *amp_arena_find(const void *ptr);
 /* Some open run; NULL where none is left. */

@@ -28,10 +28,11 @@
 enum {
     ALIGNMENT = 16,
     CANARY_LEN = 16,
-    SMALL_MAX = 16384,
     SLAB_PAGES = 15, /* with its guard page 64 KiB */
     SLAB_BYTES = SLAB_PAGES * AMP_ARENA_PAGE,
-    CLASS_COUNT = 36,
+    SLOT_MAX = SLAB_BYTES / 3, /* TLS's buffers for a record are a little longer than 16 KiB, and come and go */
+    SMALL_MAX = SLOT_MAX - CANARY_LEN,
+    CLASS_COUNT = 37,
     NO_SLOT = UINT16_MAX,
 };
 
@@ -70,7 +71,7 @@ static size_t class_index(size_t len)
 {
     if (len <= 128)
         return (len - 1) / 16;
-    unsigned log2 = 63u - (unsigned)__builtin_clzll(len - 1); /* 7 to 13 */
+    unsigned log2 = 63u - (unsigned)__builtin_clzll(len - 1); /* 7 to 14 */
     return 8 + (log2 - 7) * 4 + ((len - 1) >> (log2 - 2)) - 4;
 }
 
@@ -78,6 +79,8 @@ static size_t class_bytes(size_t index)
 {
     if (index < 8)
         return (index + 1) * 16;
+    if (index == CLASS_COUNT - 1)
+        return SMALL_MAX;
     return (index % 4 + 5) << (index / 4 + 3);
 }
 
@@ -142,6 +145,16 @@ void amp_secret_fini(void)
 size_t amp_secret_used(void)
 {
     return atomic_load_explicit(&pool.used_bytes, memory_order_relaxed);
+}
+
+size_t amp_secret_held(void)
+{
+    return amp_arena_held();
+}
+
+size_t amp_secret_cap(void)
+{
+    return amp_arena_cap();
 }
 
 static struct span *span_open(size_t pages, size_t slot_count)

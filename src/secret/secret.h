@@ -38,6 +38,9 @@ void amp_secret_free(void *ptr);
 void *amp_secret_resize(void *ptr, size_t len) AMP_MUST_USE;
 /* Bytes in use now, for tests and stats. */
 size_t amp_secret_used(void);
+/* Bytes of the pool's pages that stand open, and that may: nearer to the cap than what is used of them. */
+size_t amp_secret_held(void);
+size_t amp_secret_cap(void);
 
 /* Overwrites; never optimised away. */
 void amp_wipe(void *ptr, size_t len);

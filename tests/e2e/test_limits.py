@@ -132,7 +132,7 @@ class CapTest(unittest.TestCase):
                 connection.close()
 
     def test_connections_of_all(self):
-        self.check({"max_connections": "8"}, 8, workers="1")
+        self.check({"max_connections": "8"}, 8, workers="4")
 
     def test_connections_of_one_source(self):
         """Whichever worker each of them comes to."""

@@ -86,6 +86,7 @@ struct amp_net_limits rig_limits(void)
                                    .max_connections_per_principal = 2000,
                                    .max_requests_per_principal = 2000,
                                    .startups = {2000, 30, 4000},
+                                   .max_secret_bytes_of_strangers = SIZE_MAX,
                                    .max_pending_bytes_per_source = 64 << 20,
                                    .max_pending_bytes = 64 << 20,
                                    .max_untaken_bytes = 32 << 20};

@@ -335,6 +335,125 @@ static void bytes_of_a_source_are_capped(void **state)
     peer_close(&peers[0]);
 }
 
+/* A handshake's first flight, and no more of it. */
+static void begin_handshake(struct peer *one)
+{
+    one->ssl = SSL_new(one->context);
+    SSL_set_fd(one->ssl, one->fd);
+    SSL_set_connect_state(one->ssl);
+    (void)SSL_do_handshake(one->ssl);
+}
+
+static void make_known(struct peer *one)
+{
+    rig.signs = true;
+    peer_open(one, &rig);
+    peer_send(one, GET);
+    peer_expect(one, 201);
+    rig.signs = false;
+    rig_pass(&rig, 1000); /* it is not busy: strangers wait for nobody */
+}
+
+/* The rig's OpenSSL has its memory elsewhere: what handshakes would hold of the pool is taken for them. */
+static void unfinished_handshakes_do_not_fill_the_pool(void **state)
+{
+    enum { BEGUN = 10, SHARE = 80 * 1024 };
+    struct peer known, late;
+    make_known(&known);
+    void *shares[BEGUN];
+    for (int i = 0; i < MANY; i++)
+        peer_connect_from(&peers[i], &rig, "127.0.0.9");
+    rig_turn(&rig);
+    rig.net->limits.max_secret_bytes_of_strangers = amp_secret_held() + BEGUN * SHARE;
+    for (int i = 0; i < MANY; i++) { /* all were let in, while there was room */
+        begin_handshake(&peers[i]);
+        rig_turn(&rig);
+        if (i < BEGUN)
+            shares[i] = amp_secret_alloc(SHARE);
+    }
+    assert_int_equal(refused(AMP_NET_REFUSED_STARTUPS), MANY - BEGUN);
+    peer_connect_from(&late, &rig, "127.0.0.10");
+    uint64_t accepted = amp_net_counts(rig.commons).accepted;
+    assert_false(peer_handshake(&late));
+    assert_int_equal(amp_net_counts(rig.commons).accepted, accepted);
+    peer_close(&late);
+    peer_open(&peer, &rig); /* of a source that a principal was heard from */
+    peer_send(&peer, GET);
+    peer_expect(&peer, 201);
+    for (int i = 0; i < BEGUN; i++)
+        amp_secret_free(shares[i]);
+    for (int i = 0; i < MANY; i++)
+        peer_close(&peers[i]);
+    rig_pass(&rig, 1000);
+    peer_connect_from(&late, &rig, "127.0.0.9"); /* it was us: nothing of it was an offence, but what had begun */
+    assert_true(peer_handshake(&late));
+    peer_close(&late);
+    peer_close(&peer);
+    peer_close(&known);
+}
+
+/* Asks for what needs no signature, again and again, to keep its place. */
+static void ask_all(int count)
+{
+    for (int i = 0; i < count; i++) {
+        peer_send(&peers[i], GET);
+        peer_expect(&peers[i], 201);
+    }
+}
+
+static void a_place_without_a_signature_is_for_a_minute(void **state)
+{
+    struct peer known;
+    make_known(&known);
+    for (int i = 0; i < 9; i++)
+        peer_connect_from(&peers[i], &rig, "127.0.0.9");
+    for (int i = 0; i < 9; i++)
+        assert_true(peer_handshake(&peers[i]));
+    use_startups(8, 9);
+    rig_pass(&rig, 50000);
+    ask_all(8);
+    peer_send(&known, GET);
+    peer_expect(&known, 201);
+    peer_connect_from(&peer, &rig, "127.0.0.10");
+    assert_false(peer_handshake(&peer));
+    peer_close(&peer);
+    rig_pass(&rig, 2000);
+    rig_pass(&rig, 8000);
+    assert_int_equal(amp_net_counts(rig.commons).startups, 7); /* as many ended as were too many */
+    peer_connect_from(&peer, &rig, "127.0.0.10");
+    assert_true(peer_handshake(&peer));
+    peer_close(&peer);
+    for (int i = 0; i < 9; i++)
+        peer_close(&peers[i]);
+    peer_send(&known, GET); /* a principal's is not counted, and stays */
+    peer_expect(&known, 201);
+    peer_close(&known);
+}
+
+/* While there are few, nobody is in anybody's way. Where there are many the place ends with an answer, which says so.
+ */
+static void a_place_ends_behind_an_answer(void **state)
+{
+    for (int i = 0; i < 3; i++)
+        peer_open(&peers[i], &rig);
+    for (int i = 0; i < 3; i++) {
+        rig_pass(&rig, 50000);
+        ask_all(3);
+    }
+    use_startups(3, 4);
+    peer_send(&peers[0], GET GET);
+    struct reply reply = peer_take(&peers[0], false);
+    assert_true(amp_slice_equal(reply_field(&reply, "Connection"), AMP_SLICE_LIT("close")));
+    peer_expect_end(&peers[0]);
+    rig_turn(&rig);
+    peer_send(&peers[1], GET); /* one fewer is not too many */
+    peer_close(&peers[0]);
+    rig_turn(&rig);
+    peer_expect(&peers[1], 201);
+    for (int i = 1; i < 3; i++)
+        peer_close(&peers[i]);
+}
+
 static unsigned shaken(void)
 {
     return (unsigned)(rig.net->queues[AMP_NET_IDLE].count - 1);
@@ -351,10 +470,7 @@ static void handshakes_are_paced_while_a_principal_works(void **state)
     /* Other addresses are strangers: 127.0.0.1 is known by now. */
     for (int i = 0; i < MANY; i++) {
         peer_connect_from(&peers[i], &rig, "127.0.0.9");
-        peers[i].ssl = SSL_new(peers[i].context);
-        SSL_set_fd(peers[i].ssl, peers[i].fd);
-        SSL_set_connect_state(peers[i].ssl);
-        (void)SSL_do_handshake(peers[i].ssl);
+        begin_handshake(&peers[i]);
     }
     peer_send(&peer, GET);
     peer_expect(&peer, 201);
@@ -399,6 +515,9 @@ int main(void)
         CASE(a_connection_that_a_principal_is_known_on_costs_its_source_nothing),
         CASE(exempt_sources_are_never_taken_for_one),
         CASE(bytes_of_a_source_are_capped),
+        CASE(unfinished_handshakes_do_not_fill_the_pool),
+        CASE(a_place_without_a_signature_is_for_a_minute),
+        CASE(a_place_ends_behind_an_answer),
         CASE(handshakes_are_paced_while_a_principal_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

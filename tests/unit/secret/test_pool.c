@@ -12,7 +12,8 @@
 
 enum { CAP = 8 << 20 };
 
-static const size_t sizes[] = {1, 15, 16, 17, 128, 129, 160, 161, 255, 1000, 4095, 4096, 4097, 16384, 16385, 70000};
+static const size_t sizes[] = {1,    15,   16,   17,   128,   129,   160,   161,   255,
+                               1000, 4095, 4096, 4097, 16384, 16385, 20464, 20465, 70000};
 enum { SIZE_COUNT = sizeof(sizes) / sizeof(sizes[0]) };
 
 /* Reads memory that the sanitizer has been told nobody may read. */
@@ -98,7 +99,7 @@ static void reused_memory_is_zeroed(void **state)
 
 static void resized_memory_keeps_its_beginning_and_the_rest_is_zero(void **state)
 {
-    static const size_t lens[] = {1, 16, 17, 300, 16384, 16385, 70000, 20000, 5000, 3};
+    static const size_t lens[] = {1, 16, 17, 300, 16384, 16385, 70000, 20464, 20465, 5000, 3};
     uint8_t *ptr = amp_secret_resize(NULL, 0);
     assert_non_null(ptr);
     for (size_t i = 0, kept = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
@@ -129,6 +130,24 @@ static void objects_never_overlap(void **state)
         assert_true(all_are(objects[i], i * 7, (uint8_t)(i % 251)));
         amp_secret_free(objects[i]);
     }
+}
+
+/* TLS's buffers: three share a slab, so that none opens and fences pages of its own. */
+static void what_holds_a_record_is_small(void **state)
+{
+    uint8_t *first = amp_secret_alloc(17 * 1024);
+    size_t held = amp_secret_held();
+    uint8_t *second = amp_secret_alloc(17 * 1024), *third = amp_secret_alloc(20464);
+    assert_int_equal(amp_secret_held(), held);
+    uint8_t *large = amp_secret_alloc(20465);
+    assert_int_equal(amp_secret_held(), held + 6 * 4096);
+    amp_secret_free(large);
+    assert_int_equal(amp_secret_held(), held);
+    assert_in_range(held, amp_secret_used(), amp_secret_cap());
+    assert_in_range(amp_secret_cap(), CAP, CAP + 2 * 4096);
+    amp_secret_free(first);
+    amp_secret_free(second);
+    amp_secret_free(third);
 }
 
 static size_t fill(void **objects, size_t max, size_t len)
@@ -257,14 +276,14 @@ static void write_behind_large(void)
 static void write_page_before_large(void)
 {
     init_in_child();
-    uint8_t *ptr = amp_secret_alloc(20480);
+    uint8_t *ptr = amp_secret_alloc(24576);
     poke(ptr - 4096);
 }
 
 static void write_freed_large(void)
 {
     init_in_child();
-    uint8_t *ptr = amp_secret_alloc(20480);
+    uint8_t *ptr = amp_secret_alloc(24576);
     amp_secret_free(ptr);
     poke(ptr);
 }
@@ -397,7 +416,7 @@ static void the_pool_tells_what_it_got(void **state)
 static void fini_in_use(void)
 {
     init_in_child();
-    void *small = amp_secret_alloc(10), *large = amp_secret_alloc(20000);
+    void *small = amp_secret_alloc(10), *large = amp_secret_alloc(30000);
     if (small == NULL || large == NULL)
         _exit(1);
     amp_secret_fini();
@@ -495,6 +514,7 @@ static int test_kind(enum amp_secret_lock wanted, const char *name)
         POOL_TEST(objects_never_overlap),
         POOL_TEST(cap_holds_and_full_pool_is_whole_again_after_frees),
         POOL_TEST(more_than_the_cap_is_refused),
+        POOL_TEST(what_holds_a_record_is_small),
         cmocka_unit_test(misuse_aborts),
         cmocka_unit_test(guard_pages_fault),
         POOL_TEST(a_forked_child_has_no_copy),
