@@ -101,11 +101,10 @@ static bool on_status(struct amp_supervisor *supervisor, struct amp_slice payloa
     uint64_t accepted_s = amp_ipc_get_u64(&in);
     uint64_t live_tokens = amp_ipc_get_u64(&in);
     uint64_t live_messages = amp_ipc_get_u64(&in);
-    if (!amp_ipc_end(&in) || accepted_s > INT64_MAX)
+    if (!amp_ipc_end(&in) || !amp_horizon_note(supervisor, accepted_s))
         return false;
     supervisor->live_tokens = live_tokens;
     supervisor->live_messages = live_messages;
-    amp_horizon_note(supervisor, (int64_t)accepted_s);
     return true;
 }
 
@@ -178,6 +177,8 @@ static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role 
     }
     if (role != AMP_ROLE_FRONT)
         return AMP_OK;
+    if (!supervisor->listen.open && amp_listen_renew(&supervisor->listen) != AMP_OK)
+        return AMP_ERR_IO;
     fds->listen = &supervisor->listen;
     amp_tls_files_rewind(supervisor->tls);
     memcpy(fds->tls, supervisor->tls, sizeof(fds->tls));
@@ -322,8 +323,11 @@ void amp_children_reap(struct amp_supervisor *supervisor)
         if (!asked)
             note_death(child, wait_status);
         amp_supervisor_child_ended(child, asked);
-        if (!child->draining && supervisor->stage < AMP_STAGE_DRAIN_SCRIBE)
-            restart_later(child);
+        if (child->draining || supervisor->stage >= AMP_STAGE_DRAIN_SCRIBE)
+            continue;
+        if (child->role == AMP_ROLE_FRONT && amp_listen_renew(&supervisor->listen) != AMP_OK)
+            amp_log(AMP_LOG_WARN, "the next front tries to listen again");
+        restart_later(child);
     }
 }
 

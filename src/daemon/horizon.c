@@ -14,6 +14,11 @@
 #include "daemon/supervisor.h"
 #include "keys/keyring.h"
 
+/* The end of the year 9999 (PROTOCOL's dates have four digits of it). */
+static const int64_t last_second = 253402300799;
+/* How far ahead of the clock a signature's date may be: the most that auth.clock_skew can be, and the second begun. */
+enum { AHEAD_MAX_S = 15 * 60 + 1 };
+
 static const char file_name[] = "replay-horizon";
 
 static int64_t now_s(void)
@@ -33,7 +38,8 @@ static enum amp_err read_file(const struct amp_state *state, int64_t *second)
     close(fd);
     if (n < 0)
         return AMP_ERR_IO;
-    if (n == 0 || text[n - 1] != '\n' || amp_u64_parse(&value, amp_slice(text, (size_t)n - 1), INT64_MAX) != AMP_OK)
+    if (n == 0 || text[n - 1] != '\n' ||
+        amp_u64_parse(&value, amp_slice(text, (size_t)n - 1), (uint64_t)last_second) != AMP_OK)
         return AMP_ERR_INVALID;
     *second = (int64_t)value;
     return AMP_OK;
@@ -61,7 +67,8 @@ enum amp_err amp_horizon_open(struct amp_supervisor *supervisor)
     if (err == AMP_ERR_NOT_FOUND && amp_keyring_provider(supervisor->state.keys_fd, sealed_by) == AMP_ERR_NOT_FOUND)
         return AMP_OK; /* nor was there one: nobody has signed anything yet */
     if (err != AMP_OK && err != AMP_ERR_NOT_FOUND) {
-        amp_log_text(AMP_LOG_ERROR, "the replay horizon cannot be read: see its file in the state directory", "file",
+        amp_log_text(AMP_LOG_ERROR,
+                     "the replay horizon cannot be read, or is no date: see its file in the state directory", "file",
                      file_name);
         return err;
     }
@@ -84,13 +91,20 @@ int64_t amp_horizon_next(struct amp_supervisor *supervisor)
     return horizon->closed_s;
 }
 
-void amp_horizon_note(struct amp_supervisor *supervisor, int64_t accepted_s)
+/* By the highest clock that was seen: one that is set back makes no liar of an honest front. */
+bool amp_horizon_note(struct amp_supervisor *supervisor, uint64_t accepted_s)
 {
     struct amp_horizon *horizon = &supervisor->horizon;
-    if (accepted_s > horizon->accepted_s)
-        horizon->accepted_s = accepted_s;
-    if (horizon->kept && horizon->accepted_s > horizon->kept_s && horizon->accepted_s > now_s() + 1)
+    int64_t now = now_s();
+    if (now > horizon->clock_s)
+        horizon->clock_s = now;
+    if (accepted_s > (uint64_t)horizon->clock_s + AHEAD_MAX_S)
+        return false;
+    if ((int64_t)accepted_s > horizon->accepted_s)
+        horizon->accepted_s = (int64_t)accepted_s;
+    if (horizon->kept && horizon->accepted_s > horizon->kept_s && horizon->accepted_s > now + 1)
         keep(supervisor, horizon->accepted_s);
+    return true;
 }
 
 void amp_horizon_close(struct amp_supervisor *supervisor)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static bool set(int fd, int level, int option)
@@ -44,49 +45,80 @@ static enum amp_err claim(struct amp_config_address *address)
     return good ? AMP_OK : AMP_ERR_IO;
 }
 
-static enum amp_err open_one(struct amp_listen *out, size_t at, const struct amp_config_address *address,
-                             uint32_t backlog)
+static void say_where(const struct amp_config_address *address)
 {
-    out->fds[at] = bind_one(address, true);
-    return out->fds[at] >= 0 && listen(out->fds[at], (int)backlog) == 0 ? AMP_OK : AMP_ERR_IO;
+    int number = errno;
+    char text[AMP_CONFIG_ADDRESS_MAX + 64];
+    char where[AMP_CONFIG_ADDRESS_MAX];
+    struct amp_out what = amp_out(text, sizeof(text) - 1);
+    amp_config_address_format(where, address);
+    amp_out_str(&what, "cannot listen on ");
+    amp_out_str(&what, where);
+    text[what.len] = '\0';
+    amp_log_errno(AMP_LOG_ERROR, text, number);
+}
+
+static enum amp_err open_address(struct amp_listen *sockets, size_t at)
+{
+    struct amp_config_address *address = &sockets->addresses[at];
+    enum amp_err err = claim(address);
+    for (size_t i = at; err == AMP_OK && i < sockets->count; i += sockets->per_worker) {
+        sockets->fds[i] = bind_one(address, true);
+        if (sockets->fds[i] < 0 || listen(sockets->fds[i], (int)sockets->backlog) != 0)
+            err = AMP_ERR_IO;
+    }
+    if (err != AMP_OK)
+        say_where(address);
+    return err;
+}
+
+static void close_all(struct amp_listen *sockets)
+{
+    sockets->open = false;
+    for (size_t i = 0; sockets->fds != NULL && i < sockets->count; i++) {
+        if (sockets->fds[i] >= 0)
+            close(sockets->fds[i]);
+        sockets->fds[i] = -1;
+    }
+}
+
+static enum amp_err open_all(struct amp_listen *sockets)
+{
+    enum amp_err err = AMP_OK;
+    for (size_t i = 0; err == AMP_OK && i < sockets->per_worker; i++)
+        err = open_address(sockets, i);
+    if (err != AMP_OK)
+        close_all(sockets);
+    sockets->open = err == AMP_OK;
+    return err;
 }
 
 enum amp_err amp_listen_open(struct amp_listen *out, struct amp_config_address *addresses, size_t address_count,
                              uint32_t workers, uint32_t backlog)
 {
-    enum amp_err err = AMP_OK;
-    *out = (struct amp_listen){.per_worker = address_count, .count = address_count * workers};
+    *out = (struct amp_listen){.per_worker = address_count, .count = address_count * workers, .backlog = backlog};
+    memcpy(out->addresses, addresses, address_count * sizeof(*addresses));
     out->fds = malloc(out->count * sizeof(*out->fds));
     if (out->fds == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
     for (size_t i = 0; i < out->count; i++)
         out->fds[i] = -1;
-    for (size_t a = 0; err == AMP_OK && a < address_count; a++) {
-        err = claim(&addresses[a]);
-        for (uint32_t w = 0; err == AMP_OK && w < workers; w++)
-            err = open_one(out, w * address_count + a, &addresses[a], backlog);
-        if (err != AMP_OK) {
-            char text[AMP_CONFIG_ADDRESS_MAX + 64];
-            char where[AMP_CONFIG_ADDRESS_MAX];
-            struct amp_out what = amp_out(text, sizeof(text) - 1);
-            amp_config_address_format(where, &addresses[a]);
-            amp_out_str(&what, "cannot listen on ");
-            amp_out_str(&what, where);
-            text[what.len] = '\0';
-            amp_log_errno(AMP_LOG_ERROR, text, errno);
-        }
-    }
+    enum amp_err err = open_all(out);
+    memcpy(addresses, out->addresses, address_count * sizeof(*addresses));
     if (err != AMP_OK)
         amp_listen_close(out);
     return err;
 }
 
-void amp_listen_close(struct amp_listen *listen)
+enum amp_err amp_listen_renew(struct amp_listen *sockets)
 {
-    for (size_t i = 0; listen->fds != NULL && i < listen->count; i++) {
-        if (listen->fds[i] >= 0)
-            close(listen->fds[i]);
-    }
-    free(listen->fds);
-    *listen = (struct amp_listen){0};
+    close_all(sockets);
+    return open_all(sockets);
+}
+
+void amp_listen_close(struct amp_listen *sockets)
+{
+    close_all(sockets);
+    free(sockets->fds);
+    *sockets = (struct amp_listen){0};
 }

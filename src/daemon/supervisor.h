@@ -52,6 +52,7 @@ struct amp_horizon {
     int64_t closed_s;   /* for the first front; 0: nothing was accepted that could verify again */
     int64_t accepted_s; /* the highest date that front has told of */
     int64_t kept_s;     /* what the file says */
+    int64_t clock_s;    /* the latest that the clock showed as front told of one */
     bool kept;          /* the KEK outlives the daemon, and so does the horizon */
     bool fronted;       /* there was a front before */
 };
@@ -116,8 +117,11 @@ void amp_supervisor_stop(struct amp_supervisor *supervisor, int status);
 enum amp_err amp_horizon_open(struct amp_supervisor *supervisor) AMP_MUST_USE;
 /* For a front that is about to start. */
 int64_t amp_horizon_next(struct amp_supervisor *supervisor);
-/* Front has accepted this date; written where the clock would not say as much after a restart. */
-void amp_horizon_note(struct amp_supervisor *supervisor, int64_t accepted_s);
+/*
+ * Front has accepted this date; written where the clock would not say as much after a restart. False, and nothing
+ * changed: no signature of that date can have been good, and later fronts would refuse all up to it.
+ */
+bool amp_horizon_note(struct amp_supervisor *supervisor, uint64_t accepted_s) AMP_MUST_USE;
 void amp_horizon_close(struct amp_supervisor *supervisor);
 
 /* reload.c */

@@ -497,7 +497,7 @@ class ReplayAcrossLivesTest(unittest.TestCase):
     def test_a_damaged_horizon_is_not_taken_for_none(self):
         daemon = self.start(persistent=True)
         daemon.stop()
-        for text in ("", "5", "x\n", "-1\n", "99999999999999999999999\n"):
+        for text in ("", "5", "x\n", "-1\n", "99999999999999999999999\n", f"{1 << 62}\n"):
             with open(os.path.join(daemon.state, "replay-horizon"), "w", encoding="utf-8") as horizon:
                 horizon.write(text)
             done = run("--config", daemon.config_path)

@@ -3,6 +3,7 @@ refused or the end of the role, that is recorded, and the daemon serves on. intr
 else is forbidden, call by call, is in tests/unit/sandbox."""
 import concurrent.futures
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -14,10 +15,11 @@ INTRUDER = os.path.join(BUILD, "tests", "e2e", "intruder")
 ROLES = ("front", "keeper", "scribe", "courier")
 SIBLING = {"front": "keeper", "keeper": "front", "scribe": "keeper", "courier": "scribe"}
 KILLED, REFUSED, ABSENT = "killed 31", "returned -13", "returned -2"  # SIGSYS, EACCES, ENOENT
-AT_FDCWD, CONTROL_FD, DIRECTORY_FD = -100, 3, 5
+AT_FDCWD, CONTROL_FD, DIRECTORY_FD, LISTEN_FD = -100, 3, 5, 11
+O_PATH = 0o10000000
 
 # Numbers of x86-64; the attempts know no other machine.
-OPEN, MMAP, SOCKET, CONNECT, SENDTO, CLONE, EXECVE, KILL = 2, 9, 41, 42, 44, 56, 59, 62
+OPEN, MMAP, SOCKET, CONNECT, SENDTO, SHUTDOWN, SOCKETPAIR, CLONE, EXECVE, KILL = 2, 9, 41, 42, 44, 48, 53, 56, 59, 62
 PTRACE, MOUNT, OPENAT, UNSHARE, PROCESS_VM_READV = 101, 165, 257, 272, 310
 
 
@@ -114,6 +116,7 @@ class IntruderTest(unittest.TestCase):
                      {"keeper": ABSENT, "scribe": ABSENT})
         self.attempt(OPENAT, lambda role, roles: (DIRECTORY_FD, "s:../tls.key", 0),
                      {"keeper": REFUSED, "scribe": REFUSED})
+        self.attempt(OPENAT, lambda role, roles: (AT_FDCWD, "s:/etc/shadow", O_PATH))
         self.attempt(EXECVE, lambda role, roles: ("s:/bin/true", 0, 0))
         self.assert_serves()
 
@@ -125,6 +128,28 @@ class IntruderTest(unittest.TestCase):
         self.attempt(SOCKET, lambda role, roles: (socket.AF_UNIX, socket.SOCK_SEQPACKET, 0))  # for admin.sock
         self.attempt(CONNECT, lambda role, roles: (CONTROL_FD, loopback(self.daemon.port), 16),
                      {"courier": "returned -22"})  # that is its work, if not on that descriptor
+        self.assert_serves()
+
+    def test_a_socket_that_a_role_has_reaches_nobody_else(self):
+        with socket.socket() as elsewhere:
+            elsewhere.bind(("127.0.0.1", 0))
+            elsewhere.listen()
+            there = loopback(elsewhere.getsockname()[1])
+            self.attempt(SHUTDOWN, lambda role, roles: (LISTEN_FD, socket.SHUT_RDWR))  # so that it can connect
+            self.attempt(SENDTO, lambda role, roles: (LISTEN_FD, "s:stolen", 6, socket.MSG_FASTOPEN, there, 16))
+            self.attempt(SENDTO, lambda role, roles: (LISTEN_FD, "s:stolen", 6, 0, there, 16))
+            elsewhere.setblocking(False)
+            self.assertRaises(BlockingIOError, elsewhere.accept)
+        self.attempt(SOCKETPAIR, lambda role, roles: (socket.AF_UNIX, socket.SOCK_DGRAM, 0, "x:" + "00" * 8))
+        self.assert_serves()
+
+    def test_a_date_that_no_signature_can_have_closes_no_door(self):
+        front = self.roles()["front"]
+        status = struct.pack("!BQQQ", 6, 1 << 62, 0, 0)  # AMP_IPC_STATUS
+        told = intrude(front, SENDTO, CONTROL_FD, "x:" + status.hex(), len(status), 0x4040, 0, 0)
+        self.assertIn(told, (f"returned {len(status)}", "killed 9"))
+        wait_until(lambda: self.alarms("front", "invalid"), 60, "front's record")
+        wait_until(lambda: self.daemon.roles().get("front", front) != front, 60, "another front")
         self.assert_serves()
 
     def test_more_of_the_kernel_is_out_of_reach(self):
@@ -168,6 +193,20 @@ class ConfinementTest(DaemonCase):
         self.assertEqual(len(set(users.values()) | {"0"}), 5)
         self.assertEqual(len(set(networks.values())), 4)
         self.assertEqual(networks["courier"], os.readlink("/proc/self/ns/net"))
+
+    def listening(self):
+        """The inodes of the sockets that listen on the daemon's port."""
+        with open("/proc/self/net/tcp", encoding="utf-8") as table:
+            rows = [line.split() for line in table.readlines()[1:]]
+        return {row[9] for row in rows if row[3] == "0A" and int(row[1].split(":")[1], 16) == self.daemon.port}
+
+    def test_a_front_finds_nothing_that_another_did_to_its_sockets(self):
+        before, front = self.listening(), self.daemon.roles()["front"]
+        os.kill(front, signal.SIGKILL)
+        wait_until(lambda: self.daemon.roles().get("front", front) != front, 60, "another front")
+        self.daemon.wait_ready()
+        self.assertEqual(len(self.listening()), len(before))
+        self.assertEqual(self.listening() & before, set())
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_what_is_of_a_role_belongs_to_it_alone(self):
