@@ -119,8 +119,15 @@ static struct amp_source *find(struct amp_source **chain, const struct amp_sourc
     return found;
 }
 
-/* Holds those without connections to their number: whose time is over first goes first. */
-static void make_room(struct amp_source **chain)
+static bool goes_before(const struct amp_source *source, const struct amp_source *other, int64_t now_ms)
+{
+    bool known = now_ms < source->known_until_ms, other_known = now_ms < other->known_until_ms;
+    return known != other_known ? other_known : until_ms(source) < until_ms(other);
+}
+
+/* Holds those without connections to their number: nobody's penalty, of whom there may be any number, takes the place
+ * of who is known. */
+static void make_room(struct amp_source **chain, int64_t now_ms)
 {
     size_t resting = 0;
     struct amp_source **first = NULL;
@@ -128,7 +135,7 @@ static void make_room(struct amp_source **chain)
         if ((*link)->connections != 0)
             continue;
         resting++;
-        if (first == NULL || until_ms(*link) < until_ms(*first))
+        if (first == NULL || goes_before(*link, *first, now_ms))
             first = link;
     }
     if (resting <= AMP_SOURCES_RESTING_MAX)
@@ -149,9 +156,15 @@ static struct amp_source *add(struct amp_source **chain, const struct amp_source
     return source;
 }
 
-static bool is_penalised(const struct amp_source *source, const struct amp_source_limits *limits, int64_t now_ms)
+static bool is_penalised(const struct amp_source *source, int64_t now_ms)
 {
-    return limits->penalty_max_ms > 0 && source->refused && source->penalty_until_ms > now_ms;
+    return source->refused && source->penalty_until_ms > now_ms;
+}
+
+/* Where a principal stands, others are behind the same address: for their sake it is not closed to it. */
+static bool is_refused(const struct amp_source *source, const struct amp_source_limits *limits, int64_t now_ms)
+{
+    return limits->penalty_max_ms > 0 && source->vouched == 0 && is_penalised(source, now_ms);
 }
 
 enum amp_err amp_source_take(struct amp_source **out, struct amp_sources *sources, const struct amp_source_key *key,
@@ -162,7 +175,7 @@ enum amp_err amp_source_take(struct amp_source **out, struct amp_sources *source
     size_t chain = chain_of(sources, key);
     int64_t now_ms = enter(sources, chain);
     struct amp_source *source = find(&sources->chains[chain], key, now_ms);
-    if (source != NULL && is_penalised(source, limits, now_ms))
+    if (source != NULL && is_refused(source, limits, now_ms))
         err = AMP_ERR_SOURCE_PENALISED;
     else if ((source == NULL ? 0 : source->connections) >= limits->max_connections)
         err = AMP_ERR_OVERLOADED;
@@ -187,7 +200,7 @@ void amp_source_give(struct amp_sources *sources, struct amp_source *source, boo
         source->known_until_ms = now_ms + AMP_SOURCE_KNOWN_MS;
     }
     if (--source->connections == 0)
-        make_room(&sources->chains[chain]);
+        make_room(&sources->chains[chain], now_ms);
     leave(sources, chain);
 }
 
@@ -226,7 +239,7 @@ bool amp_source_known(struct amp_sources *sources, struct amp_source *source)
 {
     size_t chain = chain_of(sources, &source->key);
     int64_t now_ms = enter(sources, chain);
-    bool known = source->vouched != 0 || now_ms < source->known_until_ms;
+    bool known = (source->vouched != 0 || now_ms < source->known_until_ms) && !is_penalised(source, now_ms);
     leave(sources, chain);
     return known;
 }

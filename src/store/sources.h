@@ -4,8 +4,9 @@
  * makes one: an IPv4 address, an IPv6 /64.
  *
  * Penalties follow OpenSSH's PerSourcePenalties (sshd_config(5)): each offence adds time, and from when more than a
- * minimum stands on a source until it has run out, it is refused. Locks are striped and taken when a connection comes,
- * goes, offends or is verified first: never for a request.
+ * minimum stands on a source until it has run out, it is refused; but while a principal's connection stands there, it
+ * is merely unknown: behind one address there may be others than who offends. Locks are striped and taken when a
+ * connection comes, goes, offends or is verified first: never for a request.
  */
 #ifndef AMP_STORE_SOURCES_H
 #define AMP_STORE_SOURCES_H
@@ -53,7 +54,7 @@ void amp_sources_free(struct amp_sources *sources);
 /*
  * One connection more. AMP_ERR_SOURCE_PENALISED; AMP_ERR_OVERLOADED where the source holds limits->max_connections;
  * AMP_ERR_OUT_OF_MEMORY. Keys are hashed under a random one: nobody can choose addresses that collide. Where there is
- * no room to remember, the sources without connections whose time is over first are forgotten.
+ * no room to remember, the sources without connections whose time is over first are forgotten, known ones last.
  */
 enum amp_err amp_source_take(struct amp_source **out, struct amp_sources *sources, const struct amp_source_key *key,
                              const struct amp_source_limits *limits) AMP_MUST_USE;
@@ -61,7 +62,10 @@ enum amp_err amp_source_take(struct amp_source **out, struct amp_sources *source
 void amp_source_give(struct amp_sources *sources, struct amp_source *source, bool vouched);
 void amp_source_penalise(struct amp_sources *sources, struct amp_source *source, enum amp_offence offence,
                          const struct amp_source_limits *limits);
-/* A principal was heard on this connection: its source is known while that stands, and AMP_SOURCE_KNOWN_MS longer. */
+/*
+ * A principal was heard on this connection: its source is known while that stands, and AMP_SOURCE_KNOWN_MS longer, but
+ * for the time that it is penalised.
+ */
 void amp_source_vouch(struct amp_sources *sources, struct amp_source *source);
 bool amp_source_known(struct amp_sources *sources, struct amp_source *source);
 /* Its connection holds `now_bytes` instead of `before_bytes`. */

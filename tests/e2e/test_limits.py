@@ -192,6 +192,15 @@ class StrangersTest(unittest.TestCase):
     def test_heads_that_do_not_come(self):
         self.check_penalty(b"GET", 408, 1)
 
+    def test_a_merchant_behind_the_address_of_who_fails(self):
+        with self.daemon() as daemon:
+            merchant, more = self.honest(daemon), self.honest(daemon)
+            merchant.tokenize()
+            for _ in range(20):
+                self.assertEqual(self.misbehave(daemon, self.HONEST, b"nonsense\r\n\r\n"), 400)
+            more.tokenize()
+            self.assertEqual(more.get("/v1/stats").json()["refused"]["penalty"], 0)
+
     def test_a_penalty_ends(self):
         with self.daemon(penalty_min="1s", penalty_max="2s") as daemon:
             while self.misbehave(daemon, "127.0.0.3", b"nonsense\r\n\r\n") is not None:

@@ -166,6 +166,37 @@ static void a_source_is_known_while_a_principal_is_there_and_a_while_longer(void
     amp_source_give(sources, source, false);
 }
 
+/* A merchant and who offends behind one address: it is let in, among strangers. */
+static void a_source_where_a_principal_stands_is_not_closed(void **state)
+{
+    struct amp_source *stands = take(&ONE);
+    amp_source_vouch(sources, stands);
+    offend(&ONE, AMP_OFFENCE_SIGNATURE, 4);
+    struct amp_source *another = take(&ONE);
+    assert_false(amp_source_known(sources, another));
+    assert_int_equal(try(&ONE), AMP_ERR_OVERLOADED); /* its number holds as ever */
+    amp_source_give(sources, another, false);
+    amp_source_give(sources, stands, true);
+    assert_int_equal(try(&ONE), AMP_ERR_SOURCE_PENALISED);
+    amp_clock_fake_advance(&now, 20000);
+    another = take(&ONE);
+    assert_true(amp_source_known(sources, another));
+    amp_source_give(sources, another, false);
+}
+
+static void who_is_known_is_forgotten_last(void **state)
+{
+    struct amp_source *known = take(&ONE);
+    amp_source_vouch(sources, known);
+    amp_source_give(sources, known, true);
+    amp_clock_fake_advance(&now, AMP_SOURCE_KNOWN_MS - 1000);
+    for (uint64_t i = 0; i < 3 * AMP_SOURCES_CHAINS * AMP_SOURCES_RESTING_MAX; i++)
+        offend(&(struct amp_source_key){{i, 9}}, AMP_OFFENCE_DEADLINE, 2);
+    known = take(&ONE);
+    assert_true(amp_source_known(sources, known));
+    amp_source_give(sources, known, false);
+}
+
 static void bytes_are_counted_over_all_connections(void **state)
 {
     struct amp_source *first = take(&ONE), *second = take(&ONE), *other = take(&OTHER);
@@ -219,6 +250,8 @@ int main(void)
         CASE(without_a_maximum_nobody_is_refused),
         CASE(the_table_is_capped),
         CASE(a_source_is_known_while_a_principal_is_there_and_a_while_longer),
+        CASE(a_source_where_a_principal_stands_is_not_closed),
+        CASE(who_is_known_is_forgotten_last),
         CASE(bytes_are_counted_over_all_connections),
         cmocka_unit_test(principals_are_counted_by_name),
     };
