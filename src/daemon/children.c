@@ -180,8 +180,8 @@ static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role 
     if (!supervisor->listen.open && amp_listen_renew(&supervisor->listen) != AMP_OK)
         return AMP_ERR_IO;
     fds->listen = &supervisor->listen;
-    amp_tls_files_rewind(supervisor->tls);
-    memcpy(fds->tls, supervisor->tls, sizeof(fds->tls));
+    amp_tls_files_rewind(&supervisor->tls);
+    memcpy(fds->tls, supervisor->tls.fds, sizeof(fds->tls));
     return AMP_OK;
 }
 

@@ -15,7 +15,7 @@
 
 enum { EXIT_USAGE = 2, POOL_BYTES = 16 << 20 };
 
-static struct amp_supervisor supervisor = {.state = {-1, -1, -1, -1, -1}, .tls = {-1, -1, -1}, .push_ca = -1};
+static struct amp_supervisor supervisor = {.state = {-1, -1, -1, -1, -1}, .tls = AMP_TLS_FILES_NONE, .push_ca = -1};
 
 static void on_complaint(void *ctx, const char *text)
 {
@@ -48,10 +48,10 @@ static int check_config(const char *path)
 {
     if (!read_config(path) || amp_secret_init(POOL_BYTES, false) != AMP_OK)
         return EXIT_USAGE;
-    enum amp_err err = amp_tls_files_load(supervisor.tls, &supervisor.config);
+    enum amp_err err = amp_tls_files_load(&supervisor.tls, &supervisor.config);
     if (err == AMP_OK)
-        err = amp_push_roots_load(&supervisor.push_ca, &supervisor.config, supervisor.tls);
-    amp_tls_files_close(supervisor.tls);
+        err = amp_push_roots_load(&supervisor.push_ca, &supervisor.config, &supervisor.tls);
+    amp_tls_files_close(&supervisor.tls);
     amp_push_roots_close(&supervisor.push_ca);
     amp_secret_fini();
     if (err != AMP_OK)
@@ -190,9 +190,9 @@ static int serve(const struct amp_options *options)
     if (err == AMP_OK)
         err = options->dev ? prepare_dev(options) : prepare();
     if (err == AMP_OK)
-        err = amp_tls_files_load(supervisor.tls, &supervisor.config);
+        err = amp_tls_files_load(&supervisor.tls, &supervisor.config);
     if (err == AMP_OK)
-        err = amp_push_roots_load(&supervisor.push_ca, &supervisor.config, supervisor.tls);
+        err = amp_push_roots_load(&supervisor.push_ca, &supervisor.config, &supervisor.tls);
     if (err == AMP_OK)
         err = amp_horizon_open(&supervisor);
     if (err == AMP_OK)
@@ -204,7 +204,7 @@ static int serve(const struct amp_options *options)
     else if (err == AMP_ERR_INVALID)
         status = EXIT_USAGE;
     amp_listen_close(&supervisor.listen);
-    amp_tls_files_close(supervisor.tls);
+    amp_tls_files_close(&supervisor.tls);
     amp_push_roots_close(&supervisor.push_ca);
     amp_state_close(&supervisor.state);
     amp_crypto_fini();

@@ -72,12 +72,12 @@ static enum amp_err read_file(const char *path, uint8_t *text, size_t *len)
 
 static enum amp_err renew_tls_files(struct amp_supervisor *supervisor, const struct amp_config *config)
 {
-    int fds[AMP_TLS_FILE_COUNT_];
-    enum amp_err err = amp_tls_files_load(fds, config);
+    struct amp_tls_files files;
+    enum amp_err err = amp_tls_files_load(&files, config);
     if (err != AMP_OK)
         return err;
-    amp_tls_files_close(supervisor->tls);
-    memcpy(supervisor->tls, fds, sizeof(fds));
+    amp_tls_files_close(&supervisor->tls);
+    supervisor->tls = files;
     return AMP_OK;
 }
 
@@ -107,12 +107,12 @@ static enum amp_err read_again(struct amp_supervisor *supervisor)
 
 static void send_tls_files(struct amp_supervisor *supervisor)
 {
-    amp_tls_files_rewind(supervisor->tls);
+    amp_tls_files_rewind(&supervisor->tls);
     for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++) {
         const uint8_t file = (uint8_t)i;
-        if (supervisor->tls[i] >= 0)
+        if (supervisor->tls.fds[i] >= 0)
             amp_child_send(&supervisor->children[AMP_CHILD_FRONT], AMP_IPC_TLS_FILE, amp_slice(&file, 1),
-                           supervisor->tls[i]);
+                           supervisor->tls.fds[i]);
     }
 }
 

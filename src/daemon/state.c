@@ -314,20 +314,86 @@ static enum amp_err read_all(int fd, uint8_t *to, size_t cap, size_t *len)
     }
 }
 
-/* A sealed copy of the file at `path`. */
-static enum amp_err load_tls_file(const char *path, bool secret, int *fd)
+static bool fill_and_seal(int fd, struct amp_slice text)
+{
+    return write_all(fd, text) == AMP_OK && lseek(fd, 0, SEEK_SET) == 0 &&
+           fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0;
+}
+
+int amp_memfd_sealed(const char *name, struct amp_slice text)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd >= 0 && !fill_and_seal(fd, text))
+        close_one(&fd);
+    return fd;
+}
+
+/* Private, since before Linux 6.7 a file sealed against writing has no shared mapping, and may not get one before. */
+static void *lock_pages(int fd, size_t len)
+{
+    void *pages = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (pages == MAP_FAILED)
+        return NULL;
+    if (mlock(pages, len) == 0 && mprotect(pages, len, PROT_NONE) == 0 && madvise(pages, len, MADV_DONTDUMP) == 0 &&
+        madvise(pages, len, MADV_DONTFORK) == 0)
+        return pages;
+    munmap(pages, len);
+    return NULL;
+}
+
+/*
+ * What is in a memory file belongs to no process: mlockall(2) does not reach it, and it goes to swap like the file of a
+ * tmpfs. A mapping that is locked holds its pages, from before anything is in them.
+ */
+static enum amp_err keep_key(struct amp_tls_files *files, struct amp_slice key, bool require_lock)
+{
+    int fd = memfd_create("ampoule-tls-key", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    files->fds[AMP_TLS_FILE_KEY] = fd;
+    if (fd < 0 || ftruncate(fd, (off_t)key.len) != 0)
+        return AMP_ERR_IO;
+    files->key_len = key.len;
+    files->key_pages = lock_pages(fd, key.len);
+    if (files->key_pages == NULL && require_lock) {
+        amp_log_errno(AMP_LOG_ERROR, "the private key of TLS cannot be locked in memory", errno);
+        return AMP_ERR_LOCK_REFUSED;
+    }
+    return fill_and_seal(fd, key) ? AMP_OK : AMP_ERR_IO;
+}
+
+static enum amp_err read_tls_file(const char *path, bool secret, uint8_t *content, size_t *len)
 {
     int source = -1;
-    size_t len = 0;
-    uint8_t *content = amp_secret_alloc(TLS_FILE_MAX);
-    enum amp_err err = content != NULL ? open_tls_file(path, secret, &source) : AMP_ERR_OUT_OF_MEMORY;
-    if (err == AMP_OK && (err = read_all(source, content, TLS_FILE_MAX, &len)) != AMP_OK)
+    enum amp_err err = open_tls_file(path, secret, &source);
+    if (err == AMP_OK && (err = read_all(source, content, TLS_FILE_MAX, len)) != AMP_OK)
         err = fail("a file of TLS cannot be read, or is too long", path);
-    if (err == AMP_OK) {
-        *fd = amp_memfd_sealed("ampoule-tls", amp_slice(content, len));
-        err = *fd >= 0 ? AMP_OK : fail("a file of TLS cannot be kept in memory", path);
-    }
     close_one(&source);
+    return err;
+}
+
+/* A sealed copy of the file at `path`. */
+static enum amp_err load_tls_file(const char *path, int *fd)
+{
+    size_t len;
+    uint8_t *content = amp_secret_alloc(TLS_FILE_MAX);
+    enum amp_err err = content != NULL ? read_tls_file(path, false, content, &len) : AMP_ERR_OUT_OF_MEMORY;
+    if (err == AMP_OK && (*fd = amp_memfd_sealed("ampoule-tls", amp_slice(content, len))) < 0)
+        err = fail("a file of TLS cannot be kept in memory", path);
+    amp_secret_free(content);
+    return err;
+}
+
+static enum amp_err load_tls_key(struct amp_tls_files *files, const struct amp_config *config)
+{
+    const char *path = config->listen.key;
+    size_t len;
+    uint8_t *content = amp_secret_alloc(TLS_FILE_MAX);
+    enum amp_err err = content != NULL ? read_tls_file(path, true, content, &len) : AMP_ERR_OUT_OF_MEMORY;
+    if (err == AMP_OK && len == 0) {
+        amp_log_text(AMP_LOG_ERROR, "the private key's file is empty", "path", path);
+        err = AMP_ERR_INVALID;
+    }
+    if (err == AMP_OK && (err = keep_key(files, amp_slice(content, len), !config->dev)) == AMP_ERR_IO)
+        err = fail("a file of TLS cannot be kept in memory", path);
     amp_secret_free(content);
     return err;
 }
@@ -348,48 +414,50 @@ static enum amp_err try_tls_files(const int fds[AMP_TLS_FILE_COUNT_], const char
     return AMP_ERR_INVALID;
 }
 
-enum amp_err amp_tls_files_load(int fds[AMP_TLS_FILE_COUNT_], const struct amp_config *config)
+enum amp_err amp_tls_files_load(struct amp_tls_files *out, const struct amp_config *config)
 {
-    for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++)
-        fds[i] = -1;
-    enum amp_err err = load_tls_file(config->listen.cert, false, &fds[AMP_TLS_FILE_CERT]);
+    *out = (struct amp_tls_files)AMP_TLS_FILES_NONE;
+    enum amp_err err = load_tls_file(config->listen.cert, &out->fds[AMP_TLS_FILE_CERT]);
     if (err == AMP_OK)
-        err = load_tls_file(config->listen.key, true, &fds[AMP_TLS_FILE_KEY]);
+        err = load_tls_key(out, config);
     if (err == AMP_OK && config->listen.client_ca[0] != '\0')
-        err = load_tls_file(config->listen.client_ca, false, &fds[AMP_TLS_FILE_CLIENT_CA]);
+        err = load_tls_file(config->listen.client_ca, &out->fds[AMP_TLS_FILE_CLIENT_CA]);
     if (err == AMP_OK)
-        err = try_tls_files(fds, config->listen.cert);
+        err = try_tls_files(out->fds, config->listen.cert);
     if (err != AMP_OK)
-        amp_tls_files_close(fds);
+        amp_tls_files_close(out);
     return err;
 }
 
-void amp_tls_files_close(int fds[AMP_TLS_FILE_COUNT_])
+void amp_tls_files_close(struct amp_tls_files *files)
 {
     for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++)
-        close_one(&fds[i]);
+        close_one(&files->fds[i]);
+    if (files->key_pages != NULL)
+        munmap(files->key_pages, files->key_len);
+    files->key_pages = NULL;
 }
 
-void amp_tls_files_rewind(const int fds[AMP_TLS_FILE_COUNT_])
+void amp_tls_files_rewind(const struct amp_tls_files *files)
 {
     for (size_t i = 0; i < AMP_TLS_FILE_COUNT_; i++) {
-        if (fds[i] >= 0)
-            (void)lseek(fds[i], 0, SEEK_SET);
+        if (files->fds[i] >= 0)
+            (void)lseek(files->fds[i], 0, SEEK_SET);
     }
 }
 
 /* A server that trusted these roots shows that they are some. */
-static enum amp_err try_roots(int fd, const int tls[AMP_TLS_FILE_COUNT_], const char *path)
+static enum amp_err try_roots(int fd, const struct amp_tls_files *tls, const char *path)
 {
     const int files[AMP_TLS_FILE_COUNT_] = {
-        [AMP_TLS_FILE_CERT] = tls[AMP_TLS_FILE_CERT],
-        [AMP_TLS_FILE_KEY] = tls[AMP_TLS_FILE_KEY],
+        [AMP_TLS_FILE_CERT] = tls->fds[AMP_TLS_FILE_CERT],
+        [AMP_TLS_FILE_KEY] = tls->fds[AMP_TLS_FILE_KEY],
         [AMP_TLS_FILE_CLIENT_CA] = fd,
     };
     return try_tls_files(files, path);
 }
 
-enum amp_err amp_push_roots_load(int *fd, const struct amp_config *config, const int tls[AMP_TLS_FILE_COUNT_])
+enum amp_err amp_push_roots_load(int *fd, const struct amp_config *config, const struct amp_tls_files *tls)
 {
     static const char system_roots[] = "/etc/ssl/certs/ca-certificates.crt";
     bool configured = config->push.ca[0] != '\0';
@@ -399,7 +467,7 @@ enum amp_err amp_push_roots_load(int *fd, const struct amp_config *config, const
                      system_roots);
         return AMP_OK;
     }
-    enum amp_err err = load_tls_file(configured ? config->push.ca : system_roots, false, fd);
+    enum amp_err err = load_tls_file(configured ? config->push.ca : system_roots, fd);
     if (err == AMP_OK && configured)
         err = try_roots(*fd, tls, config->push.ca);
     if (err != AMP_OK)
@@ -416,16 +484,4 @@ void amp_push_roots_rewind(int fd)
 {
     if (fd >= 0)
         (void)lseek(fd, 0, SEEK_SET);
-}
-
-int amp_memfd_sealed(const char *name, struct amp_slice text)
-{
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return -1;
-    if (write_all(fd, text) == AMP_OK && lseek(fd, 0, SEEK_SET) == 0 &&
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0)
-        return fd;
-    close(fd);
-    return -1;
 }

@@ -38,23 +38,34 @@ enum amp_err amp_state_ready_sealed(const struct amp_state *state, enum amp_conf
 /* Writes a file as a whole: beside it, synced, renamed. */
 enum amp_err amp_state_write(const struct amp_state *state, const char *name, struct amp_slice content) AMP_MUST_USE;
 
+struct amp_tls_files {
+    int fds[AMP_TLS_FILE_COUNT_]; /* -1 where there is none */
+    void *key_pages;              /* keeps the key out of swap, and cannot be read; NULL: development mode, unlocked */
+    size_t key_len;
+};
+#define AMP_TLS_FILES_NONE                                                                                             \
+    {                                                                                                                  \
+        .fds = { -1, -1, -1 }                                                                                          \
+    }
+
 /*
  * The files of TLS, read whole into sealed memory files: what is on disk may change, or break, without a new front
- * noticing. -1 where there is none. A server was made of them before this returns; AMP_ERR_INVALID where none can be,
- * or the key's file is open to others; the log says so. Needs the secret pool.
+ * noticing. The pages of the key are locked; AMP_ERR_LOCK_REFUSED where they cannot be, but in development mode. A
+ * server was made of them before this returns; AMP_ERR_INVALID where none can be, or the key's file is open to others;
+ * the log says so. Needs the secret pool.
  */
-enum amp_err amp_tls_files_load(int fds[AMP_TLS_FILE_COUNT_], const struct amp_config *config) AMP_MUST_USE;
-void amp_tls_files_close(int fds[AMP_TLS_FILE_COUNT_]);
+enum amp_err amp_tls_files_load(struct amp_tls_files *out, const struct amp_config *config) AMP_MUST_USE;
+void amp_tls_files_close(struct amp_tls_files *files);
 /* To offset 0, for whom they are handed to. */
-void amp_tls_files_rewind(const int fds[AMP_TLS_FILE_COUNT_]);
+void amp_tls_files_rewind(const struct amp_tls_files *files);
 
 /*
  * The roots that endpoints of push must lead to, from push.ca or, where none is configured, the system's; read and kept
- * like the files of TLS, which `tls` has. -1 with AMP_OK where the system has none: the log says so. AMP_ERR_INVALID
- * where push.ca holds no certificates, AMP_ERR_IO. Needs the secret pool.
+ * like the certificate of TLS, which `tls` has. -1 with AMP_OK where the system has none: the log says so.
+ * AMP_ERR_INVALID where push.ca holds no certificates, AMP_ERR_IO. Needs the secret pool.
  */
 enum amp_err amp_push_roots_load(int *fd, const struct amp_config *config,
-                                 const int tls[AMP_TLS_FILE_COUNT_]) AMP_MUST_USE;
+                                 const struct amp_tls_files *tls) AMP_MUST_USE;
 void amp_push_roots_close(int *fd);
 /* To offset 0, for whom they are handed to; -1 does nothing. */
 void amp_push_roots_rewind(int fd);

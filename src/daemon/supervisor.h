@@ -65,9 +65,9 @@ struct amp_supervisor {
     struct amp_users users;
     struct amp_state state;
     struct amp_listen listen;
-    int tls[AMP_TLS_FILE_COUNT_]; /* the last good files, see amp_tls_files_load */
-    int push_ca;                  /* see amp_push_roots_load */
-    struct amp_key256 *kek;       /* ephemeral; NULL: another provider */
+    struct amp_tls_files tls; /* the last good files */
+    int push_ca;              /* see amp_push_roots_load */
+    struct amp_key256 *kek;   /* ephemeral; NULL: another provider */
     struct amp_clock clock;
     struct event_base *base;
     struct amp_recorder *recorder;

@@ -1,5 +1,6 @@
 """SIGHUP: what changed is taken over without losing a token or a connection; what is not good changes nothing."""
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -30,6 +31,24 @@ class ReloadTest(unittest.TestCase):
         """What a new connection is shown."""
         with self.daemon.raw(ssl._create_unverified_context()) as connection:
             return connection.socket.getpeercert(binary_form=True)
+
+    def held_keys(self):
+        """[(kB, kB locked, flags)] of the supervisor's mappings of the key's memory file."""
+        with open(f"/proc/{self.daemon.process.pid}/smaps", encoding="ascii") as smaps:
+            parts = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", smaps.read(), flags=re.MULTILINE)
+        fields = [dict(re.findall(r"^(\w+): +(.*?)(?: kB)? *$", part, re.MULTILINE)) for part in parts
+                  if "ampoule-tls-key" in part.partition("\n")[0]]
+        return [(int(found["Size"]), int(found["Locked"]), found["VmFlags"].split()) for found in fields]
+
+    def test_the_private_key_stays_out_of_swap_and_dumps(self):
+        for _ in range(2):
+            (size, locked, flags), = self.held_keys()
+            self.assertGreater(locked, 0)
+            self.assertEqual(locked, size)
+            self.assertLessEqual({"lo", "dd", "dc"}, set(flags))
+            self.assertNotIn("rd", flags)
+            make_certificate(self.daemon.home, "tls")
+            self.assertEqual(self.daemon.reload(), "success")
 
     def test_times_to_live(self):
         self.assertTrue(self.lives_about(10)())
