@@ -202,10 +202,10 @@ static void look_at_mapping(int memory, int pagemap, uint64_t start, uint64_t en
         look_at(memory, row, (size_t)(end - row));
 }
 
-/* "dd dc" are MADV_DONTDUMP and MADV_DONTFORK: no other mapping is left out of both. */
+/* "dd dc" are MADV_DONTDUMP and MADV_DONTFORK: no other mapping is left out of both, but for one of a memory file. */
 static bool is_pool(const char *flags)
 {
-    return strstr(flags, " dd") != NULL && strstr(flags, " dc") != NULL;
+    return strstr(flags, " dd") != NULL && strstr(flags, " dc") != NULL && strncmp(view.place, "/memfd:", 7) != 0;
 }
 
 static void name_place(const char *head)

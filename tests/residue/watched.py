@@ -45,7 +45,8 @@ class Watched(Daemon):
         self.unreadable = 0
 
     def _plant_tls_key(self, path):
-        homes = [("front", "pool"), ("supervisor", "file"), ("file", path)]
+        held = "/memfd:ampoule-tls-key (deleted)"  # which keeps the memory file out of swap
+        homes = [("front", "pool"), ("supervisor", "file"), ("supervisor", held), ("file", path)]
         text = subprocess.run(["openssl", "ec", "-in", path, "-outform", "DER"], check=True, capture_output=True).stdout
         scalar = text[text.index(b"\x04\x20") + 2:][:32]
         self.plants.add("key", scalar, "TLS key", homes=homes)
@@ -112,8 +113,7 @@ class Watched(Daemon):
 
     def died_with_core(self):
         """What the tracer says of it, and files that are called so where the daemon or the kernel would put them."""
-        with open(self.trace, encoding="utf-8", errors="replace") as lines:
-            told = [line.strip() for line in lines if "core dumped" in line]
+        told = leaks.told_of_cores(self.trace)
         folders = (self.home, self.state, "/")
         return told + [os.path.join(folder, name) for folder in folders for name in os.listdir(folder)
                        if re.match(r"core(\.\d+)?$", name)]
