@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define WEB_SERVER_MAX_REQUESTS 64
-#define WEB_SERVER_MAX_STEPS 16
+#define WEB_SERVER_MAX_STEPS    16
 
 struct web_step {
     const char *answer; /* sent whole; NULL: none, ever */
