@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #define TLS_SERVER_MAX_REQUESTS 32
-#define TLS_SERVER_MAX_STEPS 32
+#define TLS_SERVER_MAX_STEPS    32
 
 struct tls_step {
     const char *answer; /* sent whole; NULL: none */
