@@ -1,7 +1,7 @@
 /*
- * A record is one block: header, queue name, sealed bytes. Two things know it: its stripe's slots (by index) and its
- * stripe's wheel (by the time that matters next: its expiry, or while it is claimed its lease's end). It is taken out
- * of both under the stripe's lock, and told of, wiped and freed under none.
+ * Two things know a record (record.h): its stripe's slots (by index) and its stripe's wheel (by the time that matters
+ * next: its expiry, or while it is claimed its lease's end). It is taken out of both under the stripe's lock, and told
+ * of, wiped and freed under none.
  */
 #include "store/vault.h"
 
@@ -10,36 +10,13 @@
 
 #include "crypto/crypto.h"
 #include "store/graves.h"
-#include "store/meter.h"
+#include "store/record.h"
 #include "store/shares.h"
 #include "store/slots.h"
-#include "store/wheel.h"
 
-#define STRIPES     256 /* byte 0 of the index; at a million tokens a stripe's table holds 4096 */
-#define NONCE_LEN   (AMP_VAULT_CLAIM_LEN - AMP_VAULT_INDEX_LEN)
-#define MAX_SPAN_MS (INT64_C(366) * 86400 * 1000) /* no ttl or lease is longer, so no sum of times overflows */
-
-struct lease {
-    uint8_t who[AMP_PRINCIPAL_ID_LEN];
-    uint8_t nonce[NONCE_LEN];
-    uint64_t retry_mark;
-    int64_t expires_ms; /* the token's own expiry, which waits */
-};
-
-struct record {
-    uint8_t index[AMP_VAULT_INDEX_LEN]; /* first: slots look here */
-    struct amp_wheel_node due;
-    struct lease *lease; /* NULL where free */
-    uint32_t epoch;
-    uint32_t sealed_len;
-    uint32_t past_mark; /* of the last claim that ended; 0 for none */
-    uint16_t share;     /* of the vault's: whose it is */
-    uint8_t queue_len;
-    uint8_t bytes[]; /* queue, then sealed */
-};
+#define STRIPES 256 /* byte 0 of the index; at a million tokens a stripe's table holds 4096 */
 
 _Static_assert(AMP_SLOTS_ID_LEN == AMP_VAULT_INDEX_LEN, "slots find records by their index");
-_Static_assert(AMP_VAULT_QUEUE_MAX <= UINT8_MAX, "a queue's length fits its field");
 _Static_assert(AMP_GONE_COUNT_ <= 4, "a grave has two bits for the reason");
 
 struct stripe {
@@ -69,58 +46,6 @@ const char *amp_gone_reason_name(enum amp_gone_reason reason)
     return names[reason];
 }
 
-/* Records. */
-
-static size_t record_size(const struct record *record)
-{
-    return offsetof(struct record, bytes) + record->queue_len + record->sealed_len;
-}
-
-static struct record *record_of(struct amp_wheel_node *due)
-{
-    return (struct record *)(void *)((uint8_t *)due - offsetof(struct record, due));
-}
-
-static struct amp_slice queue_of(const struct record *record)
-{
-    return amp_slice(record->bytes, record->queue_len);
-}
-
-static struct amp_slice sealed_of(const struct record *record)
-{
-    return amp_slice(record->bytes + record->queue_len, record->sealed_len);
-}
-
-static bool valid(const struct amp_vault_item *item)
-{
-    return item->queue.len >= 1 && item->queue.len <= AMP_VAULT_QUEUE_MAX && item->sealed.len <= UINT32_MAX / 2 &&
-           item->ttl_ms >= 1 && item->ttl_ms <= MAX_SPAN_MS;
-}
-
-static enum amp_err record_new(struct record **out, struct amp_meter *meter, const struct amp_vault_item *item,
-                               uint16_t share)
-{
-    *out = NULL;
-    if (!valid(item))
-        return AMP_ERR_INVALID;
-    void *block;
-    enum amp_err err =
-        amp_meter_alloc(meter, offsetof(struct record, bytes) + item->queue.len + item->sealed.len, &block);
-    if (err != AMP_OK)
-        return err;
-    struct record *record = block;
-    memcpy(record->index, item->index, sizeof record->index);
-    record->epoch = item->epoch;
-    record->share = share;
-    record->queue_len = (uint8_t)item->queue.len;
-    record->sealed_len = (uint32_t)item->sealed.len;
-    memcpy(record->bytes, item->queue.ptr, item->queue.len);
-    if (item->sealed.len != 0)
-        memcpy(record->bytes + record->queue_len, item->sealed.ptr, item->sealed.len);
-    *out = record;
-    return AMP_OK;
-}
-
 static bool has_room(struct amp_vault *vault, const struct amp_vault_item *item)
 {
     const struct amp_budget *budget = vault->config.budget;
@@ -131,32 +56,10 @@ static bool has_room(struct amp_vault *vault, const struct amp_vault_item *item)
 }
 
 /* Returns the bytes to give back. */
-static size_t record_free(struct amp_vault *vault, struct record *record)
+static size_t forget(struct amp_vault *vault, struct amp_record *record)
 {
     amp_share_take(&vault->shares, record->share, amp_meter_size(record));
-    size_t bytes = amp_meter_free_uncounted(record->lease, sizeof *record->lease);
-    return bytes + amp_meter_free_uncounted(record, record_size(record));
-}
-
-/* Its cache lines may come in until the lock is open again. A million expiring at once: 280 ns each, without it 380. */
-static void prefetch_for_wiping(const struct record *record)
-{
-    enum { LINE = 64, MOST = 512 };
-    const uint8_t *first = (const uint8_t *)record;
-    size_t size = record_size(record);
-    for (size_t at = LINE; at < size && at < MOST; at += LINE)
-        __builtin_prefetch(first + at, 1);
-}
-
-/* Tells a past claim from one that never was: 32 bits of FNV-1a. It only chooses between two refusals. */
-static uint32_t mark_of(const uint8_t *nonce, const uint8_t *who)
-{
-    uint32_t mark = 2166136261u;
-    for (size_t i = 0; i < NONCE_LEN; i++)
-        mark = (mark ^ nonce[i]) * 16777619u;
-    for (size_t i = 0; i < AMP_PRINCIPAL_ID_LEN; i++)
-        mark = (mark ^ who[i]) * 16777619u;
-    return mark | 1;
+    return amp_record_free(record);
 }
 
 /* What time and acts do to a record. All under the stripe's lock, with the record's node out of the wheel. */
@@ -166,23 +69,23 @@ struct dead {
     struct amp_wheel_node *first;
 };
 
-static void destroy(struct amp_vault *vault, struct stripe *stripe, struct record *record, enum amp_gone_reason reason,
-                    int64_t now_ms, struct dead *dead)
+static void destroy(struct amp_vault *vault, struct stripe *stripe, struct amp_record *record,
+                    enum amp_gone_reason reason, int64_t now_ms, struct dead *dead)
 {
     amp_slots_remove(&stripe->live, &stripe->meter, record);
     amp_graves_add(&stripe->graves, &vault->graves, record->index, now_ms + vault->config.tombstone_ms, reason,
                    record->past_mark);
     record->due.next = dead->first;
     dead->first = &record->due;
-    prefetch_for_wiping(record);
+    amp_record_expect_wiping(record);
 }
 
 /* Returns the token's own expiry, which counts again. */
-static int64_t end_lease(struct stripe *stripe, struct record *record)
+static int64_t end_lease(struct stripe *stripe, struct amp_record *record)
 {
-    struct lease *lease = record->lease;
+    struct amp_lease *lease = record->lease;
     int64_t expires_ms = lease->expires_ms;
-    record->past_mark = mark_of(lease->nonce, lease->who);
+    record->past_mark = amp_record_mark(lease->nonce, lease->who);
     record->lease = NULL;
     amp_meter_free(&stripe->meter, lease, sizeof *lease);
     stripe->claimed--;
@@ -190,7 +93,7 @@ static int64_t end_lease(struct stripe *stripe, struct record *record)
 }
 
 /* Frees the token, or destroys it where its time has passed; true where it lives. */
-static bool release(struct amp_vault *vault, struct stripe *stripe, struct record *record, int64_t now_ms,
+static bool release(struct amp_vault *vault, struct stripe *stripe, struct amp_record *record, int64_t now_ms,
                     struct dead *dead)
 {
     int64_t expires_ms = record->lease != NULL ? end_lease(stripe, record) : record->due.due_ms;
@@ -204,7 +107,7 @@ static bool release(struct amp_vault *vault, struct stripe *stripe, struct recor
 }
 
 /* For a record that is due. */
-static bool ripen(struct amp_vault *vault, struct stripe *stripe, struct record *record, int64_t now_ms,
+static bool ripen(struct amp_vault *vault, struct stripe *stripe, struct amp_record *record, int64_t now_ms,
                   struct dead *dead)
 {
     bool leased = record->lease != NULL;
@@ -219,10 +122,10 @@ static void bury(struct amp_vault *vault, struct stripe *stripe, struct dead *de
 {
     size_t bytes = 0;
     while (dead->first != NULL) {
-        struct record *record = record_of(dead->first);
+        struct amp_record *record = amp_record_of(dead->first);
         dead->first = dead->first->next;
         uint32_t epoch = record->epoch;
-        bytes += record_free(vault, record);
+        bytes += forget(vault, record);
         if (vault->config.dropped != NULL)
             vault->config.dropped(vault->config.dropped_ctx, epoch);
     }
@@ -236,7 +139,7 @@ struct visit {
     struct stripe *stripe;
     int64_t now_ms;
     const uint8_t *index;
-    struct record *record; /* NULL where none lives */
+    struct amp_record *record; /* NULL where none lives */
     struct dead dead;
 };
 
@@ -263,7 +166,7 @@ static void leave(struct visit *visit)
 
 static void describe(const struct visit *visit, struct amp_vault_view *view)
 {
-    const struct record *record = visit->record;
+    const struct amp_record *record = visit->record;
     memcpy(view->queue, record->bytes, record->queue_len);
     view->queue_len = record->queue_len;
     view->epoch = record->epoch;
@@ -278,16 +181,16 @@ static void describe(const struct visit *visit, struct amp_vault_view *view)
     }
 }
 
-static enum amp_err copy_sealed(const struct record *record, struct amp_vault_view *view)
+static enum amp_err copy_sealed(const struct amp_record *record, struct amp_vault_view *view)
 {
-    struct amp_slice sealed = sealed_of(record);
+    struct amp_slice sealed = amp_record_sealed(record);
     amp_secret_buf_clear(&view->sealed);
     return amp_secret_buf_append(&view->sealed, sealed.ptr, sealed.len);
 }
 
-static enum amp_err ask(const struct amp_vault_guard *guard, const struct record *record)
+static enum amp_err ask(const struct amp_vault_guard *guard, const struct amp_record *record)
 {
-    return guard == NULL || guard->may(guard->ctx, queue_of(record)) ? AMP_OK : AMP_ERR_NOT_PERMITTED;
+    return guard == NULL || guard->may(guard->ctx, amp_record_queue(record)) ? AMP_OK : AMP_ERR_NOT_PERMITTED;
 }
 
 /* The record is there and the caller may act on it. */
@@ -305,9 +208,9 @@ static enum amp_err find_token(const struct visit *visit, const struct amp_vault
     return AMP_ERR_TOKEN_GONE;
 }
 
-static bool holds(const struct lease *lease, const uint8_t *nonce, const uint8_t *who)
+static bool holds(const struct amp_lease *lease, const uint8_t *nonce, const uint8_t *who)
 {
-    bool same_nonce = amp_secret_equal(lease->nonce, nonce, NONCE_LEN);
+    bool same_nonce = amp_secret_equal(lease->nonce, nonce, AMP_LEASE_NONCE_LEN);
     bool same_holder = amp_secret_equal(lease->who, who, AMP_PRINCIPAL_ID_LEN);
     return same_nonce && same_holder;
 }
@@ -316,7 +219,7 @@ static bool holds(const struct lease *lease, const uint8_t *nonce, const uint8_t
 static enum amp_err find_claim(const struct visit *visit, const uint8_t *nonce, const uint8_t *who,
                                const struct amp_vault_guard *guard, struct amp_vault_view *view)
 {
-    const struct record *record = visit->record;
+    const struct amp_record *record = visit->record;
     uint32_t past_mark = 0;
     view->gone = AMP_GONE_EXPIRED;
     if (record != NULL) {
@@ -332,7 +235,7 @@ static enum amp_err find_claim(const struct visit *visit, const uint8_t *nonce, 
             view->gone = (enum amp_gone_reason)amp_grave_reason(grave);
         }
     }
-    return past_mark == mark_of(nonce, who) ? AMP_ERR_CLAIM_GONE : AMP_ERR_CLAIM_UNKNOWN;
+    return past_mark == amp_record_mark(nonce, who) ? AMP_ERR_CLAIM_GONE : AMP_ERR_CLAIM_UNKNOWN;
 }
 
 /* The calls. */
@@ -340,9 +243,9 @@ static enum amp_err find_claim(const struct visit *visit, const uint8_t *nonce, 
 static enum amp_err put(struct amp_vault *vault, const struct amp_vault_item *item)
 {
     struct stripe *stripe = &vault->stripes[item->index[0] % STRIPES];
-    struct record *record;
+    struct amp_record *record;
     uint16_t share = amp_share_of(&vault->shares, item->holder);
-    enum amp_err err = record_new(&record, &stripe->meter, item, share);
+    enum amp_err err = amp_record_new(&record, &stripe->meter, item, share);
     if (err != AMP_OK)
         return err;
     amp_share_add(&vault->shares, share, amp_meter_size(record));
@@ -352,7 +255,7 @@ static enum amp_err put(struct amp_vault *vault, const struct amp_vault_item *it
         amp_wheel_insert(&stripe->wheel, &record->due, amp_clock_mono_ms(&vault->config.clock) + item->ttl_ms);
     pthread_mutex_unlock(&stripe->lock);
     if (err != AMP_OK)
-        amp_meter_give(&stripe->meter, record_free(vault, record));
+        amp_meter_give(&stripe->meter, forget(vault, record));
     return err;
 }
 
@@ -409,15 +312,15 @@ struct claimant {
 static enum amp_err lease_out(struct visit *visit, const struct claimant *claimant, const uint8_t *nonce,
                               struct amp_vault_view *view)
 {
-    struct record *record = visit->record;
+    struct amp_record *record = visit->record;
     enum amp_err err = copy_sealed(record, view);
     if (err != AMP_OK)
         return err;
     void *block;
-    err = amp_meter_alloc_beyond(&visit->stripe->meter, sizeof(struct lease), &block);
+    err = amp_meter_alloc_beyond(&visit->stripe->meter, sizeof(struct amp_lease), &block);
     if (err != AMP_OK)
         return err;
-    struct lease *lease = block;
+    struct amp_lease *lease = block;
     memcpy(lease->who, claimant->who, sizeof lease->who);
     memcpy(lease->nonce, nonce, sizeof lease->nonce);
     lease->retry_mark = claimant->retry_mark;
@@ -430,7 +333,7 @@ static enum amp_err lease_out(struct visit *visit, const struct claimant *claima
     return AMP_OK;
 }
 
-static bool is_retry(const struct lease *lease, const struct claimant *claimant)
+static bool is_retry(const struct amp_lease *lease, const struct claimant *claimant)
 {
     return claimant->retry_mark != 0 && lease->retry_mark == claimant->retry_mark &&
            amp_secret_equal(lease->who, claimant->who, AMP_PRINCIPAL_ID_LEN);
@@ -442,16 +345,16 @@ enum amp_err amp_vault_claim(struct amp_vault *vault, const uint8_t index[AMP_VA
                              struct amp_vault_view *view)
 {
     bool again = lease_ms == AMP_VAULT_LEASE_HELD && retry_mark != 0;
-    if (!again && (lease_ms < 1 || lease_ms > MAX_SPAN_MS))
+    if (!again && (lease_ms < 1 || lease_ms > AMP_RECORD_MAX_SPAN_MS))
         return AMP_ERR_LEASE_INVALID;
     struct claimant claimant = {.who = who, .retry_mark = retry_mark, .lease_ms = lease_ms};
-    uint8_t nonce[NONCE_LEN];
+    uint8_t nonce[AMP_LEASE_NONCE_LEN];
     enum amp_err err = amp_random(nonce, sizeof nonce);
     if (err != AMP_OK)
         return err;
     struct visit visit = enter(vault, index);
     err = find_token(&visit, guard, view);
-    const struct lease *held = err == AMP_OK ? visit.record->lease : NULL;
+    const struct amp_lease *held = err == AMP_OK ? visit.record->lease : NULL;
     if (held != NULL && is_retry(held, &claimant)) {
         memcpy(nonce, held->nonce, sizeof nonce);
         err = copy_sealed(visit.record, view);
@@ -541,7 +444,7 @@ bool amp_vault_sweep(struct amp_vault *vault, size_t number, size_t limit, uint6
     pthread_mutex_lock(&stripe->lock);
     int64_t now_ms = amp_clock_mono_ms(&vault->config.clock);
     for (struct amp_wheel_node *due; (due = amp_wheel_take(&stripe->wheel, now_ms, &work)) != NULL;)
-        ripen(vault, stripe, record_of(due), now_ms, &dead);
+        ripen(vault, stripe, amp_record_of(due), now_ms, &dead);
     size_t purged = amp_graves_purge(&stripe->graves, &vault->graves, now_ms, limit);
     *expired += stripe->expired;
     *lapsed += stripe->lapsed;
@@ -608,7 +511,7 @@ enum amp_err amp_vault_new(struct amp_vault **out, const struct amp_vault_config
 static void stripe_fini(struct amp_vault *vault, struct stripe *stripe)
 {
     struct dead dead = {NULL};
-    for (struct record *record; (record = amp_slots_drain(&stripe->live, &stripe->meter)) != NULL;) {
+    for (struct amp_record *record; (record = amp_slots_drain(&stripe->live, &stripe->meter)) != NULL;) {
         record->due.next = dead.first;
         dead.first = &record->due;
     }

@@ -50,9 +50,9 @@ struct amp_vault_item {
 };
 /*
  * AMP_ERR_VAULT_FULL at the cap, once no tombstone is left to give way, and where the holder has more than four times
- * what is left to all: one principal alone fills four fifths, and others still find room. AMP_ERR_OUT_OF_MEMORY; AMP_ERR_INTERNAL where
- * the index is taken (never, with random tokens); AMP_ERR_INVALID where a length or the ttl (1 ms to a year) is not in
- * its range. Nothing is half put.
+ * what is left to all: one principal alone fills four fifths, and others still find room. AMP_ERR_OUT_OF_MEMORY;
+ * AMP_ERR_INTERNAL where the index is taken (never, with random tokens); AMP_ERR_INVALID where a length or the ttl
+ * (1 ms to a year) is not in its range. Nothing is half put.
  */
 enum amp_err amp_vault_put(struct amp_vault *vault, const struct amp_vault_item *item) AMP_MUST_USE;
 /* Fetches the index's place into the cache: for who has something else to do before the put. */
