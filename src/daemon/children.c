@@ -91,8 +91,29 @@ static void punish(struct amp_supervisor *supervisor, enum amp_role role, const 
         if (child->role != role || child->pid == 0)
             continue;
         amp_log_text(AMP_LOG_ERROR, "a role broke the table of messages and is killed", "role", amp_role_name(role));
+        child->punished = true;
         kill(child->pid, SIGKILL);
     }
+}
+
+/*
+ * A role that was taken over could name the others again and again, front with its vault before all: who accuses twice
+ * within QUICK_MS is as suspect as the accused. Further links of one that is being punished accuse nobody anew.
+ */
+static void on_accusation(struct amp_child *witness, enum amp_role named)
+{
+    struct amp_supervisor *supervisor = witness->supervisor;
+    const int64_t now = amp_clock_mono_ms(&supervisor->clock);
+    for (size_t i = 0; i < AMP_CHILDREN; i++) {
+        const struct amp_child *child = &supervisor->children[i];
+        if (child->role == named && (child->pid == 0 || child->punished))
+            return;
+    }
+    bool again = witness->accused_mono_ms != 0 && now - witness->accused_mono_ms < QUICK_MS;
+    witness->accused_mono_ms = now;
+    punish(supervisor, named, amp_role_name(witness->role));
+    if (again)
+        punish(supervisor, witness->role, "supervisor");
 }
 
 static bool on_status(struct amp_supervisor *supervisor, struct amp_slice payload)
@@ -137,7 +158,7 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
         return on_status(child->supervisor, payload);
     if (type != AMP_IPC_VIOLATION || !is_peer(child->role, payload.ptr[0]))
         return false;
-    punish(child->supervisor, (enum amp_role)payload.ptr[0], amp_role_name(child->role));
+    on_accusation(child, (enum amp_role)payload.ptr[0]);
     return true;
 }
 
@@ -236,7 +257,8 @@ enum amp_err amp_child_start(struct amp_child *child)
                                            .ctx = child,
                                            .message = on_message,
                                            .closed = on_closed};
-    child->ready = child->draining = false;
+    child->ready = child->draining = child->punished = false;
+    child->accused_mono_ms = 0;
     child->started_mono_ms = amp_clock_mono_ms(&supervisor->clock);
     enum amp_err err = spawn(child, &control_fd);
     if (err != AMP_OK)

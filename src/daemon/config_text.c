@@ -48,7 +48,8 @@ static void write_quoted(struct amp_out *out, const char *key, const char *text,
 
 void amp_config_write_dev(struct amp_out *out, const char *state, const char *address, uint32_t workers, bool separate)
 {
-    /* Numbers that neither Debian nor systemd hands out (systemd's "Users, Groups, UIDs and GIDs"). */
+    /* systemd hands out none from 60578 to 61183 ("Users, Groups, UIDs and GIDs"); Debian allots those from 60000 to
+     * 64999 one by one, to packages that ask (Policy 9.2.2). */
     amp_out_str(out, separate ? "sandbox: {front: 61001, keeper: 61002, scribe: 61003, courier: 61004}\n"
                               : "sandbox: {users: shared}\n");
     amp_out_str(out, "dev: true\n");

@@ -15,7 +15,8 @@ static socklen_t address_of(struct sockaddr_un *address, const char *name)
 {
     size_t len = strlen(name);
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if ((name[0] != '/' && name[0] != '@') || len >= sizeof(address->sun_path))
+    size_t len_max = sizeof(address->sun_path) - (name[0] == '@' ? 0 : 1); /* a path ends with a NUL */
+    if ((name[0] != '/' && name[0] != '@') || len > len_max)
         return 0;
     memcpy(address->sun_path, name, len);
     if (name[0] == '@')

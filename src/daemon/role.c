@@ -234,7 +234,8 @@ static enum amp_err confine(const struct role *role, const struct amp_sandbox_us
                                         .user = user,
                                         .dir_fd = env->state_fd,
                                         .empty_fd = is_open(FD_EMPTY) ? FD_EMPTY : -1,
-                                        .required = config->sandbox.required && !config->dev};
+                                        .required = config->sandbox.required && !config->dev,
+                                        .dev = config->dev};
     enum amp_err err = AMP_OK;
     if (role->role == AMP_ROLE_KEEPER && config->keys.provider == AMP_CONFIG_PROVIDER_FILE)
         err = amp_key_file_open(&env->kek_fd, config->keys.file);
@@ -252,6 +253,9 @@ static enum amp_err begin(const struct role *role, const struct amp_sandbox_user
     enum amp_err err = amp_secret_harden_process(!config->dev);
     if (err == AMP_OK)
         err = amp_secret_init(pool_bytes, !config->dev);
+    if (err == AMP_OK && !config->dev && amp_secret_state() != AMP_SECRET_MEMFD)
+        amp_log_text(AMP_LOG_WARN, "the kernel gives no memory that it cannot read itself: memfd_secret(2)", "memory",
+                     amp_secret_lock_name(amp_secret_state()));
     if (err == AMP_OK)
         err = amp_crypto_use_pool();
     if (err == AMP_OK)

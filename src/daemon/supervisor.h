@@ -27,7 +27,9 @@ struct amp_child {
     struct amp_link *control;
     bool ready;
     bool draining;
+    bool punished; /* killed, and not buried yet */
     int64_t started_mono_ms;
+    int64_t accused_mono_ms; /* when it last had another role punished; 0: never */
     unsigned quick_deaths;
     struct event *restart;
 };

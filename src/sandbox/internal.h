@@ -38,6 +38,8 @@ enum amp_err amp_identity_take(const struct amp_sandbox_user *user) AMP_MUST_USE
 
 /* Landlock's ABI; 0: none. */
 int amp_landlock_abi(void);
+/* ABI 6. */
+bool amp_landlock_holds_signals(void);
 bool amp_filter_available(void);
 
 #endif

@@ -49,6 +49,11 @@ int amp_landlock_abi(void)
     return abi > 0 ? (int)abi : 0;
 }
 
+bool amp_landlock_holds_signals(void)
+{
+    return amp_landlock_abi() >= ABI_SCOPE;
+}
+
 /* All that this kernel can refuse, but what the role is for. */
 static struct ruleset_attr refusals(const struct amp_profile *profile, int abi)
 {

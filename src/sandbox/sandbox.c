@@ -59,6 +59,11 @@ static enum amp_err refuse_new_code(void)
     return errno == EINVAL ? AMP_ERR_NOT_FOUND : AMP_ERR_IO;
 }
 
+static enum amp_log_level level(const struct amp_sandbox *sandbox)
+{
+    return sandbox->dev ? AMP_LOG_INFO : AMP_LOG_WARN;
+}
+
 /* One part, entered or not. Says in the log what is missing. */
 static enum amp_err note(const struct amp_sandbox *sandbox, enum amp_sandbox_part part, enum amp_err err)
 {
@@ -70,7 +75,7 @@ static enum amp_err note(const struct amp_sandbox *sandbox, enum amp_sandbox_par
         return AMP_OK;
     }
     if (optional && !essential && part != AMP_SANDBOX_USER) {
-        amp_log_text(AMP_LOG_INFO,
+        amp_log_text(level(sandbox),
                      err == AMP_ERR_NOT_FOUND ? "the kernel lacks a part of the sandbox"
                                               : "a part of the sandbox is not permitted to this process",
                      "part", amp_sandbox_part_name(part));
@@ -94,6 +99,9 @@ static enum amp_err enter(const struct amp_sandbox *sandbox, const struct amp_pr
         err = note(sandbox, AMP_SANDBOX_MDWE, refuse_new_code());
     if (err == AMP_OK)
         err = note(sandbox, AMP_SANDBOX_LANDLOCK, amp_landlock_enter(profile, sandbox->dir_fd));
+    if (err == AMP_OK && sandbox->user == NULL && !amp_landlock_holds_signals())
+        amp_log(level(sandbox), "before Linux 6.12 the list of system calls alone keeps roles of one user from each "
+                                "other's signals");
     if (err == AMP_OK)
         err = note(sandbox, AMP_SANDBOX_SECCOMP, amp_filter_enter(profile, sandbox->dir_fd));
     return err;

@@ -44,6 +44,7 @@ struct amp_sandbox {
     int dir_fd;                          /* keeper, scribe: the one directory in which files may be opened; -1: none */
     int empty_fd;                        /* an empty directory that becomes the root; -1: none */
     bool required;                       /* a kernel without seccomp or Landlock is refused */
+    bool dev;                            /* development mode: what is missing is no cause for a warning */
 };
 
 /*

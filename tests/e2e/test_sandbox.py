@@ -143,6 +143,16 @@ class IntruderTest(unittest.TestCase):
         self.attempt(SOCKETPAIR, lambda role, roles: (socket.AF_UNIX, socket.SOCK_DGRAM, 0, "x:" + "00" * 8))
         self.assert_serves()
 
+    def test_who_accuses_again_and_again_is_a_suspect(self):
+        courier, accuse = self.roles()["courier"], "x:0501"  # AMP_IPC_VIOLATION, AMP_ROLE_FRONT
+        for _ in range(2):
+            front = self.roles()["front"]
+            intrude(courier, SENDTO, CONTROL_FD, accuse, 2, 0x4040, 0, 0)
+            wait_until(lambda was=front: self.daemon.roles().get("front", was) != was, 60, "another front")
+        wait_until(lambda: self.alarms("courier", "invalid"), 60, "the courier's record")
+        wait_until(lambda: self.daemon.roles().get("courier", courier) != courier, 60, "another courier")
+        self.assert_serves()
+
     def test_a_date_that_no_signature_can_have_closes_no_door(self):
         front = self.roles()["front"]
         status = struct.pack("!BQQQ", 6, 1 << 62, 0, 0)  # AMP_IPC_STATUS
@@ -213,6 +223,29 @@ class ConfinementTest(DaemonCase):
         owners = {name: os.stat(os.path.join(self.daemon.state, name)).st_uid for name in os.listdir(self.daemon.state)}
         self.assertEqual(len({owners["keys"], owners["audit"], owners["tls.key"]}), 3)
         self.assertEqual({owners[name] for name in owners if name not in ("keys", "audit")}, {0})
+
+
+@unittest.skipIf(is_sanitized() or os.geteuid() != 0, "needs root, and no sanitizer")
+class LessTest(unittest.TestCase):
+    def test_production_warns_of_each_part_that_is_missing(self):
+        daemon = Daemon(settings={})
+        self.addCleanup(daemon.destroy)
+        os.makedirs(daemon.state, mode=0o700)
+        make_certificate(daemon.home, "tls")
+        daemon.configure({})
+        path = os.path.join(daemon.home, "stderr")
+        with open(path, "w+", encoding="utf-8") as said:
+            with subprocess.Popen(["/usr/sbin/capsh", "--drop=cap_sys_admin,cap_sys_chroot", "--", "-c", 'exec "$0" "$@"',
+                                   AMPOULED, "--config", daemon.config_path], stderr=said) as running:
+                def warned():
+                    with open(path, encoding="utf-8") as log:
+                        lines = [line for line in log if "a part of the sandbox is not permitted" in line]
+                    return {(role, part) for role in ROLES for part in ("namespaces", "root") for line in lines
+                            if f'"{role}"' in line and f'"{part}"' in line and "warn" in line.lower()}
+                try:
+                    wait_until(lambda: len(warned()) == 7, 60, "a warning of each role for each part")
+                finally:
+                    running.send_signal(signal.SIGTERM)
 
 
 class UsersTest(unittest.TestCase):
