@@ -15,7 +15,7 @@ struct cli_gateway {
     const char *secret;               /* "whsec_..." */
     const struct amp_client_jwk *key; /* opens JWEs; NULL: they are left */
     bool redeem;
-    bool show; /* messages that are no tokens as they are, not how long they are alone */
+    bool show;       /* messages that are no tokens as they are, not how long they are alone */
     uint64_t wanted; /* finished after so many; 0: never */
     /* ---- */
     uint64_t taken;
