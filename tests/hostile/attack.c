@@ -1,9 +1,9 @@
 /*
- * attack --to ADDRESS:PORT --seconds N [--sources N] KIND[=CONNECTIONS[@RATE]]...
+ * attack --to ADDRESS:PORT --seconds N [--sources N] [--harmless] KIND[=CONNECTIONS[@RATE]]...
  *
  * All kinds at once, against a daemon that speaks TLS. Those that need a key take it from AWS_ACCESS_KEY_ID and
- * AWS_SECRET_ACCESS_KEY. Writes "ready" on a line once every connection that shall stand stands (or could not within
- * READY_MS), and at the end what became of it, one JSON object for each kind on a line of its own.
+ * AWS_SECRET_ACCESS_KEY. Writes "ready" on a line once every connection that shall stand was tried (or could not be
+ * within READY_MS), and at the end what became of it, one JSON object for each kind on a line of its own.
  */
 #include "attack.h"
 
@@ -112,7 +112,7 @@ static void act_some(struct attack *attack, int64_t elapsed_ms)
 
 static bool stands(const struct attack *attack)
 {
-    return !attack->kind->stands || attack->standing >= attack->conn_count;
+    return !attack->kind->stands || attack->opened >= attack->conn_count;
 }
 
 /* Whether there is more to do that no event will tell of. */
@@ -144,6 +144,10 @@ static void run(struct attacker *attacker, struct attack *attacks, size_t count,
 {
     const int64_t start = now_ms();
     int64_t now = start, ready_at = -1;
+    if (attacker->is_harmless) {
+        (void)printf("ready\n");
+        return;
+    }
     while (ready_at < 0 || now - ready_at < run_ms) {
         const int64_t before = now;
         now = now_ms();
@@ -267,14 +271,16 @@ int main(int argc, char **argv)
             parse_address(&attacker, argv[++i]);
         else if (strcmp(argv[i], "--seconds") == 0 && has_value)
             seconds = strtod(argv[++i], NULL);
+        else if (strcmp(argv[i], "--harmless") == 0)
+            attacker.is_harmless = true;
         else if (strcmp(argv[i], "--sources") == 0 && has_value)
             attacker.sources = (unsigned)strtoul(argv[++i], NULL, 10);
         else if (count < ATTACKS_MAX)
             parse_attack(&attacks[count++], argv[i]);
     }
     if (count == 0 || attacker.to.sin_port == 0 || attacker.sources == 0 || attacker.sources > SOURCES_MAX) {
-        (void)fprintf(stderr,
-                      "usage: attack --to ADDRESS:PORT --seconds N [--sources N] KIND[=CONNECTIONS[@RATE]]...\n");
+        (void)fprintf(stderr, "usage: attack --to ADDRESS:PORT --seconds N [--sources N] [--harmless] "
+                              "KIND[=CONNECTIONS[@RATE]]...\n");
         return 2;
     }
     prepare(&attacker);

@@ -80,6 +80,7 @@ struct attacker {
     char host[32]; /* "127.0.0.1:8443" */
     char key_id[KEY_ID_MAX], secret[SECRET_MAX];
     unsigned sources; /* addresses of each attack */
+    bool is_harmless; /* does nothing at all: those who judge must notice */
     SSL_CTX *tls;
     int epoll;
     uint8_t hello[HELLO_MAX];

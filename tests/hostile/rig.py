@@ -128,7 +128,8 @@ def closed(target, connections, seconds):
 class Attackers:
     """Everything hostile of one scenario, from ready to stopped; `told` has what became of each."""
 
-    def __init__(self, target, scenario, seconds):
+    def __init__(self, target, scenario, seconds, options=()):
+        self.options = options  # of tests/hostile/attack
         self.target = target
         self.scenario = scenario
         self.seconds = seconds
@@ -155,7 +156,7 @@ class Attackers:
                          f"{self.target.url}{path}"], self._told_tool(number))
         if self.scenario.kinds:
             self._start([ATTACK, "--to", f"127.0.0.1:{self.target.port}", "--seconds", str(self.seconds + 1),
-                         *self.scenario.kinds], self._told_attack, stranger, ready="ready")
+                         *self.options, *self.scenario.kinds], self._told_attack, stranger, ready="ready")
         time.sleep(1.0)  # those that do not say when they are ready are by now
 
     def stop(self):
@@ -190,7 +191,7 @@ class Attackers:
                 raise HostileRigError(f"slowhttptest told nothing: {output[-800:]}")
             rows = [line.split(",") for line in _read(path).splitlines()[1:]]
             # Its columns: second, closed, pending, connected, and as many as it asked for while the service was there.
-            self.told.append({"attack": "slowhttptest", "opened": max(int(row[1]) + int(row[3]) for row in rows),
+            self.told.append({"attack": f"slowhttptest {self.scenario.tools[number][0]}", "opened": max(sum(map(int, row[1:4])) for row in rows),
                               "closed_by_peer": max(int(row[1]) for row in rows),
                               "unavailable_s": sum(row[4] == "0" for row in rows)})
         return read
