@@ -9,9 +9,10 @@
 #include "store/vault.h"
 #include "store/wheel.h"
 
-#define AMP_LEASE_NONCE_LEN    (AMP_VAULT_CLAIM_LEN - AMP_VAULT_INDEX_LEN)
-#define AMP_RECORD_MAX_SPAN_MS (INT64_C(366) * 86400 * 1000) /* no ttl or lease is longer: no sum of times overflows   \
-                                                              */
+#define AMP_LEASE_NONCE_LEN (AMP_VAULT_CLAIM_LEN - AMP_VAULT_INDEX_LEN)
+
+/* No ttl or lease is longer, so no sum of times overflows. */
+#define AMP_RECORD_MAX_SPAN_MS (INT64_C(366) * 86400 * 1000)
 
 struct amp_lease {
     uint8_t who[AMP_PRINCIPAL_ID_LEN];
