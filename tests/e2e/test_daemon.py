@@ -505,6 +505,17 @@ class ReplayAcrossLivesTest(unittest.TestCase):
             self.assertIn("replay horizon cannot be read", done.stderr)
 
 
+class NotifyTest(unittest.TestCase):
+    def test_a_name_may_fill_its_room(self):
+        """sun_path holds 108 bytes: a name in the abstract namespace needs no NUL behind it."""
+        name = f"ampoule-{os.getpid()}-".ljust(107, "x")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind("\0" + name)
+            manager.settimeout(60)
+            with Daemon("--workers", "1", env={"NOTIFY_SOCKET": "@" + name}):
+                self.assertEqual(manager.recv(64), b"READY=1")
+
+
 class GiveUpTest(unittest.TestCase):
     def configured(self, **sections):
         daemon = Daemon(settings={})
