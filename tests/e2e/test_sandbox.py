@@ -71,6 +71,8 @@ class IntruderTest(unittest.TestCase):
         self.daemon = Daemon(settings={})
         self.addCleanup(self.daemon.destroy)
         self.daemon.start()
+        # Before all four were ready once, four deaths are enough to give up; /readyz does not wait for the courier.
+        wait_until(lambda: '"serving"' in self.daemon.log(), 60, "all four")
 
     def alarms(self, role, code):
         return sum(event["event"] == "role.violation" and event["code"] == code and event["alarm"]
