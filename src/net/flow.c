@@ -116,7 +116,7 @@ bool amp_net_flow_is_stale(const struct amp_net_conn *conn)
     return conn->startup && conn->net->now_ms - conn->accepted_ms >= STALE_MS && amp_net_is_crowded(conn->net);
 }
 
-/* The flow of a principal; takes the reference. */
+/* The flow of a principal; takes the reference where there is one. */
 static struct amp_net_flow *flow_of(struct amp_net *net, struct amp_holder *holder)
 {
     struct amp_net_flow **link = find(net, holder), *flow = *link;
@@ -124,10 +124,8 @@ static struct amp_net_flow *flow_of(struct amp_net *net, struct amp_holder *hold
         amp_holder_unref(net->commons->holders, holder); /* it holds one */
         return flow;
     }
-    if ((flow = malloc(sizeof(*flow))) == NULL) {
-        amp_holder_unref(net->commons->holders, holder);
+    if ((flow = malloc(sizeof(*flow))) == NULL)
         return NULL;
-    }
     flow_init(flow, holder);
     return *link = flow;
 }
@@ -148,6 +146,7 @@ static enum amp_err join(struct amp_net_conn *conn, struct amp_slice principal)
     struct amp_net_flow *flow = flow_of(net, holder);
     if (flow == NULL) {
         amp_budget_give(&holder->connections, 1);
+        amp_holder_unref(net->commons->holders, holder);
         return AMP_ERR_OUT_OF_MEMORY;
     }
     bool deferred = conn->deferred;
