@@ -174,6 +174,7 @@ static bool take_head(struct amp_net_conn *conn, struct amp_http1_head *head)
         return false;
     if (err != AMP_OK) {
         amp_net_conn_refuse(conn, err);
+        amp_wipe(head, sizeof(*head));
         return false;
     }
     conn->scanned = 0;
@@ -183,6 +184,7 @@ static bool take_head(struct amp_net_conn *conn, struct amp_http1_head *head)
         err = AMP_ERR_BODY_TOO_LARGE;
     if (err != AMP_OK) {
         refuse_head(conn, head, err);
+        amp_wipe(head, sizeof(*head)); /* a card number may be given as a length, too */
         return false;
     }
     conn->is_chunked = head->chunked;
