@@ -417,8 +417,8 @@ static enum amp_err decode_nothing(struct amp_api_call *call)
 
 enum amp_err amp_handle_subscriptions_rotate(struct amp_api_call *call)
 {
-    struct amp_subscription subscription;
-    struct asked asked;
+    struct amp_subscription subscription = {0};
+    struct asked asked = {0};
     struct amp_api_ask rotate = {.kind = AMP_API_ASK_SUBSCRIPTION_ROTATE, .who = call->request->who->key_id};
     bool repeated;
     enum amp_err err = decode_nothing(call);

@@ -96,7 +96,7 @@ static enum amp_err decode(uint8_t *out, const uint8_t *digits, size_t len, stru
     }
     /* RFC 4648 section 3.5: pad bits that are not zero would give one value two spellings. */
     refused |= window & ((1u << bits) - 1);
-    return refused != 0 ? AMP_ERR_INVALID : AMP_OK;
+    return amp_ct_opaque(refused) != 0 ? AMP_ERR_INVALID : AMP_OK;
 }
 
 void amp_base64url_encode(char *out, const uint8_t *bytes, size_t len)

@@ -52,8 +52,9 @@ struct amp_net_flow {
     size_t connections;
     TAILQ_HEAD(amp_net_deferred, amp_net_conn) deferred;
     TAILQ_ENTRY(amp_net_flow) round; /* while some are deferred */
-    uint64_t turn;                   /* that `left` is of */
-    int left;                        /* units of work, see flow.c; below 0: owed */
+    bool in_round;
+    uint64_t turn; /* that `left` is of */
+    int left;      /* units of work, see flow.c; below 0: owed */
 };
 
 struct amp_net_exchange {

@@ -11,6 +11,7 @@
  */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "net/conn.h"
 
 enum {
@@ -48,11 +49,25 @@ static struct amp_net_flow **find(struct amp_net *net, const struct amp_holder *
     return link;
 }
 
+static void enter_round(struct amp_net *net, struct amp_net_flow *flow)
+{
+    TAILQ_INSERT_TAIL(&net->round, flow, round);
+    flow->in_round = true;
+}
+
+static void leave_round(struct amp_net *net, struct amp_net_flow *flow)
+{
+    TAILQ_REMOVE(&net->round, flow, round);
+    flow->in_round = false;
+}
+
 /* One connection, or the round, has done with it. */
 static void release(struct amp_net *net, struct amp_net_flow *flow)
 {
     if (--flow->connections != 0 || flow->holder == NULL)
         return;
+    if (flow->in_round)
+        amp_fatal("a flow ended while a connection of it waited");
     *find(net, flow->holder) = flow->next;
     amp_holder_unref(net->commons->holders, flow->holder);
     free(flow);
@@ -72,7 +87,7 @@ void amp_net_flow_undefer(struct amp_net_conn *conn)
     conn->deferred = false;
     TAILQ_REMOVE(&flow->deferred, conn, deferral);
     if (TAILQ_EMPTY(&flow->deferred))
-        TAILQ_REMOVE(&conn->net->round, flow, round);
+        leave_round(conn->net, flow);
 }
 
 static void drop(struct amp_net_conn *conn)
@@ -235,7 +250,7 @@ void amp_net_flow_defer(struct amp_net_conn *conn)
     conn->deferred = true;
     conn->deferred_ms = conn->net->now_ms;
     if (TAILQ_EMPTY(&flow->deferred))
-        TAILQ_INSERT_TAIL(&conn->net->round, flow, round);
+        enter_round(conn->net, flow);
     TAILQ_INSERT_TAIL(&flow->deferred, conn, deferral);
 }
 
@@ -268,8 +283,8 @@ static void serve_deferred(struct amp_net *net, uint64_t units)
     uint64_t until = net->spent + units;
     struct amp_net_flow *flow;
     while (net->spent < until && (flow = next_in_round(net)) != NULL) {
-        TAILQ_REMOVE(&net->round, flow, round);
-        TAILQ_INSERT_TAIL(&net->round, flow, round);
+        leave_round(net, flow);
+        enter_round(net, flow);
         refill(flow);
         flow->connections++;
         struct amp_net_conn *conn;
