@@ -359,8 +359,10 @@ static void shed_untaken(struct amp_net *net)
     for (struct amp_net_conn *conn = net->queues[AMP_NET_WRITE].first, *next;
          conn != NULL && net->untaken_bytes > net->limits.max_untaken_bytes; conn = next) {
         next = conn->next;
-        if (!conn->driving && conn->charged_out != 0)
-            amp_net_conn_abandon(conn);
+        if (conn->driving || conn->charged_out == 0)
+            continue;
+        amp_net_conn_offend(conn, AMP_OFFENCE_STRAY); /* once, nobody minds; again and again it is no slow line */
+        amp_net_conn_abandon(conn);
     }
 }
 

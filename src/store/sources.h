@@ -27,7 +27,7 @@
     X(SIGNATURE, 5000) /* a request that nobody's signature was good for */                                            \
     X(MALFORMED, 5000) /* what is no request, or is larger than allowed */                                             \
     X(DEADLINE, 10000) /* a handshake, head or body that did not come in time */                                       \
-    X(STRAY, 1000)     /* a handshake that failed or was for nothing; a path that is not there */
+    X(STRAY, 1000)     /* a handshake that failed or was for nothing; a path that is not there; answers not taken */
 enum amp_offence {
 #define AMP_OFFENCE_ENUM(name, ms) AMP_OFFENCE_##name,
     AMP_OFFENCES(AMP_OFFENCE_ENUM)

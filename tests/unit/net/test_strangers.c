@@ -209,6 +209,21 @@ static void ask_for_nothing_there(void)
     rig_turn(&rig);
 }
 
+static void leave_an_answer(void)
+{
+    static char body[1024 * 1024];
+    struct peer one;
+    struct amp_slice usual_body = rig.answer.body;
+    rig.net->limits.max_untaken_bytes = sizeof(body) / 4;
+    rig.answer.body = amp_slice(body, sizeof(body));
+    peer_open(&one, &rig);
+    peer_send(&one, GET);
+    rig_turn(&rig);
+    rig.answer.body = usual_body;
+    peer_close(&one);
+    rig_turn(&rig);
+}
+
 static void bad_signatures_are_penalised(void **state)
 {
     expect_penalty(sign_wrongly, 3);
@@ -237,6 +252,11 @@ static void handshakes_for_nothing_are_penalised(void **state)
 static void scanning_is_penalised(void **state)
 {
     expect_penalty(ask_for_nothing_there, 15);
+}
+
+static void answers_not_taken_are_penalised(void **state)
+{
+    expect_penalty(leave_an_answer, 15);
 }
 
 static void handshakes_that_do_not_come_are_penalised(void **state)
@@ -510,6 +530,7 @@ int main(void)
         CASE(what_is_no_tls_is_penalised),
         CASE(handshakes_for_nothing_are_penalised),
         CASE(scanning_is_penalised),
+        CASE(answers_not_taken_are_penalised),
         CASE(handshakes_that_do_not_come_are_penalised),
         CASE(looking_at_the_port_is_free),
         CASE(a_connection_that_a_principal_is_known_on_costs_its_source_nothing),
