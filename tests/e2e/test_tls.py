@@ -122,7 +122,7 @@ class ClientCertificateTest(unittest.TestCase):
         cls.daemon = Daemon(settings={"listen": {"client_ca": cls.ca}})
         cls.addClassCleanup(cls.daemon.destroy)
         # The harness looks whether it is ready without a certificate: here that is refused, and must be.
-        cls.daemon.is_ready = lambda: True
+        cls.daemon.is_ready = cls.is_ready
         cls.daemon.start()
 
     @classmethod
@@ -147,6 +147,17 @@ class ClientCertificateTest(unittest.TestCase):
             if answer is None:
                 raise ConnectionResetError("no answer")
             return answer.status
+
+    @classmethod
+    def is_ready(cls):
+        context = ssl.create_default_context(cafile=cls.daemon.ca)
+        context.load_cert_chain(*cls.good)
+        try:
+            with cls.daemon.raw(context) as connection:
+                connection.send(b"GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n")
+                return connection.read_answer().status == 200
+        except OSError:
+            return False
 
     def test_who_is_let_in(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):

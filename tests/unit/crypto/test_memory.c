@@ -28,7 +28,8 @@ static void what_openssl_allocates_lies_in_the_pool(void **state)
 
 static void it_is_moved_whole_when_it_grows_and_wiped_where_it_was(void **state)
 {
-    uint8_t *ptr = OPENSSL_malloc(64), *was = ptr;
+    uint8_t *ptr = OPENSSL_malloc(64);
+    const uint8_t *was __attribute__((unused)) = ptr;
     memset(ptr, 0x5a, 64);
     ptr = OPENSSL_realloc(ptr, 4000);
     assert_true(is_in_pool(ptr));
