@@ -1,4 +1,5 @@
 """A horizontal bar chart as SVG, by hand: no library, readable on light and on dark ground."""
+import textwrap
 from xml.sax.saxutils import escape
 
 STYLE = """
@@ -25,6 +26,8 @@ VALUE_WIDTH = 120
 ROW = 46
 BAR = 24
 TOP = 76
+FOOTER_LINE = 16
+FOOTER_CHARS = 108  # that fit into WIDTH
 
 
 def nice_step(top):
@@ -41,7 +44,8 @@ def bar_chart(title, subtitle, unit, bars, footer):
     """SVG text. bars: [(label, detail, value, low, high, is_ours)], drawn in this order."""
     top = max(high for _, _, _, _, high, _ in bars) or 1
     span = WIDTH - LABEL_WIDTH - VALUE_WIDTH
-    height = TOP + ROW * len(bars) + 52
+    lines = textwrap.wrap(footer, FOOTER_CHARS)
+    height = TOP + ROW * len(bars) + 36 + FOOTER_LINE * len(lines)
 
     def x_of(value):
         return LABEL_WIDTH + span * value / top
@@ -69,6 +73,8 @@ def bar_chart(title, subtitle, unit, bars, footer):
             f'  <line class="spread" x1="{x_of(low):.1f}" y1="{middle}" x2="{x_of(high):.1f}" y2="{middle}"/>',
             f'  <text class="value" x="{x_of(max(value, high)) + 10:.1f}" y="{middle + 5:.1f}">{value:.1f} {escape(unit)}</text>',
         ]
-    parts.append(f'  <text class="note" x="16" y="{height - 12}">{escape(footer)}</text>')
+    for number, line in enumerate(lines):
+        y = height - 12 - FOOTER_LINE * (len(lines) - 1 - number)
+        parts.append(f'  <text class="note" x="16" y="{y}">{escape(line)}</text>')
     parts.append("</svg>\n")
     return "\n".join(parts)
