@@ -16,7 +16,7 @@ import tempfile
 import time
 
 from load import ampoule_bench
-from servers import ROOT, Ampouled, ConfiguredAmpouled
+from servers import ROOT, ConfiguredAmpouled
 
 LONG_TTL_MS = 900_000  # the longest that is allowed: none of these expires while we measure
 SHORT_TTL_MS = 20  # at some 50,000 a second about a thousand are live
@@ -126,13 +126,14 @@ def measure_messages(few, many, args, result):
 
 
 def measure_tokens(args, folder, build, result):
-    few, many = (Ampouled(os.path.join(folder, name), build).start() for name in ("few", "many"))
+    room = {"vault": {"memory_max": "1GiB"}}  # one principal alone may take four fifths of it
+    few, many = (ConfiguredAmpouled(os.path.join(folder, name), build, room).start() for name in ("few", "many"))
     try:
         measure_live(Scale(few, build, args.seconds), Scale(many, build, args.seconds), args, result)
     finally:
         few.stop()
         many.stop()
-    daemon = Ampouled(os.path.join(folder, "expiry"), build).start()
+    daemon = ConfiguredAmpouled(os.path.join(folder, "expiry"), build, room).start()
     try:
         measure_expiry(Scale(daemon, build, args.seconds), args, result)
     finally:
