@@ -9,6 +9,7 @@ Daemon() is in development mode; Daemon(settings={...}) is one that a configurat
 AMPOULE_BUILD names the build directory whose programs are used (default: build).
 """
 import datetime
+import functools
 import http.client
 import itertools
 import json
@@ -35,9 +36,10 @@ AMPOULED = os.path.join(BUILD, "src", "daemon", "ampouled")
 AMPOULE = os.path.join(BUILD, "src", "cli", "ampoule")
 
 # Sanitizers and two tests at a time make everything slower; nothing waits this long where all is well.
-START_SECONDS = 30
-STOP_SECONDS = 30
+START_SECONDS = 60
+STOP_SECONDS = 60
 ANSWER_SECONDS = 30
+PATIENCE_SECONDS = 30
 
 # The roles' users in a configuration file: as root, numbers that nobody has; else there is but one.
 SANDBOX = ({"front": "61001", "keeper": "61002", "scribe": "61003", "courier": "61004"} if os.geteuid() == 0
@@ -46,7 +48,7 @@ SANDBOX = ({"front": "61001", "keeper": "61002", "scribe": "61003", "courier": "
 CARD = {"number": "4111111111111111", "exp_month": 12, "exp_year": 2030, "cvc": "123", "name": "J DOE"}
 
 
-def wait_until(condition, seconds=10, what="condition"):
+def wait_until(condition, seconds=PATIENCE_SECONDS, what="condition"):
     """The first true value of condition(), polled; AssertionError where it never came."""
     deadline = time.monotonic() + seconds
     while True:
@@ -64,12 +66,57 @@ def is_sanitized():
         return re.search(rb"__(asan|tsan|ubsan)_", program.read()) is not None
 
 
+WINDOW = 8  # digits of a card in a row that nobody may see
+
+
+@functools.cache
+def digits_of_programs():
+    """Every 8 digits in a row that the programs under test and their libraries have by themselves, zero bytes between
+    them or not."""
+    linked = subprocess.run(["ldd", AMPOULED, AMPOULE], capture_output=True, text=True, check=False).stdout
+    found = set()
+    for path in {AMPOULED, AMPOULE, *re.findall(r"(/\S+) \(0x", linked)}:
+        with open(path, "rb") as program:
+            data = program.read()
+        for text in (data, data.translate(None, b"\0")):
+            for row in re.findall(rb"[0-9]{%d,}" % WINDOW, text):
+                found.update(row[at:at + WINDOW].decode() for at in range(len(row) - WINDOW + 1))
+    return found
+
+
+def windows(number):
+    return [number[at:at + WINDOW] for at in range(len(number) - WINDOW + 1)]
+
+
 def card_number(prefix="4", length=16):
-    """A test card of nobody: digits at random and Luhn's check digit, so that finding it means this very one."""
-    digits = [int(digit) for digit in prefix]
-    digits += [secrets.randbelow(10) for _ in range(length - 1 - len(digits))]
-    doubled = [digit * 2 - 9 * (digit > 4) if place % 2 == 0 else digit for place, digit in enumerate(reversed(digits))]
-    return "".join(map(str, digits)) + str(-sum(doubled) % 10)
+    """A test card of nobody: digits at random and Luhn's check digit, so that finding it, or 8 digits in a row of it,
+    means this very one."""
+    while True:
+        digits = [int(digit) for digit in prefix]
+        digits += [secrets.randbelow(10) for _ in range(length - 1 - len(digits))]
+        doubled = [digit * 2 - 9 * (digit > 4) if place % 2 == 0 else digit
+                   for place, digit in enumerate(reversed(digits))]
+        number = "".join(map(str, digits)) + str(-sum(doubled) % 10)
+        if digits_of_programs().isdisjoint(windows(number)):
+            return number
+
+
+# Hashes, MACs and ids: thousands of them have 8 digits of any number somewhere.
+HEXADECIMAL = re.compile(r"\b[0-9a-f]{16,}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+
+
+def pieces_told(number, text):
+    """The pieces of the number that the text has: 8 digits in a row or, in hexadecimal words, 12."""
+    plain = HEXADECIMAL.sub(lambda word: word.group() if word.group().isdigit() else "#", text)
+    return [piece for piece in windows(number) if piece in plain] + [
+        number[at:at + 12] for at in range(len(number) - 11) if number[at:at + 12] in text]
+
+
+def far_from_midnight(seconds=30):
+    """Returns when the day (UTC) does not end so soon: SigV4's keys are made for a day."""
+    left = 86400 - time.time() % 86400
+    if left < seconds:
+        time.sleep(left + 1)
 
 
 def random_token(kind="tok"):
@@ -93,11 +140,17 @@ def make_certificate(folder, name, *options, subject="/CN=localhost", names="IP:
     return crt, key
 
 
+_held_ports = []
+
+
 def free_port():
-    """A TCP port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port of loopback that nobody listens on, nor will: it stays bound here, which keeps others from being given
+    it, and those who set SO_REUSEADDR, as servers do, may listen on it."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _held_ports.append(held)
+    return held.getsockname()[1]
 
 
 class Answer:
@@ -354,7 +407,13 @@ class Daemon:
     def _start_dev(self):
         env_file = os.path.join(self.state, "dev.env")
         started = time.time()
-        self._wait_started(lambda: os.path.exists(env_file) and os.stat(env_file).st_mtime >= started - 1, "dev.env")
+
+        def is_written():
+            try:
+                return os.stat(env_file).st_mtime >= started - 1
+            except FileNotFoundError:
+                return False
+        self._wait_started(is_written, "dev.env")
         values = {}
         with open(env_file, encoding="utf-8") as lines:
             for line in lines:
@@ -430,7 +489,7 @@ class Daemon:
         def outcome():
             reloads = [event["outcome"] for event in self.events() if event["event"] == "config.reload"]
             return reloads[before:]
-        return wait_until(outcome, 20, "config.reload in the event log")[0]
+        return wait_until(outcome, what="config.reload in the event log")[0]
 
     def stop(self, expect=0):
         """SIGTERM; AssertionError where it does not end in time, or not with this exit code."""
@@ -472,6 +531,14 @@ class Daemon:
                 found += [int(child) for child in _read(f"/proc/{pid}/task/{task}/children").split()]
         return found
 
+    def resident_bytes(self):
+        """Resident memory of all processes; a page that several of them share (the programs' text) counts once."""
+        total = 0
+        for pid in self.pids():
+            found = re.search(r"^Pss:\s+(\d+) kB", _read(f"/proc/{pid}/smaps_rollup"), re.MULTILINE)
+            total += int(found.group(1)) * 1024 if found else 0
+        return total
+
     def roles(self):
         """{"front": pid, "keeper": pid, "scribe": pid}: told by the name or the arguments of each child."""
         roles = {}
@@ -494,7 +561,7 @@ class Daemon:
                 records += [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines() if line]
         return records
 
-    def wait_event(self, wanted, seconds=10):
+    def wait_event(self, wanted, seconds=PATIENCE_SECONDS):
         """The first record for which wanted(record) is true."""
         return wait_until(lambda: next((event for event in self.events() if wanted(event)), None), seconds,
                           "the event awaited")
@@ -599,7 +666,7 @@ class DaemonCase(unittest.TestCase):
         def found():
             records = {event["request"]: event for event in self.daemon.events() if event.get("request") in wanted}
             return [records] if len(records) == len(wanted) else None
-        records = wait_until(found, 20, "the record of every request")[0]
+        records = wait_until(found, what="the record of every request")[0]
         events = [records[answer.headers["x-request-id"]] for answer, _ in expected]
         for event, (_, members) in zip(events, expected):
             for name, value in members.items():

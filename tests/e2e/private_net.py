@@ -61,7 +61,7 @@ def enter():
     _set_up_loopback()
     _take_every_address(socket.AF_INET)
     _take_every_address(socket.AF_INET6)
-    for path, text in (("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
+    for path, text in (("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:5 attempts:1\n"),
                        ("/etc/hosts", HOSTS),
                        ("/etc/nsswitch.conf", "hosts: files dns\npasswd: files\ngroup: files\n")):
         replace(path, text)

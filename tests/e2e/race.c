@@ -23,7 +23,7 @@
 #include "client/transport.h"
 #include "crypto/crypto.h"
 
-enum { LANES_MAX = 100, BUFFER = 32768, DEADLINE_MS = 60000, TTL_MS_MAX = 600000, TOKEN_LEN = 47 };
+enum { LANES_MAX = 100, BUFFER = 32768, DEADLINE_MS = 60000, TTL_MS_MAX = 600000, LATE_TTL_MS_MAX = 1000, TOKEN_LEN = 47 };
 
 enum verb { REDEEM, CLAIM, REVOKE };
 
@@ -313,11 +313,15 @@ static void judge(struct race *race, size_t lane)
 
 /* ---- two threads ---- */
 
-/* Shortly before the first expires: some lanes come before their moment, some behind it. */
-static void await_expiry(const struct race *race, size_t round)
+/* Shortly before the first expires: some lanes come before their moment, some behind it. Where making ready took longer
+ * than that, the next tokens live longer. */
+static void await_expiry(struct side *side, size_t round)
 {
-    const int64_t early_ms = (int64_t)(round % 4);
-    while (amp_clock_unix_ms(&race->clock) < race->expires_unix_ms[0] - early_ms) {
+    struct race *race = side->race;
+    const int64_t from_ms = race->expires_unix_ms[0] - (int64_t)(round % 4);
+    if (side->number == 0 && amp_clock_unix_ms(&race->clock) >= from_ms && race->ttl_ms < LATE_TTL_MS_MAX)
+        race->ttl_ms *= 2;
+    while (amp_clock_unix_ms(&race->clock) < from_ms) {
         const struct timespec moment = {0, 200000};
         nanosleep(&moment, NULL);
     }
@@ -338,7 +342,7 @@ static void *run_side(void *ctx)
             prepare_act(side, &side->connections[lane], verbs[verb].target, "token",
                         amp_slice(race->tokens[lane], TOKEN_LEN));
         if (race->pair->expires)
-            await_expiry(race, round);
+            await_expiry(side, round);
         pthread_barrier_wait(&race->barrier);
         const bool downwards = side->number == 1 && round % 2 == 1;
         for (size_t i = 0; i < race->lanes; i++)

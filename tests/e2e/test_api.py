@@ -3,7 +3,7 @@ import json
 import time
 import unittest
 
-from harness import CARD, DaemonCase, card_number, parse_time, wait_until
+from harness import CARD, DaemonCase, card_number, far_from_midnight, parse_time, wait_until
 
 
 class TokenTest(DaemonCase):
@@ -18,7 +18,6 @@ class TokenTest(DaemonCase):
         answer = self.client.post("/v1/tokens", {"card": dict(CARD, number=number)})
         self.assertEqual(answer.json()["card"], {"brand": "mastercard", "bin": number[:6], "last4": number[-4:],
                                                  "exp_month": 12, "exp_year": 2030})
-        self.assertNotIn(number[6:12], answer.json()["card"]["bin"])
         for secret in (number, CARD["cvc"], CARD["name"]):
             self.assertNotIn(f'"{secret}"'.encode(), answer.body)
 
@@ -39,6 +38,7 @@ class TokenTest(DaemonCase):
         self.assertEqual(self.client.post("/v1/redeem", {"token": token}).json()["card"], bare)
 
     def test_the_card_that_expires_this_month_is_good(self):
+        far_from_midnight()
         now = time.gmtime()
         self.assertTrue(self.client.tokenize(dict(CARD, exp_month=now.tm_mon, exp_year=now.tm_year)))
 
@@ -62,8 +62,8 @@ class TokenTest(DaemonCase):
         for wanted, expected in ((None, 10), (1000, 1), (900000, 900), (60001, 60.001)):
             before = time.time()
             answer = self.client.post("/v1/tokens", {"card": CARD, **({"ttl_ms": wanted} if wanted else {})})
-            life = parse_time(answer.json()["expires_at"]) - before
-            self.assertTrue(expected - 0.01 <= life <= expected + 2, (wanted, life))
+            made = parse_time(answer.json()["expires_at"]) - expected
+            self.assertTrue(before - 0.01 <= made <= time.time() + 0.01, (wanted, made))
 
     def test_headers_of_every_answer(self):
         for answer in (self.client.post("/v1/tokens", {"card": CARD}), self.client.post("/v1/redeem", {}),
@@ -132,28 +132,31 @@ class LeaseTest(DaemonCase):
     def test_a_lease_runs_out_and_frees(self):
         token = self.client.tokenize(ttl_ms=60000)
         claim = self.client.post("/v1/claim", {"token": token, "lease_ms": 300}).json()["claim"]
-        wait_until(lambda: self.client.post("/v1/inspect", {"token": token}).json()["state"] == "active", 10,
-                   "the end of the lease")
+        wait_until(lambda: self.client.post("/v1/inspect", {"token": token}).json()["state"] == "active",
+                   what="the end of the lease")
         self.assert_refused(self.client.post("/v1/commit", {"claim": claim}), 410, "claim_gone")
         again = self.client.post("/v1/claim", {"token": token})
         self.assertEqual(again.status, 200)
         self.assertNotEqual(again.json()["claim"], claim)
 
     def test_a_claim_defers_expiry_to_its_end_and_not_past_it(self):
-        token = self.client.tokenize(ttl_ms=500)
-        claim = self.client.post("/v1/claim", {"token": token, "lease_ms": 3000}).json()["claim"]
-        time.sleep(0.7)  # the token's own time is over
+        _, claim = self.claimed_beyond_its_time(lease_ms=30000)
         self.assertEqual(self.client.post("/v1/commit", {"claim": claim}).status, 204)
-        token = self.client.tokenize(ttl_ms=300)
-        claim = self.client.post("/v1/claim", {"token": token, "lease_ms": 600}).json()["claim"]
-        wait_until(lambda: self.client.post("/v1/inspect", {"token": token}).status == 410, 10, "its end")
+        token, claim = self.claimed_beyond_its_time(lease_ms=2500)
+        wait_until(lambda: self.client.post("/v1/inspect", {"token": token}).status == 410, what="its end")
         self.assertEqual(self.client.post("/v1/redeem", {"token": token}).json()["reason"], "expired")
         self.assert_refused(self.client.post("/v1/commit", {"claim": claim}), 410, "claim_gone")
 
+    def claimed_beyond_its_time(self, lease_ms):
+        """(token, claim): the token's own time is over, the claim was made within it."""
+        made = self.client.post("/v1/tokens", {"card": CARD, "ttl_ms": 2000}).json()
+        claim = self.client.post("/v1/claim", {"token": made["token"], "lease_ms": lease_ms})
+        self.assertEqual(claim.status, 200, claim)
+        time.sleep(max(0, parse_time(made["expires_at"]) - time.time()) + 0.01)
+        return made["token"], claim.json()["claim"]
+
     def test_an_abort_after_expiry_expires(self):
-        token = self.client.tokenize(ttl_ms=300)
-        claim = self.client.post("/v1/claim", {"token": token, "lease_ms": 5000}).json()["claim"]
-        time.sleep(0.4)
+        token, claim = self.claimed_beyond_its_time(lease_ms=30000)
         self.assertEqual(self.client.post("/v1/abort", {"claim": claim}).status, 204)
         self.assertEqual(self.client.post("/v1/redeem", {"token": token}).json()["reason"], "expired")
 
@@ -322,16 +325,17 @@ class QueueTest(DaemonCase):
         other = self.daemon.new_key("all", name="unlimited")
         for each in (client, other):
             self.addCleanup(each.close)
-        answers = [client.post("/v1/tokens", {"card": CARD}) for _ in range(12)]
-        taken = [answer for answer in answers if answer.status == 201]
-        self.assertGreaterEqual(len(taken), 5)
-        self.assertLess(len(taken), 12)
-        refused = next(answer for answer in answers if answer.status != 201)
+        started, taken = time.monotonic(), 0
+        while (refused := client.post("/v1/tokens", {"card": CARD})).status == 201:
+            taken += 1
+            self.assertLessEqual(taken, 5 + 1 + 2 * (time.monotonic() - started))
+        self.assertGreaterEqual(taken, 5)
         problem = self.assert_refused(refused, 429, "rate_limited")
         self.assertEqual(refused.headers["retry-after"], str(problem["retry_after"]))
         self.assertGreaterEqual(problem["retry_after"], 1)
         self.assertTrue(other.tokenize())
-        wait_until(lambda: client.post("/v1/tokens", {"card": CARD}).status == 201, 10, "a new drop in the bucket")
+        wait_until(lambda: client.post("/v1/tokens", {"card": CARD}).status == 201,
+                   what="a new drop in the bucket")
 
     def test_rate_is_shared_by_the_keys_of_a_rotation(self):
         first = self.daemon.new_key("all", name="shared-rate", rate=1, burst=4)
@@ -339,9 +343,10 @@ class QueueTest(DaemonCase):
         second = self.daemon.client(made["key_id"], made["secret"])
         for each in (first, second):
             self.addCleanup(each.close)
-        statuses = [client.post("/v1/tokens", {"card": CARD}).status for _ in range(6) for client in (first, second)]
-        self.assertLessEqual(statuses.count(201), 8)
-        self.assertEqual(statuses[-1], 429)
+        started, statuses = time.monotonic(), []
+        while 429 not in statuses[-2:]:
+            statuses += [client.post("/v1/tokens", {"card": CARD}).status for client in (first, second)]
+            self.assertLessEqual(statuses.count(201), 4 + 1 + time.monotonic() - started)
 
 
 if __name__ == "__main__":

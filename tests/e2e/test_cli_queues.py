@@ -19,7 +19,7 @@ import uuid
 from harness import AMPOULE, CARD, card_number, wait_until
 from test_cli import DONE, REFUSED, UNREACHABLE, USAGE, CliCase
 
-LISTEN_SECONDS = 30
+LISTEN_SECONDS = 120
 
 
 class Gateway:
@@ -344,7 +344,7 @@ class ListenTest(QueueCase):
     def test_for_people(self):
         card = dict(CARD, number=card_number())
         queue = new_name()
-        process = subprocess.Popen([AMPOULE, "listen", "--queue", queue, "--redeem", "--once", "--for", "30"], text=True,
+        process = subprocess.Popen([AMPOULE, "listen", "--queue", queue, "--redeem", "--once", "--for", str(LISTEN_SECONDS)], text=True,
                                    env={**os.environ, **self.daemon.env}, stdout=subprocess.PIPE)
         with process:
             self.assertRegex(process.stdout.readline(), r"^listening +http://127\.0\.0\.1:\d+/$")
@@ -376,7 +376,7 @@ class ListenTest(QueueCase):
                 self.assertNotIn(number, json.dumps(told))
             self.assertEqual(gateway.end()[0], DONE)
         queue = new_name()
-        process = subprocess.Popen([AMPOULE, "listen", "--queue", queue, "--once", "--for", "30"], text=True,
+        process = subprocess.Popen([AMPOULE, "listen", "--queue", queue, "--once", "--for", str(LISTEN_SECONDS)], text=True,
                                    stdout=subprocess.PIPE, env={**os.environ, **self.daemon.env})
         with process:
             self.assertIn("listening", process.stdout.readline())

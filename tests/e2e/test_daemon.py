@@ -18,7 +18,7 @@ from harness import AMPOULE, AMPOULED, CARD, Daemon, DaemonCase, free_port, is_s
 FILE_KEYS = {"keys": {"provider": "file", "file": ""}}
 
 
-def run(*args, timeout=30):
+def run(*args, timeout=60):
     return subprocess.run([AMPOULED, *args], capture_output=True, text=True, timeout=timeout, check=False)
 
 
@@ -298,7 +298,7 @@ class EndTest(unittest.TestCase):
             said = daemon.log()[before:]
             # Before main() there is nobody yet who could catch it.
             self.assertIn(status, (0,) if said else (0, -signal.SIGTERM), f"after {moment_ms} ms: {said}")
-            self.assertLess(time.monotonic() - started, 5 if not is_sanitized() else 20, f"after {moment_ms} ms")
+            self.assertLess(time.monotonic() - started, 20, f"after {moment_ms} ms")
             daemon.process = None
             audit = os.path.join(daemon.state, "audit")
             if status == 0 and os.path.isdir(audit) and os.listdir(audit):
@@ -370,7 +370,7 @@ class RestartTest(DaemonCase):
         for _ in range(7):
             self.client.tokenize(ttl_ms=600000)
         deaths = self.count("role.died", "front")
-        time.sleep(2.2)  # front tells its count once a second
+        time.sleep(3)  # front tells its count once a second
         self.kill("front")
         died = [record for record in self.daemon.events()
                 if record["event"] == "role.died" and record.get("subject") == "front"]
@@ -382,7 +382,7 @@ class RestartTest(DaemonCase):
         self.assertEqual(made.status, 201)
         for _ in range(3):
             self.client.tokenize(queue="unheard", ttl_ms=600000)
-        time.sleep(2.2)  # front tells its count once a second
+        time.sleep(3)  # front tells its count once a second
         self.kill("front")
         lost = self.daemon.wait_event(lambda event: event["event"] == "message.lose")
         self.assertEqual((lost["subject"], lost["outcome"], lost["count"]), ("front", "failure", 3))
@@ -468,17 +468,16 @@ class ReplayAcrossLivesTest(unittest.TestCase):
     def test_when_front_dies(self):
         daemon = self.start()
         now, ahead = self.captured(daemon), self.captured(daemon, shift=5)
-        time.sleep(1.5)  # front tells once a second how far it is
+        time.sleep(3)  # front tells once a second how far it is
         self.kill_front(daemon)
         self.assert_refused(now())
         self.assert_refused(ahead())
-        time.sleep(6)
-        self.assertTrue(daemon.client().tokenize())
+        wait_until(lambda: daemon.client().post("/v1/tokens", {"card": CARD}).status == 201, what="the clock")
         self.assert_refused(ahead())
 
     def test_when_the_daemon_starts_again_with_its_keys(self):
         daemon = self.start(persistent=True)
-        now, ahead = self.captured(daemon), self.captured(daemon, shift=5)
+        now, ahead = self.captured(daemon), self.captured(daemon, shift=15)  # a start lies between
         daemon.stop()
         daemon._launch("--config", daemon.config_path)
         daemon.wait_ready()
@@ -588,7 +587,7 @@ class GiveUpTest(unittest.TestCase):
 class AdminTest(DaemonCase):
     def socket(self):
         plain = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        plain.settimeout(10)
+        plain.settimeout(60)
         plain.connect(os.path.join(self.daemon.state, "admin.sock"))
         self.addCleanup(plain.close)
         return plain
@@ -663,8 +662,6 @@ class AdminTest(DaemonCase):
 
     def test_clients_that_stay_and_say_nothing_lose_their_places(self):
         crowd = [self.socket() for _ in range(16)]
-        for plain in crowd:
-            plain.settimeout(20)
         for plain in crowd:
             self.assertEqual(plain.recv(1), b"")
         self.assertEqual(self.daemon.admin("list").returncode, 0)
@@ -752,12 +749,13 @@ class EventLogTest(unittest.TestCase):
         with Daemon() as daemon:
             for _ in range(5):
                 daemon.client().tokenize()
-            time.sleep(2.5)  # the scribe tells once a second how far the log is durable
+            time.sleep(3)  # the scribe tells once a second how far the log is durable
             folder = os.path.join(daemon.state, "audit")
             path = os.path.join(folder, sorted(os.listdir(folder))[-1])
             scribe = daemon.roles()["scribe"]
             os.kill(daemon.process.pid, signal.SIGSTOP)
             os.kill(scribe, signal.SIGKILL)
+            wait_until(lambda: gone(scribe), what="its end")
             with open(path, "r+b") as log:
                 lines = log.read().splitlines(keepends=True)
                 log.truncate(sum(map(len, lines[:-3])))
@@ -822,15 +820,21 @@ class FullDiskTest(unittest.TestCase):
             except OSError:
                 os.close(ballast)
 
+            client = daemon.client()
+            self.addCleanup(client.close)
+
             def refused():
-                answer = daemon.client().post("/v1/tokens", {"card": CARD})
-                return answer.status == 503 and answer.code == "audit_unavailable"
+                """Each item has a record."""
+                answer = client.post("/v1/tokens/batch", {"items": [{"card": CARD}] * 100})
+                codes = {result.get("error", {}).get("code") for result in answer.json().get("results", [])}
+                return answer.code == "audit_unavailable" or "audit_unavailable" in codes
             # What is reserved serves a while; then work is refused, before a record could be lost.
-            wait_until(refused, 30, "refusal")
+            wait_until(refused, 60, "refusal")
             self.assertEqual(daemon.client().post("/v1/redeem", {"token": token}).code, "audit_unavailable")
             self.assertIn("cannot be written", daemon.log())
             os.unlink(os.path.join(self.home, "ballast"))
-            wait_until(lambda: daemon.client().post("/v1/tokens", {"card": CARD}).status == 201, 10, "recovery")
+            wait_until(lambda: daemon.client().post("/v1/tokens", {"card": CARD}).status == 201,
+                       what="recovery")
             self.assertEqual(daemon.client().post("/v1/redeem", {"token": token}).status, 200)
             daemon.stop()
             audit_reader.read_log(os.path.join(daemon.state, "audit"), sealed_end=True)

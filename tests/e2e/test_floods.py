@@ -46,7 +46,7 @@ class FloodTest(DaemonCase):
         for thread in threads:
             thread.start()
         try:
-            while time.monotonic() < started + 2:
+            while time.monotonic() < started + 2 or sum(told) <= 500:
                 self.assertEqual(self.client.post("/v1/tokens", {"card": CARD}).status, 201)
         finally:
             end.set()
@@ -54,8 +54,7 @@ class FloodTest(DaemonCase):
                 thread.join()
         seconds = time.monotonic() - started
         total = sum(told)
-        self.assertGreater(total, 500)
-        wait_until(lambda: sum(self.refused()) >= total, 10, "the records")
+        wait_until(lambda: sum(self.refused()) >= total, what="the records")
         singly, folded = self.refused()
         self.assertEqual(singly + folded, total)
         self.assertLessEqual(singly, PER_SOURCE * (seconds + 2) * os.cpu_count())

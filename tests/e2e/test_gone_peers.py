@@ -35,10 +35,10 @@ class GonePeerTest(DaemonCase):
             with Stopped(self.daemon.roles()["scribe"]):
                 connection = self.daemon.raw()
                 connection.send(signed(self.daemon, self.client, path, {"token": token}))
-                wait_until(lambda token=token: self.state(token) == "claimed", 2, "the claim")
+                wait_until(lambda token=token: self.state(token) == "claimed", what="the claim")
                 connection.close()  # without a farewell
                 time.sleep(0.2)
-            wait_until(lambda token=token: self.state(token) == "active", 5, "the token's freedom")
+            wait_until(lambda token=token: self.state(token) == "active", what="the token's freedom")
             self.assertEqual(self.client.post("/v1/redeem", {"token": token}).json()["card"], CARD)
 
     def test_who_only_stops_writing_gets_the_card(self):
@@ -61,7 +61,7 @@ class ShortPatienceTest(unittest.TestCase):
                 answers = [client.post("/v1/redeem", {"token": token}) for token in tokens]
             self.assertEqual([(answer.status, answer.code) for answer in answers], [(503, "audit_unavailable")] * 2)
             for token in tokens:
-                wait_until(lambda t=token: client.post("/v1/inspect", {"token": t}).json().get("state") == "active", 5)
+                wait_until(lambda t=token: client.post("/v1/inspect", {"token": t}).json().get("state") == "active")
                 self.assertEqual(client.post("/v1/redeem", {"token": token}).json()["card"], CARD)
             client.close()
 

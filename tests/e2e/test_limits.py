@@ -9,23 +9,21 @@ from harness import ANSWER_SECONDS, CARD, Daemon, DaemonCase, raw_request, wait_
 
 
 class DeadlineTest(DaemonCase):
-    settings = {"workers": "1", "limits": {"handshake": "700ms", "header": "700ms", "body": "700ms", "idle": "700ms"}}
+    # Long enough for a busy machine to do in it what is done in time here.
+    settings = {"workers": "1", "limits": {"handshake": "2s", "header": "2s", "body": "2s", "idle": "2s"}}
+    LEAST_SECONDS = 1.99
 
-    def closes(self, connection, within=10):
-        """Seconds until the peer closed."""
-        started = time.monotonic()
-        connection.socket.settimeout(within)
+    def closes(self, connection):
         self.assertTrue(connection.is_closed())
-        return time.monotonic() - started
 
     def test_a_handshake_that_does_not_come(self):
         for first in (b"", b"\x16\x03\x01\x02\x00\x01"):
-            with socket.create_connection((self.daemon.host, self.daemon.port), timeout=10) as plain:
+            started = time.monotonic()
+            with socket.create_connection((self.daemon.host, self.daemon.port), timeout=ANSWER_SECONDS) as plain:
                 plain.sendall(first)
-                started = time.monotonic()
                 while plain.recv(1000):
                     pass
-                self.assertGreater(time.monotonic() - started, 0.5)
+                self.assertGreater(time.monotonic() - started, self.LEAST_SECONDS)
 
     def test_a_head_that_does_not_come(self):
         with self.daemon.raw() as connection:
@@ -51,7 +49,7 @@ class DeadlineTest(DaemonCase):
                 if answer:
                     break
             self.assertIn(b"408", answer[:20])
-            self.assertLess(time.monotonic() - started, 8)
+            self.assertLess(time.monotonic() - started, ANSWER_SECONDS)  # of 100 seconds that it would have taken
 
     def test_a_body_that_does_not_come(self):
         for head in (b"content-length: 100\r\n\r\n{", b"transfer-encoding: chunked\r\n\r\n5\r\n{"):
@@ -61,12 +59,14 @@ class DeadlineTest(DaemonCase):
                 self.closes(connection)
 
     def test_an_idle_connection(self):
-        with self.daemon.raw() as connection:
-            self.assertGreater(self.closes(connection), 0.3)
-        with self.daemon.raw() as connection:
-            connection.send(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
-            self.assertEqual(connection.read_answer().status, 200)
-            self.assertGreater(self.closes(connection), 0.3)
+        for request in (b"", b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"):
+            started = time.monotonic()
+            with self.daemon.raw() as connection:
+                connection.send(request)
+                if request:
+                    self.assertEqual(connection.read_answer().status, 200)
+                self.closes(connection)
+            self.assertGreater(time.monotonic() - started, self.LEAST_SECONDS)
 
     def test_the_timeouts_stand_in_the_log(self):
         with self.daemon.raw() as connection:
@@ -91,6 +91,14 @@ class DeadlineTest(DaemonCase):
         self.assertEqual(self.client.get("/healthz", signed=False).status, 200)
 
 
+def wait_alone(client):
+    """Until those connections are gone by which the harness looked whether the daemon is ready."""
+    def is_alone():
+        stats = client.get("/v1/stats").json()
+        return (stats["connections"], stats["startups"]) == (1, 0)
+    wait_until(is_alone, what="the end of all other connections")
+
+
 class CapTest(unittest.TestCase):
     def served(self, connection):
         """Whether this connection, opened before, is served."""
@@ -113,17 +121,19 @@ class CapTest(unittest.TestCase):
 
     def check(self, limits, most, workers):
         with Daemon(settings={"workers": workers, "limits": {"exempt": [], **limits}}) as daemon:
+            looker = daemon.client()
+            self.addCleanup(looker.close)
+            wait_alone(looker)
             held = []
             for _ in range(most + 3):
                 held.append(self.open(daemon))
             good = [connection for connection in held if connection is not None]
-            self.assertLessEqual(len(good), most)
-            self.assertGreaterEqual(len(good), most - 1)  # the harness's own may not be gone yet
+            self.assertEqual(len(good), most - 1)  # and the looker's
             self.assertIsNone(held[-1])
             for connection in good:
                 self.assertTrue(self.served(connection))
             good.pop().close()
-            fresh = wait_until(lambda: self.open(daemon), 10, "a place that is free again")
+            fresh = wait_until(lambda: self.open(daemon), what="a place that is free again")
             fresh.close()
             # Those that were closed at once are counted in the log.
             daemon.wait_event(lambda event: event["event"] == "connection" and event["code"] == "overloaded"
@@ -132,7 +142,7 @@ class CapTest(unittest.TestCase):
                 connection.close()
 
     def test_connections_of_all(self):
-        self.check({"max_connections": "8"}, 8, workers="4")
+        self.check({"max_connections": "8", "max_connections_per_source": "100", "startups": "100:30:200"}, 8, workers="4")
 
     def test_connections_of_one_source(self):
         """Whichever worker each of them comes to."""
@@ -205,7 +215,7 @@ class StrangersTest(unittest.TestCase):
         with self.daemon(penalty_min="1s", penalty_max="2s") as daemon:
             while self.misbehave(daemon, "127.0.0.3", b"nonsense\r\n\r\n") is not None:
                 pass
-            wait_until(lambda: self.misbehave(daemon, "127.0.0.3", b"nonsense\r\n\r\n") == 400, 20, "another chance")
+            wait_until(lambda: self.misbehave(daemon, "127.0.0.3", b"nonsense\r\n\r\n") == 400, what="another chance")
 
     def test_exempt_addresses_are_not_penalised(self):
         with Daemon(settings={"limits": {"exempt": ["127.0.0.3"]}}) as daemon:
@@ -227,7 +237,7 @@ class StrangersTest(unittest.TestCase):
         """Who sits there unsigned keeps those out that nobody knows, and no merchant who was heard before."""
         with self.daemon(startups="3:100:4") as daemon:
             honest = self.honest(daemon)
-            honest.tokenize()
+            wait_alone(honest)
             sitting = []
             for host in range(10, 20):
                 try:
@@ -242,7 +252,7 @@ class StrangersTest(unittest.TestCase):
             self.assertEqual(stats["refused"]["startups"], 7)
             for connection in sitting:
                 connection.close()
-            wait_until(lambda: honest.get("/v1/stats").json()["startups"] == 0, 10, "places that are free again")
+            wait_until(lambda: honest.get("/v1/stats").json()["startups"] == 0, what="places that are free again")
 
 
 class PrincipalTest(unittest.TestCase):
@@ -265,7 +275,7 @@ class PrincipalTest(unittest.TestCase):
             with_other = daemon.client(*other)
             with_other.tokenize()
             clients[0].close()
-            wait_until(lambda: clients[3].get("/v1/stats").status == 200, 10, "a place that is free again")
+            wait_until(lambda: clients[3].get("/v1/stats").status == 200, what="a place that is free again")
             for client in [*clients, with_other]:
                 client.close()
 
@@ -348,7 +358,7 @@ class KeepAliveTest(DaemonCase):
             slowest = max(slowest, time.monotonic() - started)
         for connection in idle:
             connection.close()
-        self.assertLess(slowest, ANSWER_SECONDS / 10)
+        self.assertLess(slowest, ANSWER_SECONDS / 3)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import subprocess
 import unittest
 
-from harness import CARD, ROOT, Client, Daemon, card_number, is_sanitized, wait_until
+from harness import CARD, ROOT, Client, Daemon, card_number, is_sanitized, pieces_told, wait_until
 from receiver import Receiver, Reply
 
 
@@ -49,7 +49,7 @@ class SecrecyCase(unittest.TestCase):
         def pushed():
             push = self.client.get("/v1/stats").json()["push"]
             return push["pending"] + push["under_way"] == 0
-        wait_until(pushed, 20, "the end of every delivery")
+        wait_until(pushed, 60, "the end of every delivery")
 
     def check_nowhere(self):
         """Neither in a process of the daemon nor in a file that it wrote."""
@@ -67,8 +67,7 @@ class SecrecyCase(unittest.TestCase):
                         self.check_no_digits(file.read(), path)
 
     def check_no_digits(self, text, where):
-        for start in range(len(self.number) - 7):
-            self.assertNotIn(self.number[start:start + 8], text, where)
+        self.assertEqual(pieces_told(self.number, text), [], where)
 
 
 class CopiesTest(SecrecyCase):
@@ -91,7 +90,8 @@ class CopiesTest(SecrecyCase):
             self.assertEqual(set(body["card"]), {"brand", "bin", "last4", "exp_month", "exp_year"})
             self.assertEqual((body["card"]["bin"], body["card"]["last4"]), (self.number[:6], self.number[-4:]))
             sealed = body.pop("sealed", None)
-            self.check_no_digits(json.dumps(body) + str(hook.headers), path)
+            headers = {name: value for name, value in hook.headers.items() if name != "webhook-timestamp"}
+            self.check_no_digits(json.dumps(body) + str(headers), path)
             self.assertEqual(sealed is None, path == "/plain")
             if sealed:
                 header = json.loads(base64.urlsafe_b64decode(sealed.split(".")[0] + "=="))
@@ -106,7 +106,7 @@ class CopiesTest(SecrecyCase):
         self.subscribe_all()
         for _ in range(20):
             self.client.tokenize(self.card, queue="pay", ttl_ms=120000)
-        wait_until(lambda: len(self.receiver.hooks) == 80, 20, "an attempt of each")
+        wait_until(lambda: len(self.receiver.hooks) == 80, 60, "an attempt of each")
         self.check_nowhere()
 
     def test_the_card_is_nowhere_when_it_was_delivered(self):
@@ -117,11 +117,12 @@ class CopiesTest(SecrecyCase):
                 "/p384": lambda hook: Reply(way="reset") if hook.attempt % 2 else Reply(200, body=hook.body),
                 "/rsa": lambda hook: Reply(400, body=hook.body)}
         self.reply = lambda hook: ways[hook.path](hook)
-        tokens = [self.client.tokenize(self.card, queue="pay", ttl_ms=2000) for _ in range(10)]
-        for token in tokens[:5]:
-            self.assertEqual(self.client.post("/v1/redeem", {"token": token}).json()["card"]["number"], self.number)
+        for place in range(10):
+            token = self.client.tokenize(self.card, queue="pay", ttl_ms=3000)
+            if place < 5:
+                self.assertEqual(self.client.post("/v1/redeem", {"token": token}).json()["card"]["number"], self.number)
         self.wait_pushed()
-        wait_until(lambda: self.client.get("/v1/stats").json()["vault"]["live"] == 0, 20, "an empty vault")
+        wait_until(lambda: self.client.get("/v1/stats").json()["vault"]["live"] == 0, what="an empty vault")
         self.check_nowhere()
 
     def test_what_a_client_sent_is_nowhere_when_it_was_delivered(self):

@@ -158,7 +158,7 @@ class MatrixTest(DaemonCase):
             answer = other.json("StartMessageMoveTask", {"SourceArn": arn})
             self.assertEqual(answer.status, 200, answer)
             wait_until(lambda: self.sqs.call("ListMessageMoveTasks", SourceArn=arn)["Results"][0]["Status"] != "RUNNING",
-                       10, "the task's end")
+                       what="the task's end")
         self.assertEqual(self.sqs.receive(url), [])
 
     def test_a_task_needs_both_ends(self):
@@ -247,12 +247,12 @@ class EventTest(DaemonCase):
         self.sqs.create(target)
         url = self.sqs.create(unique_name(), {"RedrivePolicy": '{"deadLetterTargetArn":"' +
                                               queue_arn(self.daemon, target) + '","maxReceiveCount":"1"}'},
-                              {"ampoule:ttl-ms": "2000"})
+                              {"ampoule:ttl-ms": "5000"})
         self.sqs.send_many(url, ["x"] * 5)
         self.assertEqual(len(self.sqs.receive(url, MaxNumberOfMessages=10, VisibilityTimeout=0)), 5)
         self.assertEqual(self.sqs.receive(url, MaxNumberOfMessages=10, VisibilityTimeout=0), [])
-        wait_until(lambda: total("message.dead_letter") - dead == 5, 10, "the record of dead letters")
-        wait_until(lambda: total("message.expire") - expired == 5, 10, "the record of expiry")
+        wait_until(lambda: total("message.dead_letter") - dead == 5, what="the record of dead letters")
+        wait_until(lambda: total("message.expire") - expired == 5, what="the record of expiry")
 
 
 if __name__ == "__main__":

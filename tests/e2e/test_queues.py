@@ -8,8 +8,9 @@ import unittest
 from harness import LOOPBACK_SOURCES, Daemon, DaemonCase, is_sanitized, wait_until
 from sqs import Sqs, error_of, form_of, message_ids, unique_name
 
-# How long a wake-up may take on a machine that has other things to do.
-SOON = 2.0
+# How long a wake-up may take on a machine that has other things to do: well before a poll ends by itself.
+POLL_SECONDS = 20
+SOON = POLL_SECONDS / 2
 
 
 class QueueCase(DaemonCase):
@@ -34,8 +35,8 @@ class QueueCase(DaemonCase):
         connection = self.raw()
         before = self.stats()["queues"]["waiting"]
         connection.send((sqs or self.sqs).signed("ReceiveMessage",
-                                                 {"QueueUrl": url, "WaitTimeSeconds": 20, **members}))
-        wait_until(lambda: self.stats()["queues"]["waiting"] > before, 10, "the poll")
+                                                 {"QueueUrl": url, "WaitTimeSeconds": POLL_SECONDS, **members}))
+        wait_until(lambda: self.stats()["queues"]["waiting"] > before, what="the poll")
         return connection
 
 
@@ -148,14 +149,17 @@ class PollTest(QueueCase):
 
     def test_what_becomes_visible_wakes(self):
         url = self.queue()
+        connection = self.park(url, VisibilityTimeout=60)
         self.sqs.send(url, "delayed", DelaySeconds=1)
-        self.assertEqual(self.answered(self.park(url, VisibilityTimeout=1), 5).json()["Messages"][0]["Body"], "delayed")
-        # Its visibility ends, once by time and once by its receiver's wish.
-        message = self.answered(self.park(url, VisibilityTimeout=30), 5).json()["Messages"][0]
-        connection = self.park(url)
-        self.sqs.call("ChangeMessageVisibility", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"],
-                      VisibilityTimeout=0)
-        self.assertEqual(self.answered(connection).json()["Messages"][0]["Body"], "delayed")
+        message = self.answered(connection).json()["Messages"][0]
+        self.assertEqual(message["Body"], "delayed")
+        # It is shown again, once by time and once by its receiver's wish.
+        for seconds in (1, 0):
+            connection = self.park(url, VisibilityTimeout=60)
+            self.sqs.call("ChangeMessageVisibility", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"],
+                          VisibilityTimeout=seconds)
+            message = self.answered(connection).json()["Messages"][0]
+            self.assertEqual(message["Body"], "delayed")
 
     def test_time_ends_it(self):
         url = self.queue()
@@ -178,9 +182,9 @@ class PollTest(QueueCase):
             for connection in gone:
                 connection.close()
             if count % 2 == 0:
-                wait_until(lambda: self.stats()["queues"]["waiting"] == 1, 5, "the end of those who went away")
+                wait_until(lambda: self.stats()["queues"]["waiting"] == 1, what="the end of those who went away")
             self.sqs.send(url, str(count))
-            message = self.answered(last, 5).json()["Messages"][0]
+            message = self.answered(last).json()["Messages"][0]
             self.assertEqual(message["Body"], str(count))
             self.sqs.delete_many(url, [message])
             last.close()
@@ -211,14 +215,17 @@ class PollTest(QueueCase):
             self.assertEqual(self.answered(mine).json()["Messages"][0]["Body"], "for the other")
             self.assertEqual(error_of(disabled.json("ReceiveMessage", {"QueueUrl": url})), "InvalidClientTokenId")
 
+
+class IdlePollsTest(QueueCase):
     def test_idle_polls_leave_nothing(self):
+        """In a daemon of its own: nothing else comes or goes meanwhile."""
         url = self.queue()
         before = self.stats()
         for _ in range(10):
             self.park(url).close()
-        wait_until(lambda: self.stats()["queues"]["waiting"] == before["queues"]["waiting"], 5, "their end")
-        after = self.stats()
-        self.assertEqual((after["parked"], after["queues"]["bytes"]), (before["parked"], before["queues"]["bytes"]))
+        wait_until(lambda: self.stats()["queues"]["waiting"] == before["queues"]["waiting"], what="their end")
+        wait_until(lambda: self.stats()["parked"] == before["parked"], what="the end of what was parked for them")
+        self.assertEqual(self.stats()["queues"]["bytes"], before["queues"]["bytes"])
 
 
 class DrainTest(unittest.TestCase):
@@ -227,9 +234,9 @@ class DrainTest(unittest.TestCase):
             url = sqs.create(unique_name())
             connections = [daemon.raw() for _ in range(20)]
             for connection in connections:
-                connection.send(sqs.signed("ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 20}))
+                connection.send(sqs.signed("ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": POLL_SECONDS}))
             stats = daemon.client()
-            wait_until(lambda: stats.get("/v1/stats").json()["queues"]["waiting"] == 20, 10, "the polls")
+            wait_until(lambda: stats.get("/v1/stats").json()["queues"]["waiting"] == 20, what="the polls")
             stats.close()
             sqs.client.close()
             started = time.monotonic()
@@ -239,8 +246,7 @@ class DrainTest(unittest.TestCase):
                 self.assertEqual((answer.status, answer.json()), (200, {}))
                 connection.close()
             self.assertLess(time.monotonic() - started, SOON)
-            self.assertEqual(daemon.process.wait(10), 0)
-            self.assertLess(time.monotonic() - started, SOON + 2)
+            self.assertEqual(daemon.process.wait(30), 0)
             daemon.process = None
 
 
@@ -267,13 +273,16 @@ class ManyPollsTest(unittest.TestCase):
     """2,000 long polls wait, and cost nothing but memory."""
 
     count = 200 if is_sanitized() else 2000
-    seconds = 2.0
+    looks = 4
     settings = {"workers": "2", "limits": {"max_connections": "20000"}}
 
-    def cpu_over(self, daemon):
-        started = cpu_seconds(daemon)
-        time.sleep(self.seconds)
-        return cpu_seconds(daemon) - started
+    def cpu_over_a_second(self, daemon):
+        """The least of some: what comes now and then is not of the polls."""
+        marks = [cpu_seconds(daemon)]
+        for _ in range(self.looks):
+            time.sleep(1)
+            marks.append(cpu_seconds(daemon))
+        return min(behind - before for before, behind in zip(marks, marks[1:]))
 
     def test_2000_parked_polls_cost_no_cpu(self):
         with Daemon(settings=self.settings) as daemon, Sqs(daemon) as sqs:
@@ -282,25 +291,31 @@ class ManyPollsTest(unittest.TestCase):
             def waiting():
                 return stats.get("/v1/stats").json()["queues"]["waiting"]
             urls = [sqs.create(unique_name()) for _ in range(4)]
-            idle = self.cpu_over(daemon)
+            idle = self.cpu_over_a_second(daemon)
             connections = [daemon.raw(source=next(LOOPBACK_SOURCES)) for _ in range(self.count)]
-            polls = [sqs.signed("ReceiveMessage", {"QueueUrl": urls[place % 4], "WaitTimeSeconds": 20})
+            polls = [sqs.signed("ReceiveMessage", {"QueueUrl": urls[place % 4], "WaitTimeSeconds": POLL_SECONDS})
                      for place in range(self.count)]
             for connection, poll in zip(connections, polls):
                 connection.send(poll)
-            wait_until(lambda: waiting() == self.count, 15, "the polls")
-            parked = self.cpu_over(daemon)
+            wait_until(lambda: waiting() == self.count, what="the polls")
+            parked = self.cpu_over_a_second(daemon)
             self.assertEqual(waiting(), self.count)
-            self.assertLess(parked - idle, 0.02 * self.seconds, f"idle {idle:.4f} s, parked {parked:.4f} s")
+            self.assertLess(parked - idle, 0.02, f"idle {idle:.4f} s, parked {parked:.4f} s")
             # Each message wakes one of them.
             for place in range(8):
                 sqs.send(urls[place % 4], str(place))
-            wait_until(lambda: waiting() == self.count - 8, 5, "eight answers")
-            told = [answer.json()["Messages"][0]["Body"] for answer in map(answer_now, connections) if answer]
-            self.assertEqual(sorted(told), [str(place) for place in range(8)])
+            wait_until(lambda: waiting() == self.count - 8, what="eight answers")
+            told = {}
+
+            def are_told():
+                told.update((place, answer) for place, answer in enumerate(map(answer_now, connections)) if answer)
+                return len(told) >= 8
+            wait_until(are_told, what="their coming")
+            bodies = [answer.json()["Messages"][0]["Body"] for answer in told.values()]
+            self.assertEqual(sorted(bodies), [str(place) for place in range(8)])
             for connection in connections:
                 connection.close()
-            wait_until(lambda: waiting() == 0, 20, "their end")
+            wait_until(lambda: waiting() == 0, what="their end")
             stats.close()
 
 

@@ -6,7 +6,7 @@ import subprocess
 from harness import BUILD, DaemonCase, is_sanitized
 
 RACE = os.path.join(BUILD, "tests", "e2e", "race")
-RACE_SECONDS = 240
+RACE_SECONDS = 500
 
 
 class RaceTest(DaemonCase):
@@ -38,8 +38,8 @@ class RaceTest(DaemonCase):
         self.assertEqual(self.race("redeem-revoke", 10000), 0)
 
     def test_two_redemptions_around_the_moment_of_expiry(self):
-        # Long enough for a round to be made ready in.
-        expired = self.race("redeem-expiry", 10000, ttl_ms=500 if is_sanitized() else 30)
+        # Long enough for a round to be made ready in; where it was not, the driver makes it longer.
+        expired = self.race("redeem-expiry", 10000, ttl_ms=30)
         self.assertGreater(expired, 0, "nothing expired: the moment was missed")
 
     def test_one_connection_each(self):

@@ -18,15 +18,16 @@ class StuckLogTest(DaemonCase):
         os.kill(scribe, signal.SIGSTOP)
         try:
             started = time.monotonic()
-            wait_until(lambda: self.client.post("/v1/tokens", {"card": CARD}).status == 503, 6, "a refusal")
-            self.assertGreater(time.monotonic() - started, 2)
+            self.assertEqual(self.client.post("/v1/tokens", {"card": CARD}).status, 201)  # not at once
+            wait_until(lambda: self.client.post("/v1/tokens", {"card": CARD}).status == 503, what="a refusal")
+            self.assertLess(time.monotonic() - started, 20)  # of 3 s, and what a busy machine takes
             self.assertEqual(self.readiness(), (503, False))
             self.assert_refused(self.client.post("/v1/redeem", {"token": token}), 503, "audit_unavailable")
-            wait_until(lambda: self.daemon.log().count("does not answer") == 1, 5, "the message")
+            wait_until(lambda: self.daemon.log().count("does not answer") == 1, what="the message")
         finally:
             os.kill(scribe, signal.SIGCONT)
-        wait_until(lambda: self.readiness() == (200, True), 10, "recovery")
-        wait_until(lambda: self.daemon.log().count("answers again") == 1, 5, "the message")
+        wait_until(lambda: self.readiness() == (200, True), what="recovery")
+        wait_until(lambda: self.daemon.log().count("answers again") == 1, what="the message")
         self.assertEqual(self.client.post("/v1/redeem", {"token": token}).status, 200)
 
 

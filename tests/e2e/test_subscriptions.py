@@ -35,7 +35,7 @@ class SubscriptionsCase(unittest.TestCase):
     @staticmethod
     def patient(ask):
         """The answer, when a role that was killed or a slow disk no longer stands in its way."""
-        return wait_until(lambda: next((answer for answer in [ask()] if answer.status != 503), None), 30, "an answer")
+        return wait_until(lambda: next((answer for answer in [ask()] if answer.status != 503), None), what="an answer")
 
     def subscribe(self, client=None, path="/hook", queue=None, **members):
         made = self.patient(lambda: (client or self.client).post("/v1/subscriptions", {
@@ -66,13 +66,13 @@ class SubscriptionsCase(unittest.TestCase):
         """The tokens of the webhooks that were acknowledged."""
         return {hook.json()["token"] for hook in list(self.receiver.hooks) if hook.acknowledged and hook.verified}
 
-    def wait_taken(self, tokens, seconds=20):
+    def wait_taken(self, tokens, seconds=60):
         wait_until(lambda: set(tokens) <= self.taken(), seconds, f"{len(tokens)} webhooks")
 
     def push_stats(self):
         return self.client.get("/v1/stats").json()["push"]
 
-    def wait_idle(self, seconds=20):
+    def wait_idle(self, seconds=60):
         wait_until(lambda: self.push_stats()["pending"] + self.push_stats()["under_way"] == 0, seconds, "an empty outbox")
 
     def ends(self, made):
@@ -84,7 +84,7 @@ class SubscriptionsCase(unittest.TestCase):
         """Returns when there is another."""
         pid = self.daemon.roles()[role]
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: self.daemon.roles().get(role, pid) != pid, 20, f"another {role}")
+        wait_until(lambda: self.daemon.roles().get(role, pid) != pid, what=f"another {role}")
 
 
 class ManagingTest(SubscriptionsCase):
@@ -121,7 +121,7 @@ class ManagingTest(SubscriptionsCase):
         ninth = self.client.post("/v1/subscriptions", {"queue": self.queue, "url": self.receiver.url()})
         self.assertEqual((ninth.status, ninth.code), (403, "over_limit"), ninth)
         token, = self.tokenize()
-        wait_until(lambda: len(self.receiver.hooks) == 8, 10, "eight webhooks")
+        wait_until(lambda: len(self.receiver.hooks) == 8, what="eight webhooks")
         self.assertEqual({hook.path for hook in self.receiver.hooks}, {f"/{number}" for number in range(8)})
         self.assertEqual({hook.json()["token"] for hook in self.receiver.hooks}, {token})
         self.assertEqual(len({hook.id for hook in self.receiver.hooks}), 1)
@@ -151,7 +151,7 @@ class ManagingTest(SubscriptionsCase):
         self.assertEqual(self.listed()[made["id"]]["state"], "active")  # a test ends nothing
         self.reply = TAKE
         self.tokenize()
-        wait_until(lambda: self.ends(made), 10, "the record of what is no test")
+        wait_until(lambda: self.ends(made), what="the record of what is no test")
         self.assertEqual(self.ends(made), {"success": 1})  # which came behind: tests have one record each, of their own
         tests = [event for event in self.daemon.events() if event["event"] == "subscription.test"
                  and event.get("subject") == made["id"]]
@@ -177,7 +177,7 @@ class ManagingTest(SubscriptionsCase):
             self.receiver.secrets["/hook"] = [secret]
             before = len(self.receiver.hooks)
             self.tokenize()
-            wait_until(lambda before=before: len(self.receiver.hooks) > before, 10, "a webhook")
+            wait_until(lambda before=before: len(self.receiver.hooks) > before, what="a webhook")
             hook = self.receiver.hooks[-1]
             self.assertEqual(hook.verified, verdict)
             self.assertEqual(len(hook.headers["webhook-signature"].split(" ")), count)
@@ -186,11 +186,11 @@ class ManagingTest(SubscriptionsCase):
         self.reply = Reply(503)
         made = self.subscribe()
         self.tokenize(50)
-        wait_until(lambda: len(self.receiver.hooks) >= 50, 10, "50 attempts")
+        wait_until(lambda: len(self.receiver.hooks) >= 50, what="50 attempts")
         self.assertEqual(self.client.delete(f"/v1/subscriptions/{made['id']}").status, 204)
         self.wait_idle()
         count = len(self.receiver.hooks)
-        wait_until(lambda: self.ends(made) == {"subscription_unknown": 50}, 10, "the end of each in the log")
+        wait_until(lambda: self.ends(made) == {"subscription_unknown": 50}, what="the end of each in the log")
         self.tokenize(5)
         self.wait_idle()
         time.sleep(1)
@@ -217,7 +217,7 @@ class FailingTest(SubscriptionsCase):
                 if event["event"] == "subscription.disable" and event["subject"] == made["id"]]
 
     def check_disabled(self, made, state, code):
-        event = wait_until(lambda: self.disabled(made), 20, "the alarm")[0]
+        event = wait_until(lambda: self.disabled(made), what="the alarm")[0]
         self.assertEqual((event["alarm"], event["code"], event["queue"]), (True, code, self.queue))
         self.assertEqual(self.listed()[made["id"]]["state"], state)
         self.wait_idle()
@@ -226,13 +226,13 @@ class FailingTest(SubscriptionsCase):
     def test_one_that_fails_for_long_is_disabled_until_it_rotates(self):
         self.reply = FAIL
         made = self.subscribe()
-        self.tokenize(300)
         began = time.monotonic()
+        self.tokenize(300)
         self.check_disabled(made, "failing", "push_unreachable")
-        self.assertGreater(time.monotonic() - began, 1.5)
+        self.assertGreater(time.monotonic() - began, 1.9)
         count = len(self.receiver.hooks)
         # Those with the courier have a record each, others up to a rate.
-        wait_until(lambda: sum(self.ends(made).values()) >= 256, 10, "the end of each in the log")
+        wait_until(lambda: sum(self.ends(made).values()) >= 256, what="the end of each in the log")
         self.assertLessEqual(set(self.ends(made)), {"subscription_disabled", "subscription_unknown"})
         refused = self.act("test", made)
         self.assertEqual((refused.status, refused.code), (409, "subscription_disabled"))
@@ -250,17 +250,23 @@ class FailingTest(SubscriptionsCase):
         self.tokenize(10)
         self.check_disabled(made, "failing", "push_unreachable")
 
+    def ended(self, since, well):
+        """Whether one of the webhooks behind the first so many was taken, or refused."""
+        return any(hook.ended and hook.reply.taken == well for hook in self.receiver.hooks[since:])
+
     def test_now_and_then_a_success_keeps_it(self):
         made = self.subscribe()
         until = time.monotonic() + 5
         tokens = []
         while time.monotonic() < until:
             self.reply = FAIL
+            before = len(self.receiver.hooks)
             tokens += self.tokenize(3, ttl_ms=60000)
-            time.sleep(0.4)
+            wait_until(lambda: self.ended(before, False), what="a failure")
             self.reply = TAKE
-            time.sleep(0.6)
-        self.wait_taken(tokens, 30)
+            before = len(self.receiver.hooks)
+            wait_until(lambda: self.ended(before, True), what="a success")
+        self.wait_taken(tokens)
         self.assertEqual(self.disabled(made), [])
         self.assertEqual(self.listed()[made["id"]]["state"], "active")
 
@@ -277,9 +283,9 @@ class FailingTest(SubscriptionsCase):
             answer = self.client.get("/readyz", signed=False)
             seen.add((answer.status, answer.json()["checks"]["courier_reachable"]))
             return (200, False) in seen
-        wait_until(is_missed, 30, "a look while there is no courier")
+        wait_until(is_missed, what="a look while there is no courier")
         tokens = self.tokenize(5, ttl_ms=60000)
-        self.wait_taken(tokens, 40)
+        self.wait_taken(tokens)
         answer = self.client.get("/readyz", signed=False)
         self.assertTrue(answer.json()["checks"]["courier_reachable"])
         self.assertEqual({status for status, _ in seen}, {200})
@@ -290,12 +296,12 @@ class FailingTest(SubscriptionsCase):
         other = self.subscribe(path="/other", queue=self.queue + "-other")
         self.tokenize(20)
         self.check_disabled(made, "gone", "push_refused")
-        wait_until(lambda: sum(self.ends(made).values()) == 20, 10, "the end of each in the log")
+        wait_until(lambda: sum(self.ends(made).values()) == 20, what="the end of each in the log")
         self.kill("courier")
         self.kill("keeper")
-        wait_until(lambda: self.listed().get(made["id"], {}).get("state") == "gone", 20, "the state")
+        wait_until(lambda: self.listed().get(made["id"], {}).get("state") == "gone", what="the state")
         self.reply = TAKE
-        tokens = wait_until(lambda: self.tokenize(5, queue=self.queue + "-other"), 10)
+        tokens = wait_until(lambda: self.tokenize(5, queue=self.queue + "-other"))
         self.wait_taken(tokens)
         self.assertEqual({hook.path for hook in self.receiver.hooks if hook.acknowledged}, {"/other"})
         self.assertEqual(self.listed()[other["id"]]["state"], "active")
@@ -354,11 +360,11 @@ class LivesTest(SubscriptionsCase):
         sender.start()
         for _ in range(times):
             before = len(self.receiver.hooks)
-            wait_until(lambda before=before: len(self.receiver.hooks) > before or not sender.is_alive(), 20)
+            wait_until(lambda before=before: len(self.receiver.hooks) > before or not sender.is_alive())
             self.kill(role)
         sender.join(60)
         self.assertEqual(len(tokens), self.count)
-        self.wait_taken(tokens, 40)
+        self.wait_taken(tokens)
         self.assertTrue(all(hook.verified for hook in self.receiver.hooks))
         self.wait_idle()
 
@@ -366,8 +372,8 @@ class LivesTest(SubscriptionsCase):
         made = self.subscribe()
         self.receiver.decide = lambda hook: TAKE if len(self.receiver.hooks) < 50 else Reply(500, {"retry-after": "60"})
         tokens = self.tokenize(self.count, ttl_ms=60000)
-        wait_until(lambda: len(self.receiver.hooks) >= 250, 20, "the window full of what was refused")
-        time.sleep(1.5)  # it tells how many there are every second
+        wait_until(lambda: len(self.receiver.hooks) >= 250, what="the window full of what was refused")
+        time.sleep(3)  # it tells how many there are every second
         before = len([event for event in self.daemon.events() if event["event"] == "message.lose"])
         self.kill("front")
         self.daemon.wait_ready()
@@ -388,13 +394,13 @@ class DrainTest(SubscriptionsCase):
         self.reply = Reply(200, body=b"x" * 20, way="drip")
         made = self.subscribe()
         tokens = self.tokenize(100, ttl_ms=60000)
-        wait_until(lambda: self.receiver.under_way.get("/hook") == CONCURRENCY, 10, "attempts under way")
+        wait_until(lambda: self.receiver.under_way.get("/hook") == CONCURRENCY, what="attempts under way")
         begun = {hook.json()["token"] for hook in self.receiver.hooks}
         began = time.monotonic()
         self.daemon.process.send_signal(signal.SIGTERM)
         self.assertEqual(self.daemon.process.wait(30), 0)
         self.daemon.process = None
-        self.assertLess(time.monotonic() - began, 10)
+        self.assertLess(time.monotonic() - began, 20)
         self.assertLessEqual(begun, self.taken())
         counted = collections.Counter()
         for event in self.daemon.events():
@@ -435,27 +441,27 @@ class SealedTest(unittest.TestCase):
     def check_pushed(self, paths):
         before = len(self.receiver.hooks)
         self.daemon.client().tokenize(queue="pay")
-        wait_until(lambda: len(self.receiver.hooks) == before + len(paths), 10, "webhooks")
+        wait_until(lambda: len(self.receiver.hooks) == before + len(paths), what="webhooks")
         self.assertEqual({hook.path for hook in self.receiver.hooks[before:]}, paths)
         self.assertTrue(all(hook.verified for hook in self.receiver.hooks[before:]))
 
     def test_they_rest_sealed_and_sign_as_before(self):
-        kept, gone = self.subscribe("/kept"), self.subscribe("/gone")
+        kept, gone = self.subscribe("/which-is-kept"), self.subscribe("/gone")
         rotated = self.daemon.client().post(f"/v1/subscriptions/{kept['id']}/rotate", {}).json()["secret"]
-        self.receiver.secrets["/kept"] = [rotated]
-        self.check_pushed({"/kept", "/gone"})
+        self.receiver.secrets["/which-is-kept"] = [rotated]
+        self.check_pushed({"/which-is-kept", "/gone"})
         self.assertEqual(self.daemon.client().delete(f"/v1/subscriptions/{gone['id']}").status, 204)
         listed = self.daemon.client().get("/v1/subscriptions").json()
         self.daemon.stop()
         self.check_unreadable(kept["secret"], rotated, gone["secret"])
         self.restart()
         self.assertEqual(self.daemon.client().get("/v1/subscriptions").json(), listed)
-        self.check_pushed({"/kept"})
-        self.receiver.secrets["/kept"] = [kept["secret"]]  # in its overlap still
-        self.check_pushed({"/kept"})
+        self.check_pushed({"/which-is-kept"})
+        self.receiver.secrets["/which-is-kept"] = [kept["secret"]]  # in its overlap still
+        self.check_pushed({"/which-is-kept"})
 
     def check_unreadable(self, *secrets):
-        forms = [b"the gateway of the moon", b"/kept", b"127.0.0.1:" + str(self.receiver.port).encode()]
+        forms = [b"the gateway of the moon", b"/which-is-kept", b"127.0.0.1:" + str(self.receiver.port).encode()]
         for secret in secrets:
             raw = base64.b64decode(secret.removeprefix("whsec_"))
             forms += [secret.removeprefix("whsec_").rstrip("=").encode(), raw, raw.hex().encode(),
@@ -517,7 +523,7 @@ class GrowthTest(SubscriptionsCase):
             answer = self.sqs.request("POST", "/", body, {"content-type": "application/x-amz-json-1.0",
                                                           "x-amz-target": "AmazonSQS.SendMessageBatch"})
             self.assertEqual(answer.status, 200, answer)
-        self.wait_idle(60)
+        self.wait_idle()
 
     def stats(self):
         stats = self.client.get("/v1/stats").json()
@@ -545,7 +551,7 @@ class GrowthTest(SubscriptionsCase):
         def around(count):
             for _ in range(count):
                 made = self.subscribe()
-                token, = self.tokenize(ttl_ms=1000)
+                token, = self.tokenize()
                 self.wait_taken([token])
                 self.assertEqual(self.client.delete(f"/v1/subscriptions/{made['id']}").status, 204)
             self.wait_idle()

@@ -86,7 +86,7 @@ class VersionsTest(DaemonCase):
         self.assertEqual(self.client.get("/healthz", signed=False).status, 200)
 
     def test_plain_http_gets_nothing(self):
-        with socket.create_connection((self.daemon.host, self.daemon.port), timeout=10) as plain:
+        with socket.create_connection((self.daemon.host, self.daemon.port), timeout=30) as plain:
             plain.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
             answer = b""
             try:
@@ -103,7 +103,7 @@ class VersionsTest(DaemonCase):
             connection.send(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
             connection.read_answer()
             session = connection.socket.session
-        plain = socket.create_connection((self.daemon.host, self.daemon.port), timeout=10)
+        plain = socket.create_connection((self.daemon.host, self.daemon.port), timeout=30)
         with context.wrap_socket(plain, server_hostname=self.daemon.host, session=session) as again:
             again.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
             self.assertIn(b"200", again.recv(4096)[:20])
@@ -155,7 +155,8 @@ class ClientCertificateTest(unittest.TestCase):
         try:
             with cls.daemon.raw(context) as connection:
                 connection.send(b"GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n")
-                return connection.read_answer().status == 200
+                answer = connection.read_answer()
+                return answer is not None and answer.status == 200
         except OSError:
             return False
 

@@ -31,7 +31,7 @@ class WorkersTest(unittest.TestCase):
 
                 def swept():
                     return sum(event["count"] for event in daemon.events() if event["event"] == "token.expire")
-                wait_until(lambda: swept() == 100, 6, "the expiry of all")
+                wait_until(lambda: swept() == 100, what="the expiry of all")
                 self.assertIsNone(daemon.process.poll())
             self.assertEqual(daemon.process.wait(30), 0)
             daemon.process = None
