@@ -8,7 +8,7 @@ import unittest
 from harness import BUILD, Daemon, is_sanitized
 
 CHECKER = os.path.join(BUILD, "tests", "e2e", "queue_checker")
-CHECKER_SECONDS = 400
+CHECKER_SECONDS = 1200
 MESSAGES = 200000
 
 

@@ -106,11 +106,11 @@ def long_bodies(stage):
 def expiry(stage):
     """Of tokens by themselves, and of a lease."""
     live = stage.client.get("/v1/stats").json()["vault"]["live"]
-    token = stage.token("lapsed lease", ttl_ms=300)
+    token = stage.token("lapsed lease", ttl_ms=3000)
     stage.post("/v1/claim", {"token": token, "lease_ms": 200})
     for detail in ("expired", "expired too"):
         stage.note_token(stage.token(detail, ttl_ms=50), detail)
-    wait_until(lambda: stage.client.get("/v1/stats").json()["vault"]["live"] <= live, 10, "expiry")
+    wait_until(lambda: stage.client.get("/v1/stats").json()["vault"]["live"] <= live, what="expiry")
 
 
 def queues(stage):

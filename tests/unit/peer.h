@@ -10,7 +10,7 @@
 #include "ipc/ipc.h"
 #include "support.h"
 
-enum { PEER_PATIENCE_S = 20 };
+enum { PEER_PATIENCE_S = 60 };
 
 /* A pair of which this end blocks, but not for ever. */
 static inline void peer_pair(int *ours, int *theirs)

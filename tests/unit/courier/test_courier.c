@@ -48,13 +48,15 @@ static enum amp_err no_config(struct amp_config *out, int fd)
 
 struct event;
 
-/* Put in the place of libevent's by the linker: the wait for a new keeper, and no other, is over in two seconds. */
+/* Put in the place of libevent's by the linker: where `hasty`, the wait for a new keeper, and no other, is over in a
+ * second. */
+static _Atomic bool hasty;
 int __wrap_event_add(struct event *event, const struct timeval *timeout);
 int __real_event_add(struct event *event, const struct timeval *timeout);
 int __wrap_event_add(struct event *event, const struct timeval *timeout)
 {
-    static const struct timeval moment = {.tv_sec = 2};
-    bool patient = timeout != NULL && timeout->tv_sec == AMP_KEEPER_PATIENCE_S && timeout->tv_usec == 0;
+    static const struct timeval moment = {.tv_sec = 1};
+    bool patient = hasty && timeout != NULL && timeout->tv_sec == AMP_KEEPER_PATIENCE_S && timeout->tv_usec == 0;
     return __real_event_add(event, patient ? &moment : timeout);
 }
 
@@ -209,6 +211,7 @@ static int join(void)
 static int begin(void **state)
 {
     memset(&scene, 0, sizeof(scene));
+    hasty = false;
     scene.clock = amp_clock_system();
     scene.control = scene.front = scene.keeper = scene.log = -1;
     scene.config.dev = true;
@@ -366,6 +369,7 @@ static void courier_attempts_nothing_without_a_keeper(void **state)
 /* The keeper cut the link and lives: its patience is a moment here. */
 static void courier_ends_where_no_new_keeper_comes(void **state)
 {
+    hasty = true;
     start_with_links(&accepts, 1);
     end_keeper();
     assert_int_equal(join(), 1);
@@ -446,7 +450,7 @@ static void courier_answers_no_front_for_another(void **state)
 {
     static const struct web_step steps[] = {{.answer = NULL},
                                             {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}};
-    scene.config.push.timeout_ms = 300;
+    scene.config.push.timeout_ms = 2000; /* long enough for another front to come meanwhile */
     start_with_links(steps, 2);
     deliver(1, 1, 10, 10);
     web_server_await(scene.server, 1);

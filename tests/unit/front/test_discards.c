@@ -50,10 +50,16 @@ static bool tell(void *ctx, enum amp_err code, uint64_t count)
 
 static void a_source_has_its_share_of_each_second(void **state)
 {
+    char address[32];
+    unsigned i, whole = 0;
+
     (void)state;
     assert_int_equal(admitted("192.0.2.7", 1000), AMP_DISCARDS_PER_SOURCE);
-    assert_int_equal(admitted("192.0.2.8", 1000), AMP_DISCARDS_PER_SOURCE);
-    assert_int_equal(admitted("[2001:db8::7]", 1000), AMP_DISCARDS_PER_SOURCE);
+    for (i = 0; i < 20; i++) { /* of which two may chance to share one, and hardly more */
+        (void)snprintf(address, sizeof address, i % 2 == 0 ? "192.0.2.1%u" : "[2001:db8::%u]", i);
+        whole += admitted(address, 1000) == AMP_DISCARDS_PER_SOURCE;
+    }
+    assert_in_range(whole, 15, 20);
     amp_clock_fake_advance(&hands, 999);
     assert_int_equal(admitted("192.0.2.7", 1000), 0);
     amp_clock_fake_advance(&hands, 1);
