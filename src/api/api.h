@@ -104,6 +104,7 @@ struct amp_route {
     const char *service; /* of the signature's scope: "ampoule" or "sqs"; it says too in whose form errors are told */
     enum amp_act act;    /* what a refusal of it is recorded as */
     bool open;           /* served without authentication */
+    bool deep;           /* its handler may use more than 8 KiB of stack, 16 KiB at most */
     size_t max_body;
     /* For amp_api_serve alone: answers, or returns why the call is refused. */
     enum amp_err (*handle)(struct amp_api_call *call);

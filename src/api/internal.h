@@ -13,8 +13,6 @@
 #define AMP_SQS_PATH    "/" AMP_SQS_ACCOUNT "/"
 
 #define AMP_LEASE_MAX_MS 60000
-/* The deepest handler uses less stack than this; what it left there is overwritten. */
-#define AMP_API_STACK_USED 16384
 
 struct amp_api {
     struct amp_api_config config;

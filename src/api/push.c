@@ -31,6 +31,6 @@ enum amp_err amp_api_open_for_push(struct amp_api *api, struct amp_slice queue, 
         err = write_for(&message, subscription, body);
     amp_api_rinse(&api->sealed);
     amp_api_rinse(&api->plain);
-    amp_wipe_stack(AMP_API_STACK_USED);
+    amp_wipe_stack_16k();
     return err;
 }

@@ -5,45 +5,47 @@
 
 #define OPEN_GET(path, handle)                                                                                         \
     {                                                                                                                  \
-        AMP_METHOD_GET, path, sizeof(path) - 1, 0, NATIVE, AMP_ACT_REQUEST, true, 0, handle                            \
+        AMP_METHOD_GET, path, sizeof(path) - 1, 0, NATIVE, AMP_ACT_REQUEST, true, true, 0, handle                      \
     }
 #define SIGNED_GET(path, act, handle)                                                                                  \
     {                                                                                                                  \
-        AMP_METHOD_GET, path, sizeof(path) - 1, 0, NATIVE, act, false, 0, handle                                       \
+        AMP_METHOD_GET, path, sizeof(path) - 1, 0, NATIVE, act, false, true, 0, handle                                 \
     }
-#define SIGNED_POST(path, act, handle)                                                                                 \
+#define SIGNED_POST(path, act, deep, handle)                                                                           \
     {                                                                                                                  \
-        AMP_METHOD_POST, path, sizeof(path) - 1, 0, NATIVE, act, false, AMP_API_MAX_BODY, handle                       \
+        AMP_METHOD_POST, path, sizeof(path) - 1, 0, NATIVE, act, false, deep, AMP_API_MAX_BODY, handle                 \
     }
+#define TOKENS(path, act, handle) SIGNED_POST(path, act, false, handle)
 /* The same of one thing, which is named between `before` and `behind`. */
 #define SIGNED_POST_ID(before, behind, act, handle)                                                                    \
     {                                                                                                                  \
         AMP_METHOD_POST, before "{id}" behind, sizeof(before "{id}" behind) - 1, sizeof(before) - 1, NATIVE, act,      \
-            false, AMP_API_MAX_BODY, handle                                                                            \
+            false, true, AMP_API_MAX_BODY, handle                                                                      \
     }
 #define SIGNED_DELETE_ID(before, act, handle)                                                                          \
     {                                                                                                                  \
-        AMP_METHOD_DELETE, before "{id}", sizeof(before "{id}") - 1, sizeof(before) - 1, NATIVE, act, false, 0, handle \
+        AMP_METHOD_DELETE, before "{id}", sizeof(before "{id}") - 1, sizeof(before) - 1, NATIVE, act, false, true, 0,  \
+            handle                                                                                                     \
     }
 /* Which act it is, the body says. */
 #define SQS(path, id_at)                                                                                               \
     {                                                                                                                  \
-        AMP_METHOD_POST, path, sizeof(path) - 1, id_at, "sqs", AMP_ACT_REQUEST, false, AMP_SQS_MAX_REQUEST,            \
+        AMP_METHOD_POST, path, sizeof(path) - 1, id_at, "sqs", AMP_ACT_REQUEST, false, true, AMP_SQS_MAX_REQUEST,      \
             amp_handle_sqs                                                                                             \
     }
 
 const struct amp_route amp_api_routes[] = {
-    SIGNED_POST("/v1/tokens", AMP_ACT_TOKENIZE, amp_handle_tokenize),
-    SIGNED_POST("/v1/tokens/batch", AMP_ACT_TOKENIZE, amp_handle_batch),
-    SIGNED_POST("/v1/inspect", AMP_ACT_INSPECT, amp_handle_inspect),
-    SIGNED_POST("/v1/claim", AMP_ACT_CLAIM, amp_handle_claim),
-    SIGNED_POST("/v1/commit", AMP_ACT_COMMIT, amp_handle_commit),
-    SIGNED_POST("/v1/abort", AMP_ACT_ABORT, amp_handle_abort),
-    SIGNED_POST("/v1/redeem", AMP_ACT_REDEEM, amp_handle_redeem),
-    SIGNED_POST("/v1/revoke", AMP_ACT_REVOKE, amp_handle_revoke),
+    TOKENS("/v1/tokens", AMP_ACT_TOKENIZE, amp_handle_tokenize),
+    TOKENS("/v1/tokens/batch", AMP_ACT_TOKENIZE, amp_handle_batch),
+    TOKENS("/v1/inspect", AMP_ACT_INSPECT, amp_handle_inspect),
+    TOKENS("/v1/claim", AMP_ACT_CLAIM, amp_handle_claim),
+    TOKENS("/v1/commit", AMP_ACT_COMMIT, amp_handle_commit),
+    TOKENS("/v1/abort", AMP_ACT_ABORT, amp_handle_abort),
+    TOKENS("/v1/redeem", AMP_ACT_REDEEM, amp_handle_redeem),
+    TOKENS("/v1/revoke", AMP_ACT_REVOKE, amp_handle_revoke),
     SQS("/", 0),
     SQS(AMP_SQS_PATH "{id}", sizeof(AMP_SQS_PATH) - 1),
-    SIGNED_POST("/v1/subscriptions", AMP_ACT_SUBSCRIPTION_CREATE, amp_handle_subscriptions_create),
+    SIGNED_POST("/v1/subscriptions", AMP_ACT_SUBSCRIPTION_CREATE, true, amp_handle_subscriptions_create),
     SIGNED_GET("/v1/subscriptions", AMP_ACT_SUBSCRIPTION_LIST, amp_handle_subscriptions_list),
     SIGNED_DELETE_ID("/v1/subscriptions/", AMP_ACT_SUBSCRIPTION_DELETE, amp_handle_subscriptions_delete),
     SIGNED_POST_ID("/v1/subscriptions/", "/rotate", AMP_ACT_SUBSCRIPTION_ROTATE, amp_handle_subscriptions_rotate),

@@ -156,7 +156,15 @@ static void end_turn(struct amp_api_call *call, enum amp_err err)
     amp_api_rinse(&api->plain);
     amp_api_rinse(&api->sealed);
     amp_api_rinse(&api->stored);
-    amp_wipe_stack(AMP_API_STACK_USED);
+}
+
+/* Of what a handler left below the frame that calls this, which was there before it. */
+static inline __attribute__((always_inline)) void wipe_behind(const struct amp_route *route)
+{
+    if (route->deep)
+        amp_wipe_stack_16k();
+    else
+        amp_wipe_stack_8k();
 }
 
 void amp_api_serve(struct amp_api *api, const struct amp_api_request *request, struct amp_api_response *response)
@@ -169,6 +177,7 @@ void amp_api_serve(struct amp_api *api, const struct amp_api_request *request, s
     };
     *response = (struct amp_api_response){0};
     end_turn(&call, run(&call));
+    wipe_behind(request->route);
 }
 
 void amp_api_resume(struct amp_api *api, const struct amp_api_request *request, enum amp_resume why,
@@ -197,4 +206,5 @@ void amp_api_resume(struct amp_api *api, const struct amp_api_request *request, 
     }
     end_turn(&call, err);
     amp_api_parked_free(parked); /* what is recorded may borrow from it */
+    wipe_behind(request->route);
 }

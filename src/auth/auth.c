@@ -7,7 +7,6 @@
 
 #define ASKS_MAX 128
 /* Deeper than parsing, hashing and comparing a request goes: what they leave on the stack is wiped where it failed. */
-#define CHECK_STACK_BYTES (32 * 1024)
 
 struct ask {
     uint64_t number; /* 0: free */
@@ -206,7 +205,7 @@ enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request
     *result = (struct amp_auth_result){0};
     err = check(auth, request, result);
     if (err != AMP_OK)
-        amp_wipe_stack(CHECK_STACK_BYTES);
+        amp_wipe_stack_32k();
     return err;
 }
 

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -13,14 +14,38 @@ static int64_t read_ms(clockid_t id)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+enum { NOT_ASKED = -1 };
+
+static _Thread_local struct {
+    bool held;
+    int64_t unix_ms;
+    int64_t mono_ms;
+} hands;
+
+void amp_clock_hold(void)
+{
+    hands.held = true;
+    hands.unix_ms = NOT_ASKED;
+    hands.mono_ms = NOT_ASKED;
+}
+
+void amp_clock_let_go(void)
+{
+    hands.held = false;
+}
+
 static int64_t system_unix_ms(void *ctx)
 {
-    return read_ms(CLOCK_REALTIME);
+    if (!hands.held || hands.unix_ms == NOT_ASKED)
+        hands.unix_ms = read_ms(CLOCK_REALTIME);
+    return hands.unix_ms;
 }
 
 static int64_t system_mono_ms(void *ctx)
 {
-    return read_ms(CLOCK_BOOTTIME);
+    if (!hands.held || hands.mono_ms == NOT_ASKED)
+        hands.mono_ms = read_ms(CLOCK_BOOTTIME);
+    return hands.mono_ms;
 }
 
 struct amp_clock amp_clock_system(void)

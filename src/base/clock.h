@@ -27,6 +27,13 @@ static inline int64_t amp_clock_mono_ms(const struct amp_clock *clock)
 /* The system's clocks (CLOCK_REALTIME, CLOCK_BOOTTIME so that a suspended machine's secrets still expire). */
 struct amp_clock amp_clock_system(void);
 
+/*
+ * A request has one time: from here until amp_clock_let_go, or until it is held anew, each of the system's clocks
+ * answers this thread as it did when it was first asked. For work of microseconds: nothing that waits may hold it.
+ */
+void amp_clock_hold(void);
+void amp_clock_let_go(void);
+
 /* A clock for tests: time stands still until moved. */
 struct amp_clock_fake {
     int64_t unix_ms;

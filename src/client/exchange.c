@@ -180,7 +180,7 @@ enum amp_client_status amp_client_exchange(struct amp_client *client, const stru
         amp_client_fault_clear(&client->fault);
     forget(&client->in);
     forget(&client->wire);
-    amp_wipe_stack(4096);
+    amp_wipe_stack_4k();
     return status;
 }
 

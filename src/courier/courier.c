@@ -441,7 +441,7 @@ int amp_courier_main(const struct amp_role_env *env)
     if (set_up(&courier) == AMP_OK) {
         while (!courier.stopped && event_base_loop(courier.base, EVLOOP_ONCE) >= 0) {
             take_turn(&courier);
-            amp_wipe_stack(AMP_TURN_STACK_USED); /* of bodies, and of libcurl and TLS that send them */
+            amp_wipe_stack_of_turn(); /* of bodies, and of libcurl and TLS that send them */
         }
     }
     tear_down(&courier);

@@ -242,13 +242,13 @@ static void *run(void *ctx)
         /* Once per turn: all that this turn recorded leaves in one message. */
         amp_recorder_flush(worker->recorder);
         amp_crypto_rest();
-        amp_wipe_stack(AMP_TURN_STACK_USED); /* of TLS and of all that read or wrote for it */
+        amp_wipe_stack_of_turn(); /* of TLS and of all that read or wrote for it */
         amp_front_tell_connections(worker);
         tell_ready(worker);
     }
     amp_front_detach_keeper(worker); /* and another may ask it for epoch keys */
     amp_crypto_thread_fini();
-    amp_wipe_stack(AMP_TURN_STACK_USED); /* it outlives the thread, for the next one */
+    amp_wipe_stack_of_turn(); /* it outlives the thread, for the next one */
     if (worker->number != 0)
         atomic_fetch_sub(&worker->shared->running, 1); /* last: worker 0 may end now, and be freed */
     return NULL;

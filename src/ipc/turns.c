@@ -6,5 +6,5 @@
 void amp_role_serve(struct event_base *base)
 {
     while (event_base_loop(base, EVLOOP_ONCE) == 0 && !event_base_got_break(base))
-        amp_wipe_stack(AMP_TURN_STACK_USED);
+        amp_wipe_stack_of_turn();
 }

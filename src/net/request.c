@@ -237,7 +237,9 @@ static void hand_over(struct amp_net_conn *conn)
         .request_id = amp_net_next_request_id(conn->net),
         .source = source_of(conn),
     };
+    amp_clock_hold();
     handler->request(handler->ctx, exchange, &exchange->request);
+    amp_clock_let_go();
     if (conn->exchange == exchange)
         amp_net_flow_count_waiting(exchange);
 }

@@ -201,3 +201,18 @@ struct amp_arena_run *amp_arena_any(void)
     }
     return NULL;
 }
+
+size_t amp_arena_sum(size_t (*bytes_of)(const struct amp_arena_run *run))
+{
+    size_t sum = 0;
+    pthread_mutex_lock(&arena.lock);
+    for (size_t page = 1; page < arena.pages; page++) {
+        const struct amp_arena_run *owner = arena.owners[page];
+        if (owner == NULL)
+            continue;
+        sum += bytes_of(owner);
+        page += owner->pages;
+    }
+    pthread_mutex_unlock(&arena.lock);
+    return sum;
+}

@@ -42,5 +42,7 @@ size_t amp_arena_cap(void);
 struct amp_arena_run *amp_arena_find(const void *ptr);
 /* Some open run; NULL where none is left. */
 struct amp_arena_run *amp_arena_any(void);
+/* The sum of `bytes_of` over all open runs. */
+size_t amp_arena_sum(size_t (*bytes_of)(const struct amp_arena_run *run));
 
 #endif

@@ -36,7 +36,7 @@ void amp_secret_free(void *ptr);
  * and `ptr` is as it was. A NULL `ptr` is amp_secret_alloc.
  */
 void *amp_secret_resize(void *ptr, size_t len) AMP_MUST_USE;
-/* Bytes in use now, for tests and stats. */
+/* Bytes in use now; it counts them all, for tests. */
 size_t amp_secret_used(void);
 /* Bytes of the pool's pages that stand open, and that may: nearer to the cap than what is used of them. */
 size_t amp_secret_held(void);
@@ -44,11 +44,16 @@ size_t amp_secret_cap(void);
 
 /* Overwrites; never optimised away. */
 void amp_wipe(void *ptr, size_t len);
-/* Overwrites the `bytes` of stack below the caller, at most these: call after handlers that touched plaintext. */
-#define AMP_WIPE_STACK_MAX (64 * 1024)
-void amp_wipe_stack(size_t bytes);
-/* Of the stack below an event loop, behind each turn: handlers, TLS and OpenSSL beneath were seen to use 27 KiB. */
-#define AMP_TURN_STACK_USED (32 * 1024)
+/* Overwrites so many KiB of stack below the caller: call behind what touched plaintext. */
+void amp_wipe_stack_4k(void);
+void amp_wipe_stack_8k(void);
+void amp_wipe_stack_16k(void);
+void amp_wipe_stack_32k(void);
+/* Behind each turn of an event loop: handlers, TLS and OpenSSL beneath it were seen to use 27 KiB. */
+static inline void amp_wipe_stack_of_turn(void)
+{
+    amp_wipe_stack_32k();
+}
 
 /* Constant time in the contents. */
 bool amp_secret_equal(const void *a, const void *b, size_t len);

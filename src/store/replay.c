@@ -13,7 +13,7 @@
 #include "crypto/crypto.h"
 
 #define SHARDS     16
-#define MIN_SLOTS  8
+#define MIN_BITS   3
 #define MAX_SKEW_S 900
 
 /* 128 bits of an HMAC: enough that two requests never share them. Both words 0: an empty slot. */
@@ -95,14 +95,23 @@ static bool is_empty(const struct slot *slot)
     return slot->print.a == 0 && slot->print.b == 0;
 }
 
+/* A second is likely to bring as many as the one before: a table that grows from nothing moves each entry twice. */
+static unsigned first_bits(const struct amp_replay *replay, const struct shard *shard, int64_t date_s)
+{
+    const struct second *before = &shard->seconds[(date_s + replay->ring_len - 1) % replay->ring_len];
+    if (before->slots == NULL || before->date_s != date_s - 1 || before->bits <= MIN_BITS)
+        return MIN_BITS;
+    return before->count > ((size_t)1 << before->bits) / 3 ? before->bits : before->bits - 1;
+}
+
 /* Two thirds full at most. */
-static enum amp_err make_room(const struct amp_replay *replay, struct second *second)
+static enum amp_err make_room(const struct amp_replay *replay, const struct shard *shard, struct second *second)
 {
     size_t old_len = second->slots == NULL ? 0 : (size_t)1 << second->bits;
     if (second->count < old_len / 3 * 2)
         return AMP_OK;
     struct second grown = {.date_s = second->date_s, .count = second->count};
-    grown.bits = old_len == 0 ? (unsigned)__builtin_ctz(MIN_SLOTS) : second->bits + 1;
+    grown.bits = old_len == 0 ? first_bits(replay, shard, second->date_s) : second->bits + 1;
     grown.slots = calloc((size_t)1 << grown.bits, sizeof *grown.slots);
     if (grown.slots == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
@@ -156,8 +165,8 @@ void amp_replay_expect(struct amp_replay *replay, const uint8_t signature[32], i
 }
 
 /* Under the shard's lock. */
-static enum amp_err remember(struct amp_replay *replay, struct second *second, struct print print, uint64_t tag,
-                             uint64_t *first_tag)
+static enum amp_err remember(struct amp_replay *replay, const struct shard *shard, struct second *second,
+                             struct print print, uint64_t tag, uint64_t *first_tag)
 {
     if (second->slots != NULL) {
         const struct slot *known = locate(replay, second, print);
@@ -168,7 +177,7 @@ static enum amp_err remember(struct amp_replay *replay, struct second *second, s
     }
     if (!amp_budget_take(&replay->entries, 1))
         return AMP_ERR_REPLAY_MEMORY_FULL;
-    enum amp_err err = make_room(replay, second);
+    enum amp_err err = make_room(replay, shard, second);
     if (err != AMP_OK) {
         amp_budget_give(&replay->entries, 1);
         return err;
@@ -189,7 +198,7 @@ enum amp_err amp_replay_remember(struct amp_replay *replay, const uint8_t signat
     struct shard *shard = shard_of(replay, print);
     pthread_mutex_lock(&shard->lock);
     struct second *second = open_second(replay, shard, date_s);
-    enum amp_err err = second == NULL ? AMP_ERR_CLOCK_SKEW : remember(replay, second, print, tag, first_tag);
+    enum amp_err err = second == NULL ? AMP_ERR_CLOCK_SKEW : remember(replay, shard, second, print, tag, first_tag);
     if (err == AMP_OK && date_s > shard->highest_s)
         shard->highest_s = date_s;
     pthread_mutex_unlock(&shard->lock);

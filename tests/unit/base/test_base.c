@@ -1,6 +1,7 @@
 /* Error table, slices, budget, clock and log. */
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../support.h"
@@ -111,6 +112,30 @@ static void checked_sizes_refuse_overflow(void **state)
     assert_true(amp_size_mul(3, 4, &result));
     assert_int_equal(result, 12);
     assert_false(amp_size_mul(SIZE_MAX / 2, 3, &result));
+}
+
+static void let_time_pass(void)
+{
+    /* lint: allow sleep, the system's own clock is what is tested */
+    assert_int_equal(nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL), 0);
+}
+
+static void a_held_clock_stands_still_in_its_thread(void **state)
+{
+    struct amp_clock clock = amp_clock_system();
+    int64_t before_ms = amp_clock_mono_ms(&clock);
+    amp_clock_hold();
+    int64_t mono_ms = amp_clock_mono_ms(&clock), unix_ms = amp_clock_unix_ms(&clock);
+    assert_true(mono_ms >= before_ms);
+    let_time_pass();
+    assert_int_equal(amp_clock_mono_ms(&clock), mono_ms);
+    assert_int_equal(amp_clock_unix_ms(&clock), unix_ms);
+    amp_clock_hold();
+    assert_true(amp_clock_mono_ms(&clock) > mono_ms);
+    mono_ms = amp_clock_mono_ms(&clock);
+    amp_clock_let_go();
+    let_time_pass();
+    assert_true(amp_clock_mono_ms(&clock) > mono_ms);
 }
 
 static void fake_clock_moves_only_when_told(void **state)
@@ -225,6 +250,7 @@ int main(void)
         cmocka_unit_test(out_never_passes_its_capacity_and_remembers),
         cmocka_unit_test(budget_stops_at_its_cap),
         cmocka_unit_test(checked_sizes_refuse_overflow),
+        cmocka_unit_test(a_held_clock_stands_still_in_its_thread),
         cmocka_unit_test(fake_clock_moves_only_when_told),
         cmocka_unit_test(system_clock_is_sane_and_never_steps_back),
         cmocka_unit_test(log_escapes_what_could_forge_a_line),

@@ -266,7 +266,7 @@ static void hashing_leaves_no_state_on_the_stack(void **state)
     for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
         leave_on_stack(secrets[i]);
         assert_true(on_stack(secrets[i])); /* the detector detects */
-        amp_wipe_stack(8192);
+        amp_wipe_stack_8k();
         assert_int_equal(amp_hmac_sha256(out, key_slice(), &part, 1), AMP_OK);
         assert_false(on_stack(secrets[i]));
         amp_hmac_key_make(&ready, &key);

@@ -180,6 +180,49 @@ static void cap_holds_and_full_pool_is_whole_again_after_frees(void **state)
     free(objects);
 }
 
+static void what_was_freed_is_at_hand_and_empty(void **state)
+{
+    uint8_t *first = amp_secret_alloc(40);
+    memset(first, 0xaa, 40);
+    amp_secret_free(first);
+    assert_int_equal(amp_secret_used(), 0);
+    uint8_t *again = amp_secret_alloc(48);
+    assert_ptr_equal(again, first);
+    assert_true(all_are(again, 48, 0));
+    amp_secret_free(again);
+}
+
+/* More than three slabs of them. */
+enum { MANY = 700, MANY_LEN = 256 };
+
+static void *take_and_free_many(void *unused)
+{
+    void *objects[MANY];
+    assert_int_equal(fill(objects, MANY, MANY_LEN), MANY);
+    release(objects, MANY);
+    return NULL;
+}
+
+/* And what a thread frees for another is at hand to the one that freed it. */
+static void a_thread_that_ends_keeps_nothing(void **state)
+{
+    void *objects[MANY];
+    size_t held[3];
+    for (size_t i = 0; i < 3; i++) {
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, take_and_free_many, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(amp_secret_used(), 0);
+        held[i] = amp_secret_held();
+    }
+    assert_in_range(held[0], 1, 2 * 16 * 4096); /* one empty slab is kept */
+    assert_int_equal(held[1], held[0]);
+    assert_int_equal(held[2], held[0]);
+    assert_int_equal(fill(objects, MANY, MANY_LEN), MANY);
+    release(objects, MANY);
+    assert_int_equal(amp_secret_used(), 0);
+}
+
 static void more_than_the_cap_is_refused(void **state)
 {
     assert_null(amp_secret_alloc(CAP + 1));
@@ -515,6 +558,8 @@ static int test_kind(enum amp_secret_lock wanted, const char *name)
         POOL_TEST(cap_holds_and_full_pool_is_whole_again_after_frees),
         POOL_TEST(more_than_the_cap_is_refused),
         POOL_TEST(what_holds_a_record_is_small),
+        POOL_TEST(what_was_freed_is_at_hand_and_empty),
+        POOL_TEST(a_thread_that_ends_keeps_nothing),
         cmocka_unit_test(misuse_aborts),
         cmocka_unit_test(guard_pages_fault),
         POOL_TEST(a_forked_child_has_no_copy),

@@ -55,7 +55,7 @@ static void stack_wipe_removes_what_earlier_calls_left(void **state)
     litter_stack();
     assert_true(count_litter() > LITTER / 2); /* else this test could not fail */
     litter_stack();
-    amp_wipe_stack(2 * LITTER);
+    amp_wipe_stack_8k();
 #ifdef __OPTIMIZE__
     assert_int_equal(count_litter(), 0);
 #else

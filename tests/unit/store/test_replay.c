@@ -49,6 +49,20 @@ static void a_date_outside_the_window_is_skewed(void **state)
     assert_int_equal(amp_replay_count(replay), 2);
 }
 
+/* A second's table begins as large as the one before it came to be. */
+static void busy_and_quiet_seconds_remember_alike(void **state)
+{
+    static const uint64_t counts[] = {3, 4000, 4000, 1, 0, 9000, 20, 20};
+    for (uint64_t tag = 5; tag < 7; tag++) {
+        for (size_t s = 0; s < sizeof counts / sizeof counts[0]; s++) {
+            for (uint64_t i = 0; i < counts[s]; i++)
+                assert_int_equal(remember(s * 100000 + i, START_S + (int64_t)s, START_S + 10, tag),
+                                 tag == 5 ? AMP_OK : AMP_ERR_REQUEST_REPLAYED);
+        }
+    }
+    assert_int_equal(amp_replay_count(replay), 3 + 4000 + 4000 + 1 + 9000 + 20 + 20);
+}
+
 static void nothing_in_the_window_is_ever_forgotten(void **state)
 {
     /* one signature a second, dated to the window's far edge, over many turns of the ring */
@@ -173,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         opened(a_second_use_is_told_with_its_first_tag),
         opened(a_date_outside_the_window_is_skewed),
+        opened(busy_and_quiet_seconds_remember_alike),
         opened(nothing_in_the_window_is_ever_forgotten),
         opened(a_second_is_reused_even_when_nobody_sweeps),
         opened(a_clock_set_back_opens_no_forgotten_second),
