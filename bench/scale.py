@@ -25,6 +25,10 @@ HONEST_CONNECTIONS = 4
 # What a token of `ampoule bench` seals (src/wire/content.c): version and kind, five lengths, number, cvc, name, expiry and
 # metadata; then the seal's own 33 bytes (src/seal/seal.h).
 MESSAGE_BYTES = 200
+WARM_MESSAGES = 10_000  # so that buffers which grow once have grown
+SKEW_SECONDS = 5        # of the daemon that holds them: dates of requests may be so far off, either way
+SETTLE_SECONDS = 5
+BEYOND_BODY_MAX = 200
 SEND_RATIO_MAX = 1.15  # of a send into N queued messages, beside one into none
 SEALED_BYTES = 2 + 5 * 4 + 16 + 3 + len("BENCH CLIENT") + 3 + len('{"order":"0123456789abcdef"}') + 33
 
@@ -112,12 +116,19 @@ class Queue(Scale):
         return (self.daemon.cpu_ns() - before) / 1000 / done["requests"]
 
 
+def settled_bytes(scale):
+    """Once the replay memory has left its window and what was freed has gone back to the system: a signed request is
+    remembered for a while whatever it brought, and that is no message's."""
+    time.sleep(2 * SKEW_SECONDS + SETTLE_SECONDS)
+    return scale.daemon.memory_bytes()
+
+
 def measure_messages(few, many, args, result):
     few.cost_us("warm")
-    many.cost_us("long")
-    before = many.daemon.memory_bytes()
+    many.fill("long", WARM_MESSAGES)
+    before = settled_bytes(many)
     many.fill("long", args.tokens)
-    result["bytes_per_message"] = (many.daemon.memory_bytes() - before) / args.tokens
+    result["bytes_per_message"] = (settled_bytes(many) - before) / args.tokens
     result["bytes_beyond_body"] = result["bytes_per_message"] - MESSAGE_BYTES
     rounds = [(few.cost_us(f"short-{number}"), many.cost_us("long")) for number in range(args.rounds)]
     result["send_few_us"] = statistics.median(one[0] for one in rounds)
@@ -126,7 +137,7 @@ def measure_messages(few, many, args, result):
 
 
 def measure_tokens(args, folder, build, result):
-    room = {"vault": {"memory_max": "1GiB"}}  # one principal alone may take four fifths of it
+    room = {"memory_max": "4GiB", "vault": {"memory_max": "1GiB"}}  # one principal alone may take four fifths of it
     few, many = (ConfiguredAmpouled(os.path.join(folder, name), build, room).start() for name in ("few", "many"))
     try:
         measure_live(Scale(few, build, args.seconds), Scale(many, build, args.seconds), args, result)
@@ -141,7 +152,7 @@ def measure_tokens(args, folder, build, result):
 
 
 def measure_queues(args, folder, build, result):
-    room = {"queue": {"memory_max": "2GiB"}}
+    room = {"memory_max": "4GiB", "queue": {"memory_max": "2GiB"}, "auth": {"clock_skew": f"{SKEW_SECONDS}s"}}
     few, many = (ConfiguredAmpouled(os.path.join(folder, name), build, room).start() for name in ("short", "long"))
     try:
         measure_messages(Queue(few, build, args.seconds), Queue(many, build, args.seconds), args, result)
@@ -160,11 +171,14 @@ def tell_tokens(args, result):
 
 
 def tell_queues(args, result):
-    judged = "not judged" if args.smoke else "met" if result["send_ratio"] <= SEND_RATIO_MAX else "missed"
+    def judged(value, most):
+        return "not judged" if args.smoke else "met" if value <= most else "missed"
     print(f"{args.tokens} messages of {MESSAGE_BYTES} bytes in a queue")
-    print(f"  memory           {result['bytes_per_message']:>10.0f} bytes for each, {result['bytes_beyond_body']:.0f} beyond its body")
+    print(f"  memory           {result['bytes_per_message']:>10.0f} bytes for each, {result['bytes_beyond_body']:.0f} beyond its body; "
+          f"target at most {BEYOND_BODY_MAX}: {judged(result['bytes_beyond_body'], BEYOND_BODY_MAX)}")
     print(f"  one more costs   {result['send_many_us']:>10.2f} us of CPU; in an empty queue {result['send_few_us']:.2f} us: "
-          f"{result['send_ratio']:.2f} times; target at most {SEND_RATIO_MAX}: {judged}")
+          f"{result['send_ratio']:.2f} times; target at most {SEND_RATIO_MAX}: "
+          f"{judged(result['send_ratio'], SEND_RATIO_MAX)}")
 
 
 PARTS = {"tokens": (measure_tokens, tell_tokens), "messages": (measure_queues, tell_queues)}

@@ -1,21 +1,29 @@
 /*
- * Packed, a message is its parts one behind the other, each with its length before it:
+ * Packed, a message is its parts one behind the other, each with its length before it; the body is what is left:
  *
- *   version 1 | flags (1: of a token; 2: with a digest) | digest (16) | body |
- *   count, copies of the card { subscription (16), JWE } | count, attributes { binary (0, 1), name, type, value } |
- *   trace header | group id | deduplication id
+ *   version 1 | flags | digest (16) | count, copies of the card { subscription (16), JWE } |
+ *   count, attributes { binary (0, 1), name, type, value } | trace header | group id, deduplication id | body
  *
+ * The flags tell what of it is there: most messages are a digest and a body, and there may be a million of them.
  * Lengths are u32, counts u8. What is authenticated beside it: length and name of the home queue, message id, sender,
  * expiry; the epoch is, by the seal itself.
  */
 #include "api/message.h"
 
-#define LABEL    "message"
-#define VERSION  1
-#define OF_TOKEN 1
-#define DIGEST   2
-#define LEN_LEN  4 /* of a length */
-#define AAD_MAX  (1 + AMP_QUEUE_NAME_MAX + AMP_MESSAGE_ID_LEN + AMP_MESSAGE_SENDER_LEN + 8)
+#define LABEL   "message"
+#define VERSION 1
+#define LEN_LEN 4 /* of a length */
+#define AAD_MAX (1 + AMP_QUEUE_NAME_MAX + AMP_MESSAGE_ID_LEN + AMP_MESSAGE_SENDER_LEN + 8)
+
+enum flag { OF_TOKEN = 1, DIGEST = 2, COPIES = 4, ATTRIBUTES = 8, TRACE = 16, IN_ORDER = 32 };
+
+static unsigned flags_of(const struct amp_message *message)
+{
+    return (message->of_token ? OF_TOKEN : 0u) | (message->md5 != NULL ? DIGEST : 0u) |
+           (message->sealed_count != 0 ? COPIES : 0u) | (message->attributes.count != 0 ? ATTRIBUTES : 0u) |
+           (message->trace_header.len != 0 ? TRACE : 0u) |
+           (message->group_id.len != 0 || message->deduplication_id.len != 0 ? IN_ORDER : 0u);
+}
 
 static void put_u32(struct amp_out *out, size_t value)
 {
@@ -29,11 +37,11 @@ static void put_part(struct amp_out *out, struct amp_slice part)
     amp_out_slice(out, part);
 }
 
-static size_t packed_len(const struct amp_message *message)
+/* At most: of parts that are not there the few bytes of their counts and lengths are left over. */
+static size_t packed_max(const struct amp_message *message)
 {
-    size_t digest_len = message->md5 != NULL ? AMP_MD5_LEN : 0;
-    size_t len = 4 + digest_len + 4 * LEN_LEN + message->body.len + message->trace_header.len + message->group_id.len +
-                 message->deduplication_id.len;
+    size_t len = 2 + AMP_MD5_LEN + 2 + 3 * LEN_LEN + message->body.len + message->trace_header.len +
+                 message->group_id.len + message->deduplication_id.len;
     for (uint32_t i = 0; i < message->sealed_count; i++)
         len += AMP_SUBSCRIPTION_ID_LEN + LEN_LEN + message->sealed[i].jwe.len;
     for (uint32_t i = 0; i < message->attributes.count; i++) {
@@ -43,29 +51,45 @@ static size_t packed_len(const struct amp_message *message)
     return len;
 }
 
-static void pack(struct amp_out *out, const struct amp_message *message)
+static void put_copies(struct amp_out *out, const struct amp_message *message)
 {
-    amp_out_byte(out, VERSION);
-    amp_out_byte(out, (uint8_t)((message->of_token ? OF_TOKEN : 0) | (message->md5 != NULL ? DIGEST : 0)));
-    if (message->md5 != NULL)
-        amp_out_bytes(out, message->md5, AMP_MD5_LEN);
-    put_part(out, message->body);
     amp_out_byte(out, (uint8_t)message->sealed_count);
     for (uint32_t i = 0; i < message->sealed_count; i++) {
         amp_out_bytes(out, message->sealed[i].subscription, AMP_SUBSCRIPTION_ID_LEN);
         put_part(out, message->sealed[i].jwe);
     }
-    amp_out_byte(out, (uint8_t)message->attributes.count);
-    for (uint32_t i = 0; i < message->attributes.count; i++) {
-        const struct amp_sqs_attribute *attribute = &message->attributes.at[i];
+}
+
+static void put_attributes(struct amp_out *out, const struct amp_sqs_attributes *attributes)
+{
+    amp_out_byte(out, (uint8_t)attributes->count);
+    for (uint32_t i = 0; i < attributes->count; i++) {
+        const struct amp_sqs_attribute *attribute = &attributes->at[i];
         amp_out_byte(out, attribute->binary);
         put_part(out, attribute->name);
         put_part(out, attribute->type);
         put_part(out, attribute->value);
     }
-    put_part(out, message->trace_header);
-    put_part(out, message->group_id);
-    put_part(out, message->deduplication_id);
+}
+
+static void pack(struct amp_out *out, const struct amp_message *message)
+{
+    unsigned flags = flags_of(message);
+    amp_out_byte(out, VERSION);
+    amp_out_byte(out, (uint8_t)flags);
+    if ((flags & DIGEST) != 0)
+        amp_out_bytes(out, message->md5, AMP_MD5_LEN);
+    if ((flags & COPIES) != 0)
+        put_copies(out, message);
+    if ((flags & ATTRIBUTES) != 0)
+        put_attributes(out, &message->attributes);
+    if ((flags & TRACE) != 0)
+        put_part(out, message->trace_header);
+    if ((flags & IN_ORDER) != 0) {
+        put_part(out, message->group_id);
+        put_part(out, message->deduplication_id);
+    }
+    amp_out_slice(out, message->body);
 }
 
 /* Reading what was packed. It verified, so any other form is a defect of ours. */
@@ -110,7 +134,7 @@ static uint32_t get_count(struct reading *reading, uint32_t most)
     return 0;
 }
 
-static void get_sealed(struct reading *reading, struct amp_message_sealed *sealed)
+static void get_copy(struct reading *reading, struct amp_message_sealed *sealed)
 {
     struct amp_slice subscription = get_bytes(reading, AMP_SUBSCRIPTION_ID_LEN);
     if (subscription.len == AMP_SUBSCRIPTION_ID_LEN)
@@ -126,6 +150,20 @@ static void get_attribute(struct reading *reading, struct amp_sqs_attribute *att
     attribute->value = get_part(reading);
 }
 
+static void get_copies(struct reading *reading, struct amp_message *message)
+{
+    message->sealed_count = get_count(reading, AMP_SUBSCRIPTIONS_PER_QUEUE_MAX);
+    for (uint32_t i = 0; i < message->sealed_count; i++)
+        get_copy(reading, &message->sealed[i]);
+}
+
+static void get_attributes(struct reading *reading, struct amp_sqs_attributes *attributes)
+{
+    attributes->count = get_count(reading, AMP_SQS_ATTRIBUTES_MAX);
+    for (uint32_t i = 0; i < attributes->count; i++)
+        get_attribute(reading, &attributes->at[i]);
+}
+
 static enum amp_err unpack(struct amp_message *message, struct amp_slice packed)
 {
     struct reading reading = {.left = packed};
@@ -134,17 +172,21 @@ static enum amp_err unpack(struct amp_message *message, struct amp_slice packed)
     unsigned flags = get_u8(&reading);
     message->of_token = (flags & OF_TOKEN) != 0;
     message->md5 = (flags & DIGEST) != 0 ? get_bytes(&reading, AMP_MD5_LEN).ptr : NULL;
-    message->body = get_part(&reading);
-    message->sealed_count = get_count(&reading, AMP_SUBSCRIPTIONS_PER_QUEUE_MAX);
-    for (uint32_t i = 0; i < message->sealed_count; i++)
-        get_sealed(&reading, &message->sealed[i]);
-    message->attributes.count = get_count(&reading, AMP_SQS_ATTRIBUTES_MAX);
-    for (uint32_t i = 0; i < message->attributes.count; i++)
-        get_attribute(&reading, &message->attributes.at[i]);
-    message->trace_header = get_part(&reading);
-    message->group_id = get_part(&reading);
-    message->deduplication_id = get_part(&reading);
-    return reading.broken || reading.left.len != 0 ? AMP_ERR_INTERNAL : AMP_OK;
+    message->sealed_count = 0;
+    message->attributes.count = 0;
+    message->trace_header = message->group_id = message->deduplication_id = amp_slice(NULL, 0);
+    if ((flags & COPIES) != 0)
+        get_copies(&reading, message);
+    if ((flags & ATTRIBUTES) != 0)
+        get_attributes(&reading, &message->attributes);
+    if ((flags & TRACE) != 0)
+        message->trace_header = get_part(&reading);
+    if ((flags & IN_ORDER) != 0) {
+        message->group_id = get_part(&reading);
+        message->deduplication_id = get_part(&reading);
+    }
+    message->body = reading.left;
+    return reading.broken ? AMP_ERR_INTERNAL : AMP_OK;
 }
 
 static struct amp_slice write_aad(uint8_t storage[AAD_MAX], struct amp_slice home, const uint8_t *id,
@@ -185,7 +227,7 @@ static enum amp_err seal(struct amp_api *api, const struct amp_message *message,
 {
     uint8_t aad_bytes[AAD_MAX];
     struct amp_secret_buf *plain = &api->plain, *sealed = &api->sealed;
-    size_t len = packed_len(message);
+    size_t len = packed_max(message);
     amp_secret_buf_clear(plain);
     amp_secret_buf_clear(sealed);
     enum amp_err err = amp_secret_buf_reserve(plain, len);

@@ -34,8 +34,8 @@
 enum message_state { MESSAGE_DELAYED, MESSAGE_AVAILABLE, MESSAGE_IN_FLIGHT, MESSAGE_STATES };
 
 /*
- * 128 bytes, so that with 200 bytes of body it fits jemalloc's 384, FIFO or not. What many messages share is interned
- * (struct origin), times are kept as differences.
+ * 128 bytes, so that with 200 bytes of body, their digest and the seal a standard queue's message fits jemalloc's 384;
+ * its next size is 448. What many messages share is interned (struct origin), times are kept as differences.
  */
 struct message {
     struct amp_index_entry entry; /* the id */

@@ -175,6 +175,27 @@ class CapTest(unittest.TestCase):
             self.assertEqual(sorted(sqs.drain(url)), sorted(again))
 
 
+class SizeTest(unittest.TestCase):
+    """What a message of 200 bytes takes beside them: the seal, the digest, its places in the queue and in the tables, and
+    what the allocator rounds it up to. A field too many takes it to the allocator's next size, 64 bytes up."""
+
+    count, body_bytes, most = 5000, 200, 200
+
+    def test_a_message_takes_little_beside_its_body(self):
+        with Daemon() as daemon, Sqs(daemon) as sqs:
+            stats = daemon.client()
+
+            def held():
+                return stats.get("/v1/stats").json()["queues"]["bytes"]
+            url = sqs.create(unique_name())
+            sqs.send(url, "the first, for what the sender's other messages share")
+            before = held()
+            sqs.send_many(url, ["m" * self.body_bytes] * self.count)
+            self.assertEqual(sqs.counts(url), (self.count + 1, 0, 0))
+            self.assertLessEqual((held() - before) / self.count - self.body_bytes, self.most)
+            stats.close()
+
+
 class BurstTest(unittest.TestCase):
     """A burst of messages leaves no more memory behind than there was before."""
 
