@@ -94,6 +94,13 @@ struct amp_config {
     } keys;
     struct amp_config_limits limits;
     struct {
+        uint64_t cap; /* bytes of all processes, but for 64 MiB of programs, stacks and what allocators keep */
+        /* Shares of it, beside vault.memory_max, queue.memory_max, auth.replay_max, limits.max_connections: */
+        uint64_t bodies;       /* requests and answers, in front's pool */
+        uint64_t front_pool;   /* these, and TLS's memory of each connection */
+        uint64_t courier_pool; /* messages and attempts under way */
+    } memory;
+    struct {
         bool separate;                   /* each role has a user of its own; else all have the supervisor's */
         bool required;                   /* a kernel without seccomp or Landlock is refused */
         char front[AMP_CONFIG_USER_MAX]; /* names or numbers */

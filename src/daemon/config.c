@@ -11,6 +11,7 @@
 
 #include "base/address.h"
 #include "base/text.h"
+#include "daemon/shares.h"
 #include "keys/principal.h"
 
 enum kind {
@@ -35,7 +36,8 @@ enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR =
 #define TOP_SETTINGS(X)                                                                                                \
     X(dev, BOOL, dev, 0, 0, "false")                                                                                   \
     X(workers, COUNT, workers, 1, AMP_CONFIG_WORKERS_MAX, NULL)                                                        \
-    X(state, PATH, state, 0, 0, NULL)
+    X(state, PATH, state, 0, 0, NULL)                                                                                  \
+    X(memory_max, BYTES, memory.cap, 64 * MIB, 4 * TIB, "2GiB")
 #define LISTEN_SETTINGS(X)                                                                                             \
     X(cert, PATH, listen.cert, 0, 0, NULL)                                                                             \
     X(key, PATH, listen.key, 0, 0, NULL)                                                                               \
@@ -44,15 +46,15 @@ enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR =
 #define LOG_SETTINGS(X) X(level, LEVEL, log_level, 0, 0, "info")
 #define AUTH_SETTINGS(X)                                                                                               \
     X(clock_skew, DURATION, auth.clock_skew_ms, SECOND, 15 * MINUTE, "300s")                                           \
-    X(replay_max, COUNT, auth.replay_max, 1000, 100000000, "6000000")
+    X(replay_max, COUNT, auth.replay_max, 1000, 100000000, NULL)
 #define VAULT_SETTINGS(X)                                                                                              \
     X(ttl, DURATION, vault.ttl_ms, 1, 15 * MINUTE, "10s")                                                              \
     X(ttl_max, DURATION, vault.ttl_max_ms, 1, 15 * MINUTE, "15m")                                                      \
-    X(memory_max, BYTES, vault.memory_max, 4 * MIB, TIB, "256MiB")
+    X(memory_max, BYTES, vault.memory_max, 4 * MIB, TIB, NULL)
 #define MASK_SETTINGS(X) X(bin8, BOOL, mask.bin8, 0, 0, "false")
 #define QUEUE_SETTINGS(X)                                                                                              \
     X(engine, ENGINE, queue.engine, 0, 0, "memory")                                                                    \
-    X(memory_max, BYTES, queue.memory_max, 4 * MIB, TIB, "256MiB")                                                     \
+    X(memory_max, BYTES, queue.memory_max, 4 * MIB, TIB, NULL)                                                         \
     X(max_queues, COUNT, queue.max_queues, 1, 100000, "1000")
 #define PUSH_SETTINGS(X)                                                                                               \
     X(ca, PATH, push.ca, 0, 0, NULL)                                                                                   \
@@ -69,11 +71,11 @@ enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR =
     X(body, DURATION, limits.body_ms, 100, HOUR, "30s")                                                                \
     X(request, DURATION, limits.request_ms, 100, HOUR, "60s")                                                          \
     X(idle, DURATION, limits.idle_ms, 100, HOUR, "75s")                                                                \
-    X(max_connections, COUNT, limits.max_connections, 1, 1000000, "10000")                                             \
-    X(max_connections_per_source, COUNT, limits.max_connections_per_source, 1, 1000000, "1000")                        \
-    X(max_connections_per_principal, COUNT, limits.max_connections_per_principal, 1, 1000000, "5000")                  \
-    X(max_requests_per_principal, COUNT, limits.max_requests_per_principal, 1, 1000000, "2500")                        \
-    X(startups, STARTUPS, limits.startups, 0, 0, "2000:30:8000")                                                       \
+    X(max_connections, COUNT, limits.max_connections, 1, 1000000, NULL)                                                \
+    X(max_connections_per_source, COUNT, limits.max_connections_per_source, 1, 1000000, NULL)                          \
+    X(max_connections_per_principal, COUNT, limits.max_connections_per_principal, 1, 1000000, NULL)                    \
+    X(max_requests_per_principal, COUNT, limits.max_requests_per_principal, 1, 1000000, NULL)                          \
+    X(startups, STARTUPS, limits.startups, 0, 0, NULL)                                                                 \
     X(penalty_min, DURATION, limits.penalty_min_ms, 0, HOUR, "15s")                                                    \
     X(penalty_max, DURATION, limits.penalty_max_ms, 0, 24 * HOUR, "10m")
 #define SANDBOX_SETTINGS(X)                                                                                            \
@@ -496,6 +498,18 @@ static void take_lists(struct reading *reading, const struct raw *raw, struct am
                   &config->limits.exempt_count);
 }
 
+/* What memory_max leaves, and limits.max_connections. */
+static void share_out(struct reading *reading, struct amp_config *config)
+{
+    char text[512];
+    struct amp_out why = amp_out(text, sizeof(text) - 1);
+    if (!amp_shares_of_memory(config, &why)) {
+        text[why.len] = '\0';
+        complain(reading, "memory_max", NULL, text);
+    }
+    amp_shares_of_connections(&config->limits);
+}
+
 /* What one setting asks of another. */
 static void check_whole(struct reading *reading, struct amp_config *config)
 {
@@ -503,6 +517,8 @@ static void check_whole(struct reading *reading, struct amp_config *config)
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         config->workers = cores < 1 ? 1 : cores > AMP_CONFIG_WORKERS_MAX ? AMP_CONFIG_WORKERS_MAX : (uint32_t)cores;
     }
+    if (!reading->bad)
+        share_out(reading, config);
     if (config->state[0] == '\0')
         complain(reading, "state", NULL, "is missing: the directory for keyring, event log and admin socket");
     if (config->listen.address_count == 0)

@@ -12,6 +12,12 @@ static void on_complaint(void *ctx, const char *text)
     amp_log_text(AMP_LOG_ERROR, "the configuration was not taken over", "reason", text);
 }
 
+static bool is_same_memory(const struct amp_config *now, const struct amp_config *next)
+{
+    return now->memory.cap == next->memory.cap && now->vault.memory_max == next->vault.memory_max &&
+           now->auth.replay_max == next->auth.replay_max && now->limits.max_connections == next->limits.max_connections;
+}
+
 static bool is_same_queue(const struct amp_config *now, const struct amp_config *next)
 {
     bool same = now->queue.engine == next->queue.engine && now->queue.memory_max == next->queue.memory_max &&
@@ -50,11 +56,12 @@ static bool is_compatible(const struct amp_config *now, const struct amp_config 
                 strcmp(now->keys.file, next->keys.file) == 0;
     for (uint32_t i = 0; same && i < now->listen.address_count; i++)
         same = strcmp(now->listen.address[i], next->listen.address[i]) == 0;
-    same = same && is_same_queue(now, next) && is_same_push(now, next) && is_same_sandbox(now, next);
+    same = same && is_same_memory(now, next) && is_same_queue(now, next) && is_same_push(now, next) &&
+           is_same_sandbox(now, next);
     if (!same)
         on_complaint(NULL,
-                     "workers, state, keys, queue, push, sandbox, listen.addresses and listen.backlog change by a "
-                     "restart alone");
+                     "workers, state, keys, queue, push, sandbox, listen.addresses, listen.backlog, and the shares of "
+                     "memory_max change by a restart alone");
     return same;
 }
 

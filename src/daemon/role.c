@@ -24,10 +24,8 @@
 #include "scribe/scribe.h"
 
 enum { FD_CONTROL = 3, FD_CONFIG, FD_STATE, FD_TLS, FD_PUSH_CA = FD_TLS + AMP_TLS_FILE_COUNT_, FD_EMPTY, FD_LISTEN };
-enum { POOL_MIB = 1 << 20 };
+enum { KEEPER_POOL = 48 << 20, SCRIBE_POOL = 16 << 20 };
 enum { USER_TEXT_MAX = 48 }; /* "UID:GID" with its NUL */
-/* What TLS keeps of one that waits, and what is added while some are busy. */
-enum { CONNECTION_BYTES = 32 * 1024 };
 
 static const struct role {
     enum amp_role role;
@@ -35,12 +33,11 @@ static const struct role {
     const char *title;
     const char *comm; /* at most 15 characters */
     int (*main)(const struct amp_role_env *env);
-    size_t pool_bytes; /* of secret memory, at most; front's connections come on top */
 } roles[] = {
-    {AMP_ROLE_FRONT, "front", "ampouled: front", "ampoule-front", amp_front_main, (size_t)256 * POOL_MIB},
-    {AMP_ROLE_KEEPER, "keeper", "ampouled: keeper", "ampoule-keeper", amp_keeper_main, (size_t)48 * POOL_MIB},
-    {AMP_ROLE_SCRIBE, "scribe", "ampouled: scribe", "ampoule-scribe", amp_scribe_main, (size_t)16 * POOL_MIB},
-    {AMP_ROLE_COURIER, "courier", "ampouled: courier", "ampoule-courier", amp_courier_main, (size_t)384 * POOL_MIB},
+    {AMP_ROLE_FRONT, "front", "ampouled: front", "ampoule-front", amp_front_main},
+    {AMP_ROLE_KEEPER, "keeper", "ampouled: keeper", "ampoule-keeper", amp_keeper_main},
+    {AMP_ROLE_SCRIBE, "scribe", "ampouled: scribe", "ampoule-scribe", amp_scribe_main},
+    {AMP_ROLE_COURIER, "courier", "ampouled: courier", "ampoule-courier", amp_courier_main},
 };
 
 static const struct role *find_role(enum amp_role role)
@@ -245,14 +242,32 @@ static enum amp_err confine(const struct role *role, const struct amp_sandbox_us
     return err;
 }
 
+/* Of secret memory, at most. */
+static size_t pool_bytes(enum amp_role role, const struct amp_config *config)
+{
+    switch (role) {
+    case AMP_ROLE_FRONT:
+        return config->memory.front_pool;
+    case AMP_ROLE_COURIER:
+        return config->memory.courier_pool;
+    case AMP_ROLE_KEEPER:
+        return KEEPER_POOL;
+    case AMP_ROLE_SCRIBE:
+        return SCRIBE_POOL;
+    case AMP_ROLE_SUPERVISOR:
+    case AMP_ROLE_ADMIN:
+    case AMP_ROLE_COUNT_:
+        break;
+    }
+    return 0;
+}
+
 static enum amp_err begin(const struct role *role, const struct amp_sandbox_user *user, struct amp_role_env *env)
 {
     const struct amp_config *config = env->config;
-    size_t connections = role->role == AMP_ROLE_FRONT ? config->limits.max_connections : 0;
-    size_t pool_bytes = role->pool_bytes + connections * CONNECTION_BYTES;
     enum amp_err err = amp_secret_harden_process(!config->dev);
     if (err == AMP_OK)
-        err = amp_secret_init(pool_bytes, !config->dev);
+        err = amp_secret_init(pool_bytes(role->role, config), !config->dev);
     if (err == AMP_OK && !config->dev && amp_secret_state() != AMP_SECRET_MEMFD)
         amp_log_text(AMP_LOG_WARN, "the kernel gives no memory that it cannot read itself: memfd_secret(2)", "memory",
                      amp_secret_lock_name(amp_secret_state()));

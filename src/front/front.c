@@ -8,9 +8,7 @@
 #include "front/shared.h"
 #include "front/worker.h"
 
-#define PENDING_BYTES        ((size_t)128 << 20) /* of all workers: half of this process's pool */
-#define PENDING_BYTES_LEAST  ((size_t)8 << 20)   /* of each: two of the largest requests */
-#define PENDING_BYTES_SOURCE ((size_t)32 << 20)  /* of all workers, for one source: a quarter */
+#define SOURCE_BYTES_LEAST ((size_t)4 << 20) /* of unfinished requests: one of the largest */
 
 struct front {
     const struct amp_role_env *env;
@@ -30,11 +28,15 @@ struct front {
     int status;
 };
 
-static size_t pending_bytes(uint32_t workers)
+/*
+ * Of what the pool has for bodies unfinished requests get half, of that one source a quarter, and answers that nobody
+ * takes a quarter: there is room left to answer.
+ */
+static void share_bodies(struct amp_net_limits *limits, size_t bodies, uint32_t workers)
 {
-    size_t share = PENDING_BYTES / workers;
-
-    return share < PENDING_BYTES_LEAST ? PENDING_BYTES_LEAST : share;
+    limits->max_pending_bytes = bodies / 2 / workers;
+    limits->max_untaken_bytes = bodies / 4 / workers;
+    limits->max_pending_bytes_per_source = bodies / 8 > SOURCE_BYTES_LEAST ? bodies / 8 : SOURCE_BYTES_LEAST;
 }
 
 /* Their form was checked when the configuration was read. */
@@ -47,8 +49,9 @@ static void take_exempt(struct amp_net_limits *limits, const struct amp_config_l
     }
 }
 
-static struct amp_net_limits limits_of(const struct amp_config_limits *config, uint32_t workers)
+static struct amp_net_limits limits_of(const struct amp_config *whole)
 {
+    const struct amp_config_limits *config = &whole->limits;
     struct amp_net_limits limits = {
         .handshake_ms = config->handshake_ms,
         .head_ms = config->header_ms,
@@ -64,11 +67,9 @@ static struct amp_net_limits limits_of(const struct amp_config_limits *config, u
         .max_secret_bytes_of_strangers = amp_secret_cap() / 3 * 2,
         .penalty_min_ms = config->penalty_min_ms,
         .penalty_max_ms = config->penalty_max_ms,
-        .max_pending_bytes = pending_bytes(workers),
-        .max_untaken_bytes = pending_bytes(workers) / 2,
-        .max_pending_bytes_per_source = PENDING_BYTES_SOURCE,
     };
 
+    share_bodies(&limits, whole->memory.bodies, whole->workers);
     take_exempt(&limits, config);
     return limits;
 }
@@ -76,7 +77,7 @@ static struct amp_net_limits limits_of(const struct amp_config_limits *config, u
 static struct amp_front_settings settings_of(const struct amp_config *config)
 {
     return (struct amp_front_settings){
-        .limits = limits_of(&config->limits, config->workers),
+        .limits = limits_of(config),
         .ttl_ms = config->vault.ttl_ms,
         .ttl_max_ms = config->vault.ttl_max_ms,
         .mask_bin8 = config->mask.bin8,

@@ -57,14 +57,6 @@ class Target(Daemon):
                 total += int((_read(f"/proc/{pid}/task/{task}/schedstat").split() or ["0"])[0])
         return total / 1e9
 
-    def resident_bytes(self):
-        """Resident memory of all processes; a page that several of them share (the programs' text) counts once."""
-        total = 0
-        for pid in self.pids():
-            found = re.search(r"^Pss:\s+(\d+) kB", _read(f"/proc/{pid}/smaps_rollup"), re.MULTILINE)
-            total += int(found.group(1)) * 1024 if found else 0
-        return total
-
     def honest_environment(self):
         return {**self.environment(), "AMPOULE_URL": f"https://[::1]:{self.port}"}
 

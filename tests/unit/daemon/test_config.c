@@ -41,12 +41,16 @@ static void the_least_configuration_has_documented_defaults(void **state)
     assert_int_equal(config.auth.clock_skew_ms, 300000);
     assert_int_equal(config.vault.ttl_ms, 10000);
     assert_int_equal(config.vault.ttl_max_ms, 900000);
-    assert_int_equal(config.vault.memory_max, 256 << 20);
+    assert_true(config.memory.cap == UINT64_C(2) << 30);
+    assert_true(config.vault.memory_max >= 4 << 20);
     assert_int_equal(config.keys.provider, AMP_CONFIG_PROVIDER_EPHEMERAL);
     assert_int_equal(config.log_level, AMP_LOG_INFO);
     assert_string_equal(config.listen.client_ca, "");
     assert_int_equal(config.queue.engine, AMP_CONFIG_ENGINE_MEMORY);
-    assert_int_equal(config.queue.memory_max, 256 << 20);
+    assert_true(config.queue.memory_max >= 4 << 20);
+    assert_true(config.auth.replay_max >= 1000);
+    assert_true(config.memory.front_pool > config.memory.bodies);
+    assert_true(config.limits.startups.full <= config.limits.max_connections);
     assert_int_equal(config.queue.max_queues, 1000);
     assert_int_equal(config.queue.name_count, 0);
     assert_int_equal(config.push.allow_count, 0);
@@ -69,7 +73,7 @@ static void every_setting_is_read(void **state)
     struct amp_config config;
     struct heard heard;
     static const char text[] =
-        "workers: 3\nstate: /s\n"
+        "workers: 3\nstate: /s\nmemory_max: 8GiB\n"
         "listen:\n  addresses: ['127.0.0.1:1', '[::1]:65535']\n  cert: /c\n  key: /k\n  client_ca: /ca\n  backlog: 7\n"
         "log: {level: debug}\nauth: {clock_skew: 15m, replay_max: 5000}\n"
         "vault: {ttl: 500ms, ttl_max: 1m, memory_max: 2GiB}\nmask: {bin8: true}\nkeys: {provider: file, file: /kek}\n"
@@ -90,6 +94,7 @@ static void every_setting_is_read(void **state)
     assert_int_equal(config.auth.replay_max, 5000);
     assert_int_equal(config.vault.ttl_ms, 500);
     assert_int_equal(config.vault.ttl_max_ms, 60000);
+    assert_true(config.memory.cap == UINT64_C(8) << 30);
     assert_true(config.vault.memory_max == UINT64_C(2) << 30);
     assert_true(config.mask.bin8);
     assert_int_equal(config.keys.provider, AMP_CONFIG_PROVIDER_FILE);
@@ -143,6 +148,9 @@ static void mistakes_are_told_with_the_settings_name(void **state)
         {LEAST "sandbox: {front: ''}\n", "sandbox.front: \"\" is not the name or number of a user"},
         {LEAST "sandbox: {keeper: a:b}\n", "sandbox.keeper: \"a:b\" is not the name or number of a user"},
         {LEAST "sandbox: {scribe: an-account-of-thirty-three-letters}\n", "is not the name or number of a user"},
+        {LEAST "memory_max: 63MiB\n", "memory_max: \"63MiB\" is out of bounds"},
+        {LEAST "memory_max: 1GiB\nvault: {memory_max: 1GiB}\n",
+         "memory_max of 1024 MiB is too little: vault.memory_max takes 2048 MiB, "},
         {LEAST "workers: 0\n", "workers: \"0\" is out of bounds"},
         {LEAST "workers: 65\n", "workers: \"65\" is out of bounds"},
         {LEAST "workers: many\n", "workers: \"many\" is not a whole number"},

@@ -1,0 +1,130 @@
+#include "daemon/shares.h"
+
+#define KIB ((uint64_t)1 << 10)
+#define MIB ((uint64_t)1 << 20)
+
+enum share { VAULT, QUEUES, REPLAY, CONNECTIONS, BODIES, COURIER, TABLES, SHARE_COUNT };
+
+/* What is shared out is counted in units; each takes so many bytes at most. */
+static const struct {
+    const char *key; /* the setting that says how many units; NULL: there is none */
+    uint64_t unit_bytes;
+    uint64_t least;
+    uint64_t most;
+    unsigned parts; /* of what is left */
+} shares[SHARE_COUNT] = {
+    /* Tokens give way to as many bytes of idempotent answers, with which it may hold twice as much: store/vault. */
+    [VAULT] = {"vault.memory_max", 2, 4 * MIB, 1024 * 1024 * MIB, 4},
+    [QUEUES] = {"queue.memory_max", 1, 4 * MIB, 1024 * 1024 * MIB, 2},
+    /* A slot of 24 bytes, in a table that is a third full at least: store/replay. */
+    [REPLAY] = {"auth.replay_max", 72, 1000, 100000000, 4},
+    /* 32 KiB of the pool, for TLS; what net and front know of it. */
+    [CONNECTIONS] = {"limits.max_connections", 36 * KIB, 64, 1000000, 3},
+    /* Requests and answers in the pool: of each worker two of the largest at least. */
+    [BODIES] = {NULL, 1, 0, UINT64_MAX, 2},
+    /* Its window's 64 MiB, and 300 attempts under way. */
+    [COURIER] = {NULL, 1, 96 * MIB, 384 * MIB, 1},
+    /* Sources, rates and day keys of front; keyring, subscriptions and records elsewhere. */
+    [TABLES] = {NULL, 1, 32 * MIB, 32 * MIB, 0},
+};
+
+enum { POOL_OF_CONNECTION = 32 << 10, BODIES_OF_WORKER = 16 << 20 };
+
+static uint64_t least(enum share share, const struct amp_config *config)
+{
+    return share == BODIES ? (uint64_t)config->workers * BODIES_OF_WORKER : shares[share].least;
+}
+
+static void read_counts(uint64_t counts[SHARE_COUNT], const struct amp_config *config)
+{
+    counts[VAULT] = config->vault.memory_max;
+    counts[QUEUES] = config->queue.memory_max;
+    counts[REPLAY] = config->auth.replay_max;
+    counts[CONNECTIONS] = config->limits.max_connections;
+    counts[BODIES] = counts[COURIER] = counts[TABLES] = 0;
+}
+
+static void write_counts(struct amp_config *config, const uint64_t counts[SHARE_COUNT])
+{
+    config->vault.memory_max = counts[VAULT];
+    config->queue.memory_max = counts[QUEUES];
+    config->auth.replay_max = (uint32_t)counts[REPLAY];
+    config->limits.max_connections = (uint32_t)counts[CONNECTIONS];
+    config->memory.bodies = counts[BODIES];
+    config->memory.front_pool = counts[CONNECTIONS] * POOL_OF_CONNECTION + counts[BODIES];
+    config->memory.courier_pool = counts[COURIER];
+}
+
+static void write_mib(struct amp_out *out, uint64_t bytes)
+{
+    amp_out_u64(out, (bytes + MIB - 1) / MIB);
+    amp_out_str(out, " MiB");
+}
+
+static void explain(struct amp_out *why, const struct amp_config *config, const uint64_t counts[SHARE_COUNT],
+                    uint64_t needed)
+{
+    amp_out_str(why, "of ");
+    write_mib(why, config->memory.cap);
+    amp_out_str(why, " is too little: ");
+    for (size_t i = 0; i < SHARE_COUNT; i++) {
+        if (counts[i] == 0)
+            continue;
+        amp_out_str(why, shares[i].key);
+        amp_out_str(why, " takes ");
+        write_mib(why, counts[i] * shares[i].unit_bytes);
+        amp_out_str(why, ", ");
+    }
+    amp_out_u64(why, config->workers);
+    amp_out_str(why, " workers take ");
+    write_mib(why, least(BODIES, config));
+    amp_out_str(why, "; with the rest ");
+    write_mib(why, needed);
+    amp_out_str(why, " are needed");
+}
+
+bool amp_shares_of_memory(struct amp_config *config, struct amp_out *why)
+{
+    uint64_t counts[SHARE_COUNT];
+    uint64_t needed = 0;
+    uint64_t parts = 0;
+    read_counts(counts, config);
+    for (enum share share = 0; share < SHARE_COUNT; share++) {
+        needed += (counts[share] != 0 ? counts[share] : least(share, config)) * shares[share].unit_bytes;
+        parts += counts[share] != 0 ? 0 : shares[share].parts;
+    }
+    if (needed > config->memory.cap) {
+        explain(why, config, counts, needed);
+        return false;
+    }
+    for (enum share share = 0; share < SHARE_COUNT; share++) {
+        if (counts[share] != 0)
+            continue;
+        uint64_t more = (config->memory.cap - needed) / parts * shares[share].parts / shares[share].unit_bytes;
+        counts[share] = least(share, config) + more;
+        if (counts[share] > shares[share].most)
+            counts[share] = shares[share].most;
+    }
+    write_counts(config, counts);
+    return true;
+}
+
+/* Never 0. */
+static uint32_t part(uint32_t whole, uint32_t parts, uint32_t of)
+{
+    uint32_t share = (uint32_t)((uint64_t)whole * parts / of);
+    return share != 0 ? share : 1;
+}
+
+void amp_shares_of_connections(struct amp_config_limits *limits)
+{
+    uint32_t all = limits->max_connections;
+    if (limits->max_connections_per_source == 0)
+        limits->max_connections_per_source = part(all, 1, 10);
+    if (limits->max_connections_per_principal == 0)
+        limits->max_connections_per_principal = part(all, 1, 2);
+    if (limits->max_requests_per_principal == 0)
+        limits->max_requests_per_principal = part(all, 1, 4);
+    if (limits->startups.full == 0)
+        limits->startups = (struct amp_config_startups){part(all, 1, 5), 30, part(all, 4, 5) + 1};
+}

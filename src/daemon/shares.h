@@ -1,0 +1,21 @@
+/* What one number leaves to others: of memory_max the shares of all that grows, of limits.max_connections those of who
+ * may have them. */
+#ifndef AMP_DAEMON_SHARES_H
+#define AMP_DAEMON_SHARES_H
+
+#include "base/config.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+/*
+ * Fills what the configuration left at 0. What it names it gets; each of the others has the least that it works with,
+ * and its part of what is left. Together they are never more than config->memory.cap. False, and a sentence in `why`
+ * that names the settings, where that cannot be.
+ */
+bool amp_shares_of_memory(struct amp_config *config, struct amp_out *why) AMP_MUST_USE;
+
+/* Those of limits.max_connections that the configuration left at 0: nobody new to us, no source and no principal is to
+ * have all. */
+void amp_shares_of_connections(struct amp_config_limits *limits);
+
+#endif
