@@ -28,9 +28,10 @@ def install():
         with open(mark, encoding="ascii") as found:
             if found.read() == wanted:
                 return None
-    done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=FOLDER, capture_output=True,
-                          text=True, timeout=300, check=False)
-    if done.returncode != 0:
+    try:
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=FOLDER, capture_output=True,
+                       timeout=300, check=True)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return "npm could not install the packages (is the registry reachable?)"
     with open(mark, "w", encoding="ascii") as out:
         out.write(wanted)
@@ -45,7 +46,7 @@ class NodeCase(DaemonCase):
             raise unittest.SkipTest(reason)
         super().setUpClass()
 
-    def node(self, *words, seconds=120):
+    def node(self, *words, seconds=600):
         """Runs a script of the folder to its end; what it printed, line by line."""
         done = subprocess.run(["node", *words], cwd=FOLDER, env={**os.environ, **self.daemon.env}, capture_output=True,
                               text=True, timeout=seconds, check=False)

@@ -17,7 +17,7 @@ class AwsCliTest(DaemonCase):
         done = subprocess.run(["aws", "--endpoint-url", self.daemon.url, "--ca-bundle", self.daemon.ca, "--output", "json",
                                "sqs", *words],
                               env={**outside, **self.daemon.env, "AWS_PAGER": "", "HOME": self.daemon.home},
-                              capture_output=True, text=True, timeout=60, check=False)
+                              capture_output=True, text=True, timeout=300, check=False)
         self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
         return json.loads(done.stdout) if done.stdout.strip() else done.stderr
 

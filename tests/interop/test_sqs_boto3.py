@@ -147,11 +147,11 @@ class MessagesTest(SqsCase):
 
     def test_delay(self):
         url = self.queue()
-        self.sqs.send_message(QueueUrl=url, MessageBody="later", DelaySeconds=1)
+        self.sqs.send_message(QueueUrl=url, MessageBody="later", DelaySeconds=3)
         self.assertNotIn("Messages", self.sqs.receive_message(QueueUrl=url))
         delayed = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessagesDelayed"])
         self.assertEqual(delayed["Attributes"], {"ApproximateNumberOfMessagesDelayed": "1"})
-        self.assertEqual(self.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"][0]["Body"], "later")
+        self.assertEqual(self.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"][0]["Body"], "later")
 
     def test_long_poll_is_woken_by_a_message(self):
         url = self.queue(ReceiveMessageWaitTimeSeconds="20")

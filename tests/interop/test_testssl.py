@@ -2,17 +2,18 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import unittest
 
-from harness import Daemon, free_port
+from harness import Daemon, free_port, wait_until
 
 ALLOWED = ("OK", "INFO", "LOW")
 # No finding, but one that could not be made: where its `openssl s_client` leaves before TLS 1.3's ticket has come, there
 # is no session to come back with, and testssl.sh 3.0 takes that for a connection that failed.
 UNMADE = ("WARN", "sessionresumption_ticket", "check failed because of connect problem")
 AEAD = ("_GCM_", "_POLY1305_")
-TESTSSL_SECONDS = 500
+TESTSSL_SECONDS = 1500
 # Protocols, categories of suites, forward secrecy, the server's preference and defaults (certificate, renegotiation,
 # tickets, compression), HTTP headers, vulnerabilities, each suite of each protocol. Simulated clients are left out:
 # they find no weakness and take longest.
@@ -63,6 +64,14 @@ def judge(findings):
     return wrong
 
 
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        return True
+    except ConnectionRefusedError:
+        return False
+
+
 def was_looked_at(findings, name):
     return any(finding["id"] == name or finding["id"].startswith(name + "_x") for finding in findings)
 
@@ -102,6 +111,7 @@ class TestsslTest(unittest.TestCase):
         with subprocess.Popen(lax, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) as server:
             try:
+                wait_until(lambda: listens(port), what="the lax server")
                 findings, _ = run_testssl(port, self.daemon.home, self.root, ("--protocols", "--cipher-per-proto"))
             finally:
                 server.kill()

@@ -71,7 +71,7 @@ def _check_leak(kind, data, plants, folder):
                 return False
             if not core_is_a_file():
                 return True  # the tracer tells of it: what is in it is its handler's
-            cores = wait_until(lambda: glob.glob(os.path.join(folder, "core*")), 10, "a core")
+            cores = wait_until(lambda: glob.glob(os.path.join(folder, "core*")), what="a core")
             names = {path: "core" for path in cores}
         else:
             pid = leaker.process.pid
@@ -107,12 +107,17 @@ def check_places(report):
         report("ok" if good else "FAIL", f"leak {kind}", "" if good else "was not told as it is")
 
 
+def _neighbours(count):
+    """Bytes at random, of which none makes a hexadecimal word of the digits beside it."""
+    return bytes(byte | 0x80 for byte in secrets.token_bytes(count))
+
+
 def _written(data):
     """{name: bytes}: each spelling as others' encoders write it, with neighbours at every alignment."""
     text = data.decode("ascii")
     forms = {}
     for before in range(8):
-        fill, behind = secrets.token_bytes(before), secrets.token_bytes(5)
+        fill, behind = _neighbours(before), _neighbours(5)
         whole = fill + data + behind
         forms[f"raw {before}"] = whole
         forms[f"base64 {before}"] = base64.b64encode(whole)

@@ -91,7 +91,7 @@ def listening(stage):
                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                     env={**os.environ, **daemon.env})
         try:
-            wait_until(lambda: client.get("/v1/subscriptions").json()["subscriptions"], 20, "the subscription")
+            wait_until(lambda: client.get("/v1/subscriptions").json()["subscriptions"], what="the subscription")
             for i in range(5):
                 client.tokenize(stage.card(f"{i}"), queue=queue, metadata={"a": stage.word("metadata")})
             client.tokenize(CARD, queue=queue)  # what the one before it left is judged, not what is under way
@@ -99,7 +99,7 @@ def listening(stage):
             def quiet():
                 stats = client.get("/v1/stats").json()
                 return stats["vault"]["live"] == 0 and stats["push"]["pending"] + stats["push"]["under_way"] == 0
-            wait_until(quiet, 20, "every token's redemption")
+            wait_until(quiet, what="every token's redemption")
             stage.looked_at(scan(stage.plants, {listener.pid: "ampoule listen"}, {listener.pid: "client"}))
         finally:
             listener.send_signal(signal.SIGINT)

@@ -40,8 +40,8 @@ def stuck_log(stage):
 def full_vault(stage):
     """Tokens until there is no room, and those that found none."""
     for i in range(800):
-        items = [{"data": "x" * 2000, "ttl_ms": 6000} for _ in range(99)]
-        items.append({"card": stage.card(f"{i}"), "ttl_ms": 6000})
+        items = [{"data": "x" * 2000, "ttl_ms": 12000} for _ in range(99)]
+        items.append({"card": stage.card(f"{i}"), "ttl_ms": 12000})
         results = stage.post("/v1/tokens/batch", {"items": items})["results"]
         if "error" in results[-1]:
             break
@@ -49,7 +49,7 @@ def full_vault(stage):
         raise AssertionError("the vault took everything")
     stage.refused(stage.client.post("/v1/tokens", {"card": stage.card("refused"), "metadata": {"a": "x" * 500}}),
                   "vault_full")
-    wait_until(lambda: stage.client.get("/v1/stats").json()["vault"]["bytes"] < 12 << 20, 20, "room")
+    wait_until(lambda: stage.client.get("/v1/stats").json()["vault"]["bytes"] < 12 << 20, what="room")
 
 
 def full_queues(stage):
@@ -97,7 +97,7 @@ def dying_roles(stage):
         unfinished.send(stage.signed(stage.card_body(f"unfinished, {role}"))[:-3])
         old = stage.daemon.roles()[role]
         os.kill(old, stage.fatal_signal)
-        wait_until(lambda r=role, o=old: stage.daemon.roles().get(r, o) != o, 20, f"another {role}")
+        wait_until(lambda r=role, o=old: stage.daemon.roles().get(r, o) != o, what=f"another {role}")
         unfinished.close()
         stage.client.close()
         stage.sqs.client.close()

@@ -36,7 +36,7 @@ def failing_endpoints(stage):
         body = json.dumps({"text": stage.word(detail), "filler": "x" * (100_000 if detail == "large" else 0)})
         sent = stage.sqs.send(stage.sqs.url(queue), body)
     stage.token("tokenized", queue=queue, ttl_ms=1500)
-    wait_until(lambda: len(stage.receiver.at("/500")) >= 6 and stage.receiver.at("/stall"), 20, f"attempts of {sent}")
+    wait_until(lambda: len(stage.receiver.at("/500")) >= 6 and stage.receiver.at("/stall"), what=f"attempts of {sent}")
     stage.sqs.call("PurgeQueue", QueueUrl=stage.sqs.url(queue))
     for entry in stage.client.get("/v1/subscriptions").json()["subscriptions"]:
         if entry["queue"] == queue:

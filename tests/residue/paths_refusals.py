@@ -63,7 +63,8 @@ def signatures(stage):
         return lambda fields: fields.update({name: value})
 
     def resigned(fields):
-        fields["Authorization"] = fields["Authorization"][:-4] + "0000"
+        last = fields["Authorization"][-1]
+        fields["Authorization"] = fields["Authorization"][:-1] + ("1" if last == "0" else "0")
 
     stage.refuse({"card": stage.card("wrong")}, "signature_mismatch", change=resigned)
     stage.refuse({"card": stage.card("none")}, "not_signed", signed=False)
@@ -235,7 +236,7 @@ def untaken_answers(stage):
     try:
         gone = stage.raw()
         gone.send(stage.signed(json.dumps({"token": token}).encode(), "/v1/claim"))
-        wait_until(lambda: stage.client.post("/v1/inspect", {"token": token}).json().get("state") == "claimed", 2)
+        wait_until(lambda: stage.client.post("/v1/inspect", {"token": token}).json().get("state") == "claimed")
         gone.close()
     finally:
         os.kill(scribe, signal.SIGCONT)

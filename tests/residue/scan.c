@@ -266,7 +266,7 @@ static bool scan_file(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        return false;
+        return errno == ENOENT; /* it was renamed meanwhile, and is searched by its other name the next time */
     snprintf(view.place, sizeof(view.place), "file");
     uint64_t offset = 0;
     ssize_t got;

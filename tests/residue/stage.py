@@ -105,7 +105,8 @@ class Stage:
     def wait_alone(self):
         """Until the daemon has no connection but this one."""
         self.sqs.client.close()
-        wait_until(lambda: self.client.get("/v1/stats").json()["connections"] == 1, 20, "the end of all connections")
+        wait_until(lambda: self.client.get("/v1/stats").json()["connections"] == 1,
+                   what="the end of all connections")
 
     # push
 
@@ -122,4 +123,4 @@ class Stage:
         def pushed():
             push = self.client.get("/v1/stats").json()["push"]
             return push["pending"] + push["under_way"] == 0
-        wait_until(pushed, 20, "the end of every delivery")
+        wait_until(pushed, what="the end of every delivery")

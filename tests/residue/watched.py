@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import time
 
-from harness import AMPOULED, Daemon, make_certificate, wait_until
+from harness import AMPOULED, Daemon, _listdir, _read, make_certificate, wait_until
 
 import leaks
 from scanner import scan
@@ -23,6 +23,20 @@ SETTINGS = {
     "queue": {"memory_max": "8MiB"},
     "limits": {"handshake": "2s", "header": "2s", "body": "2s", "request": "6s"},
 }
+
+
+def _state(path):
+    """Of a thread: "S" sleeps, and one that has ended does as well."""
+    words = _read(path).rpartition(")")[2].split()
+    return words[0] if words else "S"
+
+
+def _size(path):
+    """Of a file that may be renamed at any moment."""
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        return 0
 
 
 class Watched(Daemon):
@@ -101,7 +115,7 @@ class Watched(Daemon):
         with open(self.trace, encoding="utf-8", errors="replace") as lines:
             found.update(match.group(2) for match in map(OPENED.match, lines) if match)
         return {path for path in found if os.path.isfile(path) and not path.startswith(("/proc/", "/sys/", "/dev/")) and
-                os.path.getsize(path) <= FILE_MAX}
+                _size(path) <= FILE_MAX}
 
     def vanished(self):
         """Files of its own that were there and are not any more: none but those that were renamed when complete."""
@@ -121,12 +135,9 @@ class Watched(Daemon):
     def settle(self):
         """Until every thread sleeps. An answer is here before the turn that made it has ended and wiped its stack."""
         def sleeps(pid):
-            states = []
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/stat", encoding="utf-8", errors="replace") as stat:
-                    states.append(stat.read().rpartition(")")[2].split()[0])
+            states = [_state(f"/proc/{pid}/task/{task}/stat") for task in _listdir(f"/proc/{pid}/task")]
             return all(state in "STt" for state in states)
-        wait_until(lambda: all(map(sleeps, self.pids())), 20, "the sleep of every thread")
+        wait_until(lambda: all(map(sleeps, self.pids())), what="the sleep of every thread")
 
     def search(self):
         """A Report on every process, everything that they hold open, and every file."""
