@@ -9,6 +9,7 @@ import unittest
 from harness import Client, Daemon, wait_until
 
 LONG_SECONDS = 20
+SOON = LONG_SECONDS / 2  # on a machine that has other things to do, and well before a poll ends by itself
 
 
 def cpu_seconds(pid):
@@ -60,7 +61,7 @@ class PollTest(unittest.TestCase):
         return self.daemon.client().get("/v1/stats").json()["parked"]
 
     def wait_parked(self, count):
-        wait_until(lambda: self.parked() == count, 10, f"{count} parked calls")
+        wait_until(lambda: self.parked() == count, what=f"{count} parked calls")
 
     def polling(self, queue, seconds=LONG_SECONDS):
         """Polls in a thread; the list gets (answer, seconds)."""
@@ -79,13 +80,13 @@ class PollTest(unittest.TestCase):
             self.assertGreaterEqual(connections(client), number)
         for client in clients[1:]:
             client.close()
-        wait_until(lambda: connections(clients[0]) < 10, 10, "those that were closed to be counted no more")
+        wait_until(lambda: connections(clients[0]) < 10, what="those that were closed to be counted no more")
 
     def test_an_empty_queue_is_answered_when_the_time_is_over(self):
         answer, seconds = self.queue.poll(1)
         self.assertEqual(answer.status, 200, answer)
         self.assertNotIn("Messages", answer.json())
-        self.assertTrue(1 <= seconds < 3, seconds)
+        self.assertTrue(0.99 <= seconds < SOON, seconds)
 
     def test_a_message_wakes_a_poll(self):
         """From whichever worker: 12 connections meet both."""
@@ -94,8 +95,8 @@ class PollTest(unittest.TestCase):
             self.wait_parked(1)
             sent = time.monotonic()
             self.assertEqual(self.new_queue().call("SendMessage", MessageBody=f"m{i}").status, 200)
-            thread.join(5)
-            self.assertLess(time.monotonic() - sent, 2)
+            thread.join(LONG_SECONDS)
+            self.assertLess(time.monotonic() - sent, SOON)
             self.assertEqual([m["Body"] for m in got[0][0].json()["Messages"]], [f"m{i}"])
 
     def test_each_message_goes_to_one_of_many_polls(self):
@@ -104,7 +105,7 @@ class PollTest(unittest.TestCase):
         for i in range(20):
             self.assertEqual(self.queue.call("SendMessage", MessageBody=f"m{i}").status, 200)
         for _, thread in polls:
-            thread.join(10)
+            thread.join(LONG_SECONDS)
         bodies = [m["Body"] for got, _ in polls for m in got[0][0].json().get("Messages", [])]
         self.assertEqual(sorted(bodies), sorted(f"m{i}" for i in range(20)))
 
@@ -117,42 +118,48 @@ class PollTest(unittest.TestCase):
         gone.client._connection.sock.shutdown(socket.SHUT_RDWR)
         self.wait_parked(1)
         self.assertEqual(self.queue.call("SendMessage", MessageBody="for the other").status, 200)
-        thread.join(5)
+        thread.join(LONG_SECONDS)
         self.assertEqual([m["Body"] for m in got[0][0].json()["Messages"]], ["for the other"])
 
     def test_a_disabled_key_ends_its_polls(self):
         made = json.loads(self.daemon.admin("create", "--name", self.name, "--may", "receive:*", "--json").stdout)
         got, thread = self.polling(self.new_queue(key_id=made["key_id"], secret=made["secret"]))
-        other, _ = self.polling(self.new_queue(), 4)
+        other, waiting = self.polling(self.new_queue())
         self.wait_parked(2)
         self.assertEqual(self.daemon.admin("disable", made["key_id"]).returncode, 0)
-        thread.join(3)
+        thread.join(SOON)
         self.assertEqual(got[0][0].status, 200)
         self.assertNotIn("Messages", got[0][0].json())
-        self.assertLess(got[0][1], 5)
-        self.assertEqual(other, [])
+        self.assertEqual(self.queue.call("SendMessage", MessageBody="for the other").status, 200)
+        waiting.join(LONG_SECONDS)
+        self.assertEqual([m["Body"] for m in other[0][0].json()["Messages"]], ["for the other"])
 
     def test_a_deleted_queue_ends_its_polls(self):
         got, thread = self.polling(self.queue)
         self.wait_parked(1)
         self.assertEqual(self.new_queue().call("DeleteQueue").status, 200)
-        thread.join(5)
+        thread.join(SOON)
         self.assertEqual(got[0][0].status, 400, got)
 
     def test_waiting_costs_next_to_nothing(self):
         front = self.daemon.roles()["front"]
-        idle = cpu_seconds(front)
-        time.sleep(2)
-        idle = cpu_seconds(front) - idle
-        polls = [self.polling(self.new_queue(), 8) for _ in range(200)]
+
+        def least_of_a_second():
+            """What comes now and then is not of the polls."""
+            marks = [cpu_seconds(front)]
+            for _ in range(3):
+                time.sleep(1)
+                marks.append(cpu_seconds(front))
+            return min(behind - before for before, behind in zip(marks, marks[1:]))
+        idle = least_of_a_second()
+        polls = [self.polling(self.new_queue()) for _ in range(200)]
         self.wait_parked(200)
-        waiting = cpu_seconds(front)
-        time.sleep(2)
-        waiting = cpu_seconds(front) - waiting
-        self.assertLess(waiting, idle + 0.1)
+        waiting = least_of_a_second()
+        self.assertLess(waiting, idle + 0.05)
+        self.assertEqual(self.queue.call("DeleteQueue").status, 200)
         for _, thread in polls:
-            thread.join(20)
-        self.assertTrue(all(got[0][0].status == 200 for got, _ in polls))
+            thread.join(LONG_SECONDS)
+        self.assertEqual({got[0][0].status for got, _ in polls}, {400})
 
 
 class DrainTest(unittest.TestCase):
@@ -166,12 +173,12 @@ class DrainTest(unittest.TestCase):
             got = []
             thread = threading.Thread(target=lambda: got.append(queue.poll()))
             thread.start()
-            wait_until(lambda: daemon.client().get("/v1/stats").json()["parked"] == 1, 10, "a parked call")
+            wait_until(lambda: daemon.client().get("/v1/stats").json()["parked"] == 1, what="a parked call")
             daemon.stop()
-            thread.join(5)
+            thread.join(LONG_SECONDS)
             self.assertEqual(got[0][0].status, 200)
             self.assertNotIn("Messages", got[0][0].json())
-            self.assertLess(got[0][1], 10)
+            self.assertLess(got[0][1], SOON)
 
 
 if __name__ == "__main__":
