@@ -43,6 +43,25 @@ class ExposureTest(unittest.TestCase):
         self.assertGreater(self.exposure(with_drop_in(unit, drop_in + "CapabilityBoundingSet=~\n")), EXPOSURE_WITH_DROP_IN)
 
 
+    def test_no_unit_that_changes_users_is_as_little_exposed(self):
+        """Whatever else is taken from it: what OPERATIONS.md says of why there are two."""
+        unit, _ = unit_and_drop_in()
+        changes = ("SystemCallFilter=@setuid\nCapabilityBoundingSet=CAP_SETUID CAP_SETGID\n"
+                   "AmbientCapabilities=CAP_SETUID CAP_SETGID\n")
+        takes = "RootDirectory=/srv\nIPAddressDeny=any\nIPAddressAllow=192.0.2.0/24\n"
+        self.assertGreater(self.exposure(unit.partition("\n[Install]")[0] + "\n" + changes + takes), 1.3)
+
+
+class MemoryTest(unittest.TestCase):
+    def test_the_kernel_gives_what_the_daemon_may_take_by_default(self):
+        unit, _ = unit_and_drop_in()
+        with open(os.path.join(ROOT, "docs", "OPERATIONS.md"), encoding="utf-8") as manual:
+            default = re.search(r"\| `memory_max` \| size \| `(\d+)GiB`", manual.read())[1]
+        most = int(re.search(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)[1])
+        self.assertEqual(most, int(default) * 1024 + 512)
+        self.assertIn("\nMemorySwapMax=0\n", unit)
+
+
 def unit_and_drop_in():
     with open(UNIT, encoding="utf-8") as unit, open(DROP_IN, encoding="utf-8") as drop_in:
         return unit.read(), drop_in.read()
