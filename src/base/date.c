@@ -64,12 +64,11 @@ static struct civil civil_of(int64_t unix_s)
     return c;
 }
 
-static void out_padded(struct amp_out *out, uint32_t value, size_t width)
+/* The last `width` digits of `value`. */
+static inline void write_padded(char *at, uint32_t value, size_t width)
 {
-    char digits[4];
     for (size_t i = width; i-- > 0; value /= 10)
-        digits[i] = (char)('0' + value % 10);
-    amp_out_bytes(out, digits, width);
+        at[i] = (char)('0' + value % 10);
 }
 
 static bool take_digits(struct amp_slice *text, size_t width, uint32_t *value)
@@ -114,35 +113,26 @@ enum amp_err amp_date_parse_basic(int64_t *unix_s, struct amp_slice text)
 void amp_date_format_basic(char out[16], int64_t unix_s)
 {
     struct civil c = civil_of(unix_s);
-    struct amp_out text = amp_out(out, 16);
-    out_padded(&text, c.year, 4);
-    out_padded(&text, c.month, 2);
-    out_padded(&text, c.day, 2);
-    amp_out_byte(&text, 'T');
-    out_padded(&text, c.hour, 2);
-    out_padded(&text, c.minute, 2);
-    out_padded(&text, c.second, 2);
-    amp_out_byte(&text, 'Z');
+    write_padded(out, c.year, 4);
+    write_padded(out + 4, c.month, 2);
+    write_padded(out + 6, c.day, 2);
+    out[8] = 'T';
+    write_padded(out + 9, c.hour, 2);
+    write_padded(out + 11, c.minute, 2);
+    write_padded(out + 13, c.second, 2);
+    out[15] = 'Z';
 }
 
 void amp_out_time(struct amp_out *out, int64_t unix_ms)
 {
     struct civil c = civil_of(unix_ms / 1000);
-    char text[24];
-    struct amp_out whole = amp_out(text, sizeof(text));
-    out_padded(&whole, c.year, 4);
-    amp_out_byte(&whole, '-');
-    out_padded(&whole, c.month, 2);
-    amp_out_byte(&whole, '-');
-    out_padded(&whole, c.day, 2);
-    amp_out_byte(&whole, 'T');
-    out_padded(&whole, c.hour, 2);
-    amp_out_byte(&whole, ':');
-    out_padded(&whole, c.minute, 2);
-    amp_out_byte(&whole, ':');
-    out_padded(&whole, c.second, 2);
-    amp_out_byte(&whole, '.');
-    out_padded(&whole, unix_ms < 0 ? 0 : (uint32_t)(unix_ms % 1000), 3);
-    amp_out_byte(&whole, 'Z');
-    amp_out_slice(out, amp_out_done(&whole));
+    char text[24] = "yyyy-mm-ddThh:mm:ss.mmmZ";
+    write_padded(text, c.year, 4);
+    write_padded(text + 5, c.month, 2);
+    write_padded(text + 8, c.day, 2);
+    write_padded(text + 11, c.hour, 2);
+    write_padded(text + 14, c.minute, 2);
+    write_padded(text + 17, c.second, 2);
+    write_padded(text + 20, unix_ms < 0 ? 0 : (uint32_t)(unix_ms % 1000), 3);
+    amp_out_bytes(out, text, sizeof(text));
 }

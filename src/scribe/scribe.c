@@ -198,7 +198,10 @@ static bool on_records(struct peer *peer, struct amp_slice payload)
         peer->received = first - 1;
         peer->written = peer->durable = first - 1; /* an earlier life wrote them; opening the log synced them */
     }
-    if (first != peer->received + 1 || !append_events(peer, in.left))
+    amp_clock_hold(); /* each record asks whether its epoch is over */
+    bool appended = first == peer->received + 1 && append_events(peer, in.left);
+    amp_clock_let_go();
+    if (!appended)
         return false;
     scribe->sync_wanted = scribe->sync_wanted || sync == 1;
     if (amp_chain_full(scribe->chain))
