@@ -256,7 +256,8 @@ class IdempotencyTest(DaemonCase):
 class BatchTest(DaemonCase):
     def test_a_hundred(self):
         numbers = [card_number() for _ in range(100)]
-        answer = self.client.post("/v1/tokens/batch", {"items": [{"card": dict(CARD, number=n)} for n in numbers]})
+        answer = self.client.post("/v1/tokens/batch", {"items": [{"card": dict(CARD, number=n), "ttl_ms": 600000}
+                                                                    for n in numbers]})
         self.assertEqual(answer.status, 200)
         for number, result in zip(numbers, answer.json()["results"], strict=True):
             self.assertEqual(result["card"]["last4"], number[-4:])

@@ -69,6 +69,7 @@ class PushTest(unittest.TestCase):
         return made.json()["id"]
 
     def tokenize(self, count=1, queue="pay", **members):
+        members.setdefault("ttl_ms", 60000)
         return [self.client.tokenize(CARD, queue=queue, **members) for _ in range(count)]
 
     def push_stats(self):
