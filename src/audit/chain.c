@@ -54,7 +54,7 @@ enum amp_err amp_chain_open(struct amp_chain **out, const struct amp_chain_confi
     chain->tail = malloc(TAIL_CAP);
     enum amp_err err = AMP_ERR_OUT_OF_MEMORY;
     if (chain->tail != NULL)
-        err = amp_log_find_end(&end, config->dir_fd, amp_clock_unix_ms(&config->clock) / 1000);
+        err = amp_log_find_end(&end, config->dir_fd, config->names);
     if (err != AMP_OK) {
         amp_chain_free(chain);
         return err;
@@ -243,9 +243,11 @@ static bool file_is_due(const struct amp_chain *chain)
 /* Only where nothing waits for the present file. */
 static enum amp_err next_file(struct amp_chain *chain)
 {
-    char name[AMP_LOG_NAME_MAX];
-    int64_t now_s = amp_clock_unix_ms(&chain->config.clock) / 1000;
-    amp_log_file_name(name, "events-", now_s, chain->file_number + 1, ".jsonl");
+    const struct amp_log_names *names = chain->config.names;
+    const uint32_t made = chain->file_number - names->number;
+    if (made >= names->next_count)
+        return AMP_ERR_IO;
+    const char *name = names->next[made];
     int fd = openat(chain->config.dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return AMP_ERR_IO;
@@ -259,7 +261,7 @@ static enum amp_err next_file(struct amp_chain *chain)
     close_file(chain);
     chain->fd = fd;
     chain->file_number++;
-    chain->file_start_s = now_s;
+    chain->file_start_s = amp_clock_unix_ms(&chain->config.clock) / 1000;
     chain->durable_bytes = chain->reserved_bytes = 0;
     return AMP_OK;
 }

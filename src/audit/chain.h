@@ -1,5 +1,5 @@
 /*
- * The event log's writer. JSON Lines in files events-<UTC of its start>-<number>.jsonl of one directory; every line is
+ * The event log's writer. JSON Lines in files events-<UTC>-<number>.jsonl of one directory; every line is
  *
  *   {"v":1,"seq":N, <members of amp_event_write_json> ,"prev":"P","epoch":E,"mac":"M"}
  *
@@ -20,6 +20,7 @@
 #define AMP_AUDIT_CHAIN_H
 
 #include "audit/event.h"
+#include "audit/names.h"
 #include "base/clock.h"
 #include "secret/secret.h"
 
@@ -30,17 +31,19 @@
 
 struct amp_chain;
 struct amp_chain_config {
-    int dir_fd; /* borrowed */
+    int dir_fd;                        /* borrowed */
+    const struct amp_log_names *names; /* borrowed; found since another chain was open in the directory */
     struct amp_clock clock;
-    uint64_t file_max_bytes; /* a file is followed by another once it has these, or a day (UTC) has ended */
+    uint64_t file_max_bytes; /* a file is followed by another once it has these, or a day (UTC) has ended; the */
+                             /* last that `names` has a name for goes on */
     int64_t epoch_ms;
     uint64_t epoch_records;
 };
 
 /*
  * Finds where the log ended. A last line without its newline is cut off into a file torn-<UTC>-<number>.part and
- * recorded. AMP_ERR_INVALID where the last line is not one of ours: somebody must look. AMP_ERR_IO (errno): nothing is
- * changed, try again later.
+ * recorded. AMP_ERR_INVALID where the last line is not one of ours, or not among the newest files: somebody must look.
+ * AMP_ERR_IO (errno): nothing is changed, try again later.
  */
 enum amp_err amp_chain_open(struct amp_chain **out, const struct amp_chain_config *config) AMP_MUST_USE;
 /* Wipes the key; what was not written is lost. */

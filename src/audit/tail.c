@@ -1,6 +1,5 @@
 #include "audit/tail.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,72 +10,7 @@
 #include "base/text.h"
 #include "crypto/crypto.h"
 
-enum { NUMBER_DIGITS = 6, DATE_LEN = 16, BLOCK = 65536, TORN_KEPT_MAX = 1 << 20 };
-
-static const char prefix[] = "events-";
-static const char suffix[] = ".jsonl";
-
-void amp_log_file_name(char out[AMP_LOG_NAME_MAX], const char *before, int64_t start_s, uint32_t number,
-                       const char *after)
-{
-    struct amp_out name = amp_out(out, AMP_LOG_NAME_MAX - 1);
-    char date[DATE_LEN];
-    amp_date_format_basic(date, start_s);
-    amp_out_str(&name, before);
-    amp_out_bytes(&name, date, sizeof(date));
-    amp_out_byte(&name, '-');
-    for (uint32_t limit = 100000; limit > 1 && number < limit; limit /= 10)
-        amp_out_byte(&name, '0');
-    amp_out_u64(&name, number);
-    amp_out_str(&name, after);
-    out[name.len] = '\0';
-}
-
-/* Start and number from a name that amp_log_file_name made. */
-static bool parse_name(const char *name, int64_t *start_s, uint32_t *number)
-{
-    char again[AMP_LOG_NAME_MAX];
-    size_t len = strlen(name);
-    const size_t fixed = sizeof(prefix) - 1 + DATE_LEN + 1 + sizeof(suffix) - 1;
-    uint64_t value = 0;
-    if (len < fixed + NUMBER_DIGITS || len >= sizeof(again))
-        return false;
-    const char *digits = name + sizeof(prefix) - 1 + DATE_LEN + 1;
-    for (size_t i = 0; i < len - fixed; i++) {
-        if (digits[i] < '0' || digits[i] > '9' || value > UINT32_MAX / 10)
-            return false;
-        value = value * 10 + (uint64_t)(digits[i] - '0');
-    }
-    if (value == 0 || value > UINT32_MAX ||
-        amp_date_parse_basic(start_s, amp_slice(name + sizeof(prefix) - 1, DATE_LEN)) != AMP_OK)
-        return false;
-    *number = (uint32_t)value;
-    amp_log_file_name(again, prefix, *start_s, *number, suffix);
-    return strcmp(again, name) == 0;
-}
-
-/* The file with the highest number below `limit`; *number is 0 where there is none. */
-static enum amp_err newest_below(int dir_fd, uint64_t limit, int64_t *start_s, uint32_t *number)
-{
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (dir == NULL) {
-        if (fd >= 0)
-            close(fd);
-        return AMP_ERR_IO;
-    }
-    *number = 0;
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        int64_t start = 0;
-        uint32_t here = 0;
-        if (parse_name(entry->d_name, &start, &here) && here < limit && here > *number) {
-            *start_s = start;
-            *number = here;
-        }
-    }
-    closedir(dir);
-    return AMP_OK;
-}
+enum { BLOCK = 65536, TORN_KEPT_MAX = 1 << 20 };
 
 static enum amp_err read_at(int fd, uint8_t *to, size_t len, uint64_t offset)
 {
@@ -214,11 +148,9 @@ static enum amp_err write_torn(int dir_fd, int fd, uint64_t from, uint64_t size,
 }
 
 /* Sets aside what stands behind the last complete line and cuts it off. */
-static enum amp_err cut_torn(struct amp_log_end *end, int dir_fd, uint64_t line_end, int64_t now_s, uint8_t *block)
+static enum amp_err cut_torn(struct amp_log_end *end, int dir_fd, uint64_t line_end, const char *name, uint8_t *block)
 {
     if (line_end < end->size_bytes) {
-        char name[AMP_LOG_NAME_MAX];
-        amp_log_file_name(name, "torn-", now_s, end->file_number, ".part");
         enum amp_err err = write_torn(dir_fd, end->fd, line_end, end->size_bytes, name, block);
         if (err != AMP_OK)
             return err;
@@ -231,11 +163,9 @@ static enum amp_err cut_torn(struct amp_log_end *end, int dir_fd, uint64_t line_
     return fsync(end->fd) == 0 && fsync(dir_fd) == 0 ? AMP_OK : AMP_ERR_IO;
 }
 
-static enum amp_err open_file(int dir_fd, int64_t start_s, uint32_t number, int flags, int *fd, uint64_t *size)
+static enum amp_err open_file(int dir_fd, const char *name, int flags, int *fd, uint64_t *size)
 {
-    char name[AMP_LOG_NAME_MAX];
     struct stat about;
-    amp_log_file_name(name, prefix, start_s, number, suffix);
     *fd = openat(dir_fd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (*fd < 0 || fstat(*fd, &about) != 0 || !S_ISREG(about.st_mode))
         return AMP_ERR_IO;
@@ -243,59 +173,66 @@ static enum amp_err open_file(int dir_fd, int64_t start_s, uint32_t number, int 
     return AMP_OK;
 }
 
-/* The newest file has no line yet: the last one stands in a file before it, where every line is complete. */
-static enum amp_err look_further_back(struct amp_log_end *end, int dir_fd, uint8_t *block)
+/* The last line of a file that was finished: every line is complete. *size is 0 where it has none. */
+static enum amp_err read_earlier(struct amp_log_end *end, int dir_fd, const char *name, uint64_t *size, uint8_t *block)
 {
-    uint32_t number = end->file_number;
-    for (;;) {
-        int64_t start_s = 0;
+    uint64_t line_end = 0;
+    int fd = -1;
+    enum amp_err err = open_file(dir_fd, name, O_RDONLY, &fd, size);
+    if (err == AMP_OK)
+        err = find_line_end(fd, *size, block, &line_end);
+    if (err == AMP_OK && line_end != *size)
+        err = AMP_ERR_INVALID;
+    if (err == AMP_OK && *size != 0)
+        err = read_last_line(end, fd, line_end, block);
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+/* The newest file has no line yet: the last one stands in a file before it. */
+static enum amp_err look_further_back(struct amp_log_end *end, int dir_fd, const struct amp_log_names *names,
+                                      uint8_t *block)
+{
+    for (size_t i = 0; i < names->before_count; i++) {
         uint64_t size = 0;
-        uint64_t line_end = 0;
-        int fd = -1;
-        enum amp_err err = newest_below(dir_fd, number, &start_s, &number);
-        if (err != AMP_OK || number == 0)
-            return err;
-        err = open_file(dir_fd, start_s, number, O_RDONLY, &fd, &size);
-        if (err == AMP_OK)
-            err = find_line_end(fd, size, block, &line_end);
-        if (err == AMP_OK && line_end != size)
-            err = AMP_ERR_INVALID;
-        if (err == AMP_OK && size != 0)
-            err = read_last_line(end, fd, line_end, block);
-        if (fd >= 0)
-            close(fd);
+        enum amp_err err = read_earlier(end, dir_fd, names->before[i], &size, block);
         if (err != AMP_OK || size != 0)
             return err;
     }
+    return names->has_more ? AMP_ERR_INVALID : AMP_OK;
 }
 
-static enum amp_err find_end(struct amp_log_end *end, int dir_fd, int64_t now_s, uint8_t *block)
+static enum amp_err find_end(struct amp_log_end *end, int dir_fd, const struct amp_log_names *names, uint8_t *block)
 {
     uint64_t line_end = 0;
-    enum amp_err err = newest_below(dir_fd, UINT64_MAX, &end->file_start_s, &end->file_number);
-    if (err != AMP_OK || end->file_number == 0)
-        return err;
-    err = open_file(dir_fd, end->file_start_s, end->file_number, O_RDWR, &end->fd, &end->size_bytes);
+    end->file_number = names->number;
+    end->file_start_s = names->start_s;
+    if (names->number == 0)
+        return AMP_OK;
+    enum amp_err err = open_file(dir_fd, *names->newest, O_RDWR, &end->fd, &end->size_bytes);
     if (err == AMP_OK)
         err = find_line_end(end->fd, end->size_bytes, block, &line_end);
     if (err == AMP_OK)
-        err = cut_torn(end, dir_fd, line_end, now_s, block);
+        err = cut_torn(end, dir_fd, line_end, *names->torn, block);
     if (err != AMP_OK)
         return err;
-    return line_end != 0 ? read_last_line(end, end->fd, line_end, block) : look_further_back(end, dir_fd, block);
+    return line_end != 0 ? read_last_line(end, end->fd, line_end, block) : look_further_back(end, dir_fd, names, block);
 }
 
-enum amp_err amp_log_find_end(struct amp_log_end *end, int dir_fd, int64_t now_s)
+enum amp_err amp_log_find_end(struct amp_log_end *end, int dir_fd, const struct amp_log_names *names)
 {
     *end = (struct amp_log_end){.fd = -1};
     uint8_t *block = malloc(BLOCK);
     if (block == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    enum amp_err err = find_end(end, dir_fd, now_s, block);
+    enum amp_err err = find_end(end, dir_fd, names, block);
+    int saved = errno;
     free(block);
     if (err != AMP_OK && end->fd >= 0) {
         close(end->fd);
         end->fd = -1;
     }
+    errno = saved;
     return err;
 }

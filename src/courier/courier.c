@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "courier/deliverer.h"
+#include "courier/resolver.h"
 #include "courier/schedule.h"
 #include "ipc/recorder.h"
 
@@ -368,7 +369,8 @@ static enum amp_err open_deliverer(struct courier *courier)
                                                    .clock = courier->clock,
                                                    .policy = &courier->policy,
                                                    .connect_ms = config->push.connect_ms,
-                                                   .ca_fd = courier->env->push_ca_fd};
+                                                   .ca_fd = courier->env->push_ca_fd,
+                                                   .resolver = courier->env->resolver};
     enum amp_err err = amp_policy_init(&courier->policy, config);
     if (err == AMP_OK)
         err = amp_deliverer_new(&courier->deliverer, &deliverer);
@@ -429,6 +431,7 @@ static void tear_down(struct courier *courier)
         event_free(courier->tick);
     if (courier->keeper_missed != NULL)
         event_free(courier->keeper_missed);
+    amp_resolver_free(courier->env->resolver);
     event_base_free(courier->base);
 }
 

@@ -54,7 +54,6 @@ struct amp_deliverer {
     CURLM *multi;
     struct event *timer;
     X509_STORE *trust;
-    struct amp_resolver *resolver;
     LIST_HEAD(, amp_attempt) attempts;
 };
 
@@ -268,7 +267,7 @@ static bool set_off(struct amp_attempt *attempt)
 {
     if (attempt->host[0] == '\0')
         return connect_to(attempt);
-    return amp_lookup_start(&attempt->lookup, attempt->deliverer->resolver, amp_slice_str(attempt->host),
+    return amp_lookup_start(&attempt->lookup, attempt->deliverer->config.resolver, amp_slice_str(attempt->host),
                             connect_ms(attempt), attempt, on_looked_up) == AMP_OK;
 }
 
@@ -416,7 +415,7 @@ static enum amp_err set_up(struct amp_deliverer *deliverer)
     deliverer->multi = curl_multi_init();
     if (deliverer->timer == NULL || deliverer->multi == NULL || !set_up_multi(deliverer))
         return AMP_ERR_OUT_OF_MEMORY;
-    enum amp_err err = amp_resolver_new(&deliverer->resolver, config->base, config->clock, config->name_servers);
+    enum amp_err err = amp_resolver_run(config->resolver, config->base, config->clock);
     return err != AMP_OK ? err : amp_trust_read(&deliverer->trust, config->ca_fd);
 }
 
@@ -448,7 +447,6 @@ void amp_deliverer_free(struct amp_deliverer *deliverer)
         curl_multi_cleanup(deliverer->multi);
     if (deliverer->timer != NULL)
         event_free(deliverer->timer);
-    amp_resolver_free(deliverer->resolver);
     X509_STORE_free(deliverer->trust);
     free(deliverer);
     curl_global_cleanup();

@@ -12,6 +12,7 @@
 #include "courier/transport.h"
 
 struct event_base;
+struct amp_resolver;
 
 #define AMP_DELIVERER_ANSWER_MAX                                                                                       \
     (64 * 1024) /* bytes of an answer's head; of its body, which is discarded, likewise                                \
@@ -22,8 +23,8 @@ struct amp_deliverer_config {
     struct amp_clock clock;          /* what webhook-timestamp tells */
     const struct amp_policy *policy; /* lives as long as the deliverer */
     int64_t connect_ms;
-    int ca_fd;                /* as amp_trust_read's; borrowed */
-    const char *name_servers; /* as amp_resolver_new's */
+    int ca_fd;                     /* as amp_trust_read's; borrowed */
+    struct amp_resolver *resolver; /* borrowed, it lives longer; not running yet */
 };
 
 struct amp_deliverer;

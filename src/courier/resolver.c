@@ -1,44 +1,32 @@
 /*
- * Each lookup has a channel of its own: c-ares can cancel a channel, not one lookup of many. So each reads the system's
- * configuration as it is now, and asks from a port of its own, which who would forge an answer has to guess.
+ * Channels of c-ares are made before the process is confined: each reads the system's files, and the random bytes that
+ * its questions' ids come from. A lookup takes the one that has least to do. Its sockets close when its last answer has
+ * come, so the next asks from another port, which who would forge an answer has to guess. c-ares can cancel a channel,
+ * not one lookup of many: a question that nobody waits for any more runs on beside those that somebody waits for.
  */
 #include "courier/resolver.h"
 
 #include <ares.h>
-#include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "courier/hosts.h"
 
 enum { NAME_MAX_LEN = 253 }; /* RFC 1035 section 2.3.4, as text without the last dot */
-enum { TRY_MS = 1000, TRIES = 4 };
+enum { TRY_MS = 1000, TRIES = 4, CHANNELS = 16 };
 /* Answers are remembered for so long, or as they say where that is shorter: many messages for one endpoint are not many
  * questions. */
 enum { MEMORIES = 256, MEMORY_MS = 5000 };
-
-/* What c-ares reads for each lookup. */
-static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts"};
-enum { FILES = sizeof(files) / sizeof(files[0]) };
 
 struct memory {
     char name[NAME_MAX_LEN + 1]; /* empty: none */
     int64_t until_ms;
     struct amp_resolved resolved;
-};
-
-struct amp_resolver {
-    struct event_base *base;
-    struct amp_clock clock;
-    const char *servers;
-    bool readable[FILES];
-    struct memory memories[MEMORIES];
 };
 
 /* One socket of c-ares. */
@@ -48,12 +36,33 @@ struct watch {
     struct event *event;
 };
 
-struct amp_lookup {
+struct channel {
+    ares_channel ares; /* NULL: not made */
     struct amp_resolver *resolver;
-    ares_channel channel; /* NULL: none was needed */
+    size_t questions; /* under way, */
+    size_t waited_for;
     SLIST_HEAD(, watch) watches;
     struct event *retry; /* when c-ares wants to look at its clock */
-    struct event *end;   /* the deadline, or at once where it is over */
+};
+
+/* What c-ares has under way. */
+struct question {
+    struct channel *channel;
+    struct amp_lookup *lookup; /* NULL: nobody waits for it any more */
+};
+
+struct amp_resolver {
+    struct event_base *base;
+    struct amp_clock clock;
+    struct amp_hosts *hosts;
+    struct channel channels[CHANNELS];
+    struct memory memories[MEMORIES];
+};
+
+struct amp_lookup {
+    struct amp_resolver *resolver;
+    struct question *question; /* NULL: none is under way */
+    struct event *end;         /* the deadline, or at once where it is over */
     bool over;
     enum amp_err err;
     struct amp_resolved resolved;
@@ -107,15 +116,32 @@ static const struct amp_resolved this_machine = {
     .addresses = {{.v4 = false, .bytes = {[15] = 1}}, {.v4 = true, .bytes = {127, 0, 0, 1}}},
 };
 
+static bool find_host(struct amp_lookup *lookup)
+{
+    struct amp_resolved *out = &lookup->resolved;
+    const struct amp_hosts *hosts = lookup->resolver->hosts;
+    struct amp_slice name = amp_slice_str(lookup->name);
+    out->count = amp_hosts_find(hosts, name, false, out->addresses, AMP_RESOLVED_MAX);
+    out->count += amp_hosts_find(hosts, name, true, out->addresses + out->count, AMP_RESOLVED_MAX - out->count);
+    return out->count != 0;
+}
+
 /* ---- c-ares on the event loop ---- */
+
+/* Where nobody waits for any of a channel's questions any more, all are broken off. Not from within c-ares. */
+static void forget(struct question *question)
+{
+    struct channel *channel = question->channel;
+    question->lookup = NULL;
+    channel->waited_for--;
+    if (channel->waited_for == 0)
+        ares_cancel(channel->ares); /* frees them, by on_answer */
+}
 
 static void lookup_free(struct amp_lookup *lookup)
 {
-    lookup->over = true; /* c-ares calls back for what it destroys */
-    if (lookup->channel != NULL)
-        ares_destroy(lookup->channel);
-    if (lookup->retry != NULL)
-        event_free(lookup->retry);
+    if (lookup->question != NULL)
+        forget(lookup->question);
     if (lookup->end != NULL)
         event_free(lookup->end);
     free(lookup);
@@ -139,37 +165,39 @@ static void finish(struct amp_lookup *lookup, enum amp_err err)
     event_active(lookup->end, EV_TIMEOUT, 0);
 }
 
-static void wait_for_retry(struct amp_lookup *lookup)
+static void wait_for_retry(struct channel *channel)
 {
     struct timeval storage;
-    const struct timeval *wait = lookup->over ? NULL : ares_timeout(lookup->channel, NULL, &storage);
-    if (wait != NULL && event_add(lookup->retry, wait) != 0)
+    const struct timeval *wait = ares_timeout(channel->ares, NULL, &storage);
+    if (wait == NULL)
+        event_del(channel->retry);
+    else if (event_add(channel->retry, wait) != 0)
         amp_fatal("no memory for a timer");
 }
 
 static void on_socket(evutil_socket_t fd, short what, void *ctx)
 {
-    struct amp_lookup *lookup = ctx;
-    ares_process_fd(lookup->channel, (what & EV_READ) != 0 ? fd : ARES_SOCKET_BAD,
+    struct channel *channel = ctx;
+    ares_process_fd(channel->ares, (what & EV_READ) != 0 ? fd : ARES_SOCKET_BAD,
                     (what & EV_WRITE) != 0 ? fd : ARES_SOCKET_BAD);
-    wait_for_retry(lookup);
+    wait_for_retry(channel);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *ctx)
 {
-    struct amp_lookup *lookup = ctx;
-    ares_process_fd(lookup->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    wait_for_retry(lookup);
+    struct channel *channel = ctx;
+    ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    wait_for_retry(channel);
 }
 
-static void unwatch(struct amp_lookup *lookup, ares_socket_t fd)
+static void unwatch(struct channel *channel, ares_socket_t fd)
 {
     struct watch *watch;
-    SLIST_FOREACH(watch, &lookup->watches, next)
+    SLIST_FOREACH(watch, &channel->watches, next)
     {
         if (watch->fd != fd)
             continue;
-        SLIST_REMOVE(&lookup->watches, watch, watch, next);
+        SLIST_REMOVE(&channel->watches, watch, watch, next);
         event_free(watch->event);
         free(watch);
         return;
@@ -178,19 +206,19 @@ static void unwatch(struct amp_lookup *lookup, ares_socket_t fd)
 
 static void on_watch_wanted(void *ctx, ares_socket_t fd, int readable, int writable)
 {
-    struct amp_lookup *lookup = ctx;
+    struct channel *channel = ctx;
     short wanted = (short)((readable != 0 ? EV_READ : 0) | (writable != 0 ? EV_WRITE : 0) | EV_PERSIST);
-    unwatch(lookup, fd);
+    unwatch(channel, fd);
     if (readable == 0 && writable == 0)
         return;
     struct watch *watch = calloc(1, sizeof(*watch));
     if (watch != NULL) {
         watch->fd = fd;
-        watch->event = event_new(lookup->resolver->base, fd, wanted, on_socket, lookup);
+        watch->event = event_new(channel->resolver->base, fd, wanted, on_socket, channel);
     }
     if (watch == NULL || watch->event == NULL || event_add(watch->event, NULL) != 0)
         amp_fatal("no memory to watch a socket");
-    SLIST_INSERT_HEAD(&lookup->watches, watch, next);
+    SLIST_INSERT_HEAD(&channel->watches, watch, next);
 }
 
 /* ---- answers ---- */
@@ -240,60 +268,43 @@ static enum amp_err err_of(int status)
     }
 }
 
-/* It may come from within ares_getaddrinfo. */
-static void on_answer(void *ctx, int status, int timeouts, struct ares_addrinfo *answer)
+static void take_answer(struct amp_lookup *lookup, int status, const struct ares_addrinfo *answer)
 {
-    struct amp_lookup *lookup = ctx;
     enum amp_err err = err_of(status);
-    if (!lookup->over && err == AMP_OK && answer != NULL) {
+    lookup->question->channel->waited_for--;
+    lookup->question = NULL;
+    if (lookup->over)
+        return; /* its deadline is over, and about to be told */
+    if (err == AMP_OK && answer != NULL) {
         take_addresses(&lookup->resolved, answer, AF_INET6);
         take_addresses(&lookup->resolved, answer, AF_INET);
         remember(lookup, ttl_ms_of(answer));
     }
-    if (!lookup->over)
-        finish(lookup, err == AMP_OK && lookup->resolved.count == 0 ? AMP_ERR_NOT_FOUND : err);
+    finish(lookup, err == AMP_OK && lookup->resolved.count == 0 ? AMP_ERR_NOT_FOUND : err);
+}
+
+/* It may come from within ares_getaddrinfo. */
+static void on_answer(void *ctx, int status, int timeouts, struct ares_addrinfo *answer)
+{
+    struct question *question = ctx;
+    question->channel->questions--;
+    if (question->lookup != NULL)
+        take_answer(question->lookup, status, answer);
+    free(question);
     if (answer != NULL)
         ares_freeaddrinfo(answer);
 }
 
 /* ---- lookups ---- */
 
-static bool is_readable(const char *path)
+static struct channel *least_busy(struct amp_resolver *resolver)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno != EACCES;
-    close(fd);
-    return true;
-}
-
-/* The sandbox allows the files that were there as it was entered. Another one in the place of one of them is for a
- * courier that starts anew. */
-static void check_files(const struct amp_resolver *resolver)
-{
-    for (size_t i = 0; i < FILES; i++) {
-        if (resolver->readable[i] && !is_readable(files[i]))
-            amp_fatal("the file of hosts, or of name servers, was replaced: it takes a new courier to read it");
+    struct channel *least = resolver->channels;
+    for (size_t i = 1; i < CHANNELS; i++) {
+        if (resolver->channels[i].questions < least->questions)
+            least = &resolver->channels[i];
     }
-}
-
-static enum amp_err open_channel(struct amp_lookup *lookup)
-{
-    const char *servers = lookup->resolver->servers;
-    char lookups[] = "fb"; /* the file of hosts, then the name servers */
-    struct ares_options options = {.flags = ARES_FLAG_NOALIASES,
-                                   .timeout = TRY_MS,
-                                   .tries = TRIES,
-                                   .lookups = lookups,
-                                   .sock_state_cb = on_watch_wanted,
-                                   .sock_state_cb_data = lookup};
-    const int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
-    int status = ares_init_options(&lookup->channel, &options, given);
-    if (status != ARES_SUCCESS)
-        lookup->channel = NULL;
-    else if (servers != NULL)
-        status = ares_set_servers_ports_csv(lookup->channel, servers);
-    return status == ARES_SUCCESS ? AMP_OK : err_of(status);
+    return least;
 }
 
 static enum amp_err ask(struct amp_lookup *lookup)
@@ -301,12 +312,16 @@ static enum amp_err ask(struct amp_lookup *lookup)
     /* libcurl tries both families beside each other: to sort them is not worth a socket for each. */
     static const struct ares_addrinfo_hints hints = {
         .ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    check_files(lookup->resolver);
-    enum amp_err err = open_channel(lookup);
-    if (err != AMP_OK)
-        return err;
-    ares_getaddrinfo(lookup->channel, lookup->name, NULL, &hints, on_answer, lookup);
-    wait_for_retry(lookup);
+    struct channel *channel = least_busy(lookup->resolver);
+    struct question *question = calloc(1, sizeof(*question));
+    if (question == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
+    *question = (struct question){channel, lookup};
+    lookup->question = question;
+    channel->questions++;
+    channel->waited_for++;
+    ares_getaddrinfo(channel->ares, lookup->name, NULL, &hints, on_answer, question);
+    wait_for_retry(channel);
     return AMP_OK;
 }
 
@@ -315,7 +330,7 @@ static enum amp_err look_up(struct amp_lookup *lookup)
     bool here = is_this_machine(amp_slice_str(lookup->name));
     if (here)
         lookup->resolved = this_machine;
-    if (!here && !recall(lookup))
+    if (!here && !find_host(lookup) && !recall(lookup))
         return ask(lookup);
     finish(lookup, AMP_OK);
     return AMP_OK;
@@ -324,12 +339,8 @@ static enum amp_err look_up(struct amp_lookup *lookup)
 static enum amp_err set_up(struct amp_lookup *lookup, int64_t timeout_ms)
 {
     const struct timeval deadline = {timeout_ms / 1000, (timeout_ms % 1000) * 1000};
-    struct event_base *base = lookup->resolver->base;
-    lookup->retry = evtimer_new(base, on_retry, lookup);
-    lookup->end = evtimer_new(base, on_end, lookup);
-    if (lookup->retry == NULL || lookup->end == NULL || event_add(lookup->end, &deadline) != 0)
-        return AMP_ERR_OUT_OF_MEMORY;
-    return AMP_OK;
+    lookup->end = evtimer_new(lookup->resolver->base, on_end, lookup);
+    return lookup->end != NULL && event_add(lookup->end, &deadline) == 0 ? AMP_OK : AMP_ERR_OUT_OF_MEMORY;
 }
 
 enum amp_err amp_lookup_start(struct amp_lookup **out, struct amp_resolver *resolver, struct amp_slice name,
@@ -364,8 +375,27 @@ void amp_lookup_cancel(struct amp_lookup *lookup)
         lookup_free(lookup);
 }
 
-enum amp_err amp_resolver_new(struct amp_resolver **out, struct event_base *base, struct amp_clock clock,
-                              const char *servers)
+/* ---- the whole ---- */
+
+static enum amp_err open_channel(struct channel *channel, const char *servers)
+{
+    char lookups[] = "b"; /* the name servers alone: the file of hosts is ours to read */
+    struct ares_options options = {.flags = ARES_FLAG_NOALIASES,
+                                   .timeout = TRY_MS,
+                                   .tries = TRIES,
+                                   .lookups = lookups,
+                                   .sock_state_cb = on_watch_wanted,
+                                   .sock_state_cb_data = channel};
+    const int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+    int status = ares_init_options(&channel->ares, &options, given);
+    if (status != ARES_SUCCESS)
+        channel->ares = NULL;
+    else if (servers != NULL)
+        status = ares_set_servers_ports_csv(channel->ares, servers);
+    return status == ARES_SUCCESS ? AMP_OK : err_of(status);
+}
+
+enum amp_err amp_resolver_new(struct amp_resolver **out, const char *servers)
 {
     struct amp_resolver *resolver = calloc(1, sizeof(*resolver));
     *out = NULL;
@@ -373,12 +403,27 @@ enum amp_err amp_resolver_new(struct amp_resolver **out, struct event_base *base
         free(resolver);
         return AMP_ERR_OUT_OF_MEMORY;
     }
+    enum amp_err err = amp_hosts_read(&resolver->hosts, AMP_HOSTS_FILE);
+    for (size_t i = 0; err == AMP_OK && i < CHANNELS; i++) {
+        resolver->channels[i].resolver = resolver;
+        err = open_channel(&resolver->channels[i], servers);
+    }
+    if (err == AMP_OK)
+        *out = resolver;
+    else
+        amp_resolver_free(resolver);
+    return err;
+}
+
+enum amp_err amp_resolver_run(struct amp_resolver *resolver, struct event_base *base, struct amp_clock clock)
+{
     resolver->base = base;
     resolver->clock = clock;
-    resolver->servers = servers;
-    for (size_t i = 0; i < FILES; i++)
-        resolver->readable[i] = is_readable(files[i]);
-    *out = resolver;
+    for (size_t i = 0; i < CHANNELS; i++) {
+        resolver->channels[i].retry = evtimer_new(base, on_retry, &resolver->channels[i]);
+        if (resolver->channels[i].retry == NULL)
+            return AMP_ERR_OUT_OF_MEMORY;
+    }
     return AMP_OK;
 }
 
@@ -386,6 +431,14 @@ void amp_resolver_free(struct amp_resolver *resolver)
 {
     if (resolver == NULL)
         return;
+    for (size_t i = 0; i < CHANNELS; i++) {
+        struct channel *channel = &resolver->channels[i];
+        if (channel->ares != NULL)
+            ares_destroy(channel->ares); /* calls back for what is under way, and closes its sockets */
+        if (channel->retry != NULL)
+            event_free(channel->retry);
+    }
+    amp_hosts_free(resolver->hosts);
     free(resolver);
     ares_library_cleanup();
 }

@@ -1,7 +1,7 @@
 /*
  * Addresses of names, by c-ares on the role's event loop: of /etc/hosts, else of the name servers in /etc/resolv.conf;
- * localhost and what is under it are this machine, and nobody is asked (RFC 6761 section 6.3). No threads, and nothing
- * but what was answered outlives its lookup, for seconds.
+ * localhost and what is under it are this machine, and nobody is asked (RFC 6761 section 6.3). No threads, no file once
+ * it is made, and nothing but what was answered outlives its lookup, for seconds.
  */
 #ifndef AMP_COURIER_RESOLVER_H
 #define AMP_COURIER_RESOLVER_H
@@ -19,9 +19,14 @@ struct amp_resolved {
 };
 
 struct amp_resolver;
-/* `servers`: in place of those in /etc/resolv.conf, "ADDRESS:PORT" for tests; else NULL. AMP_ERR_OUT_OF_MEMORY. */
-enum amp_err amp_resolver_new(struct amp_resolver **out, struct event_base *base, struct amp_clock clock,
-                              const char *servers) AMP_MUST_USE;
+/*
+ * Reads the system's files, now and never again: before the sandbox, which lets nobody open one. `servers`: in place of
+ * those in /etc/resolv.conf, "ADDRESS:PORT" for tests; else NULL. AMP_ERR_OUT_OF_MEMORY, AMP_ERR_IO (errno).
+ */
+enum amp_err amp_resolver_new(struct amp_resolver **out, const char *servers) AMP_MUST_USE;
+/* On which loop and clock its lookups run; once, before the first. */
+enum amp_err amp_resolver_run(struct amp_resolver *resolver, struct event_base *base,
+                              struct amp_clock clock) AMP_MUST_USE;
 /* All lookups are done or cancelled. */
 void amp_resolver_free(struct amp_resolver *resolver);
 

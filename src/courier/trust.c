@@ -62,8 +62,6 @@ enum amp_err amp_trust_read(X509_STORE **out, int fd)
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
     if (fd >= 0)
         err = add_from(store, fd);
-    else if (X509_STORE_set_default_paths(store) != 1)
-        err = AMP_ERR_CRYPTO;
     if (err == AMP_OK)
         *out = store;
     else

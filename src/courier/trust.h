@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 
-/* Reads PEM from `fd` (borrowed), or the system's roots where it is -1. AMP_ERR_INVALID: there is not one certificate
+/* Reads PEM from `fd` (borrowed); where it is -1 nothing is trusted. AMP_ERR_INVALID: there is not one certificate
  * in it, or a malformed one. Free with X509_STORE_free. */
 enum amp_err amp_trust_read(X509_STORE **out, int fd) AMP_MUST_USE;
 

@@ -260,6 +260,8 @@ enum amp_err amp_child_start(struct amp_child *child)
     child->ready = child->draining = child->punished = false;
     child->accused_mono_ms = 0;
     child->started_mono_ms = amp_clock_mono_ms(&supervisor->clock);
+    if (child->role == AMP_ROLE_COURIER)
+        amp_names_take(supervisor);
     enum amp_err err = spawn(child, &control_fd);
     if (err != AMP_OK)
         return err;

@@ -20,7 +20,6 @@
 #include "daemon/config.h"
 #include "front/front.h"
 #include "keeper/keeper.h"
-#include "keys/provider.h"
 #include "scribe/scribe.h"
 
 enum { FD_CONTROL = 3, FD_CONFIG, FD_STATE, FD_TLS, FD_PUSH_CA = FD_TLS + AMP_TLS_FILE_COUNT_, FD_EMPTY, FD_LISTEN };
@@ -233,9 +232,7 @@ static enum amp_err confine(const struct role *role, const struct amp_sandbox_us
                                         .empty_fd = is_open(FD_EMPTY) ? FD_EMPTY : -1,
                                         .required = config->sandbox.required && !config->dev,
                                         .dev = config->dev};
-    enum amp_err err = AMP_OK;
-    if (role->role == AMP_ROLE_KEEPER && config->keys.provider == AMP_CONFIG_PROVIDER_FILE)
-        err = amp_key_file_open(&env->kek_fd, config->keys.file);
+    enum amp_err err = amp_role_prepare(role->role, env);
     if (err == AMP_OK)
         err = amp_sandbox_enter(&sandbox);
     close(FD_EMPTY);

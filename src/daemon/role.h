@@ -29,6 +29,10 @@ enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, 
 /* Everything such a process does, from `--role NAME [--user UID:GID] [--resume TEXT]` on; its exit status. */
 int amp_role_run(const char *name, const char *user, const char *resume);
 
+/* In such a process, before it is confined: pins the names of its files and opens what it will need. AMP_ERR_IO,
+ * AMP_ERR_INVALID, after the log said why where it is the operator's to mend. */
+enum amp_err amp_role_prepare(enum amp_role role, struct amp_role_env *env) AMP_MUST_USE;
+
 /* "front", "keeper", "scribe", "courier": those that are processes of their own. False for any other. */
 bool amp_role_parse(const char *name, enum amp_role *role);
 

@@ -259,6 +259,8 @@ static enum amp_err set_up(struct amp_supervisor *supervisor)
     if (err == AMP_OK && supervisor->config.dev)
         err = amp_dev_new(&supervisor->dev, supervisor);
     if (err == AMP_OK)
+        err = amp_names_watch(supervisor);
+    if (err == AMP_OK)
         err = start_children(supervisor);
     return err;
 }
@@ -266,6 +268,7 @@ static enum amp_err set_up(struct amp_supervisor *supervisor)
 static void tear_down(struct amp_supervisor *supervisor)
 {
     amp_horizon_close(supervisor);
+    amp_names_close(supervisor);
     amp_dev_free(supervisor->dev);
     amp_children_kill(supervisor);
     amp_admin_socket_close(supervisor);

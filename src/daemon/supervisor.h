@@ -5,6 +5,8 @@
 #ifndef AMP_DAEMON_SUPERVISOR_H
 #define AMP_DAEMON_SUPERVISOR_H
 
+#include <sys/stat.h>
+
 #include "base/clock.h"
 #include "daemon/listen.h"
 #include "daemon/options.h"
@@ -59,6 +61,14 @@ struct amp_horizon {
     bool fronted;       /* there was a front before */
 };
 
+/* The files that say who resolves names. */
+enum { AMP_NAMES_FILES = 2 };
+struct amp_names {
+    struct stat taken[AMP_NAMES_FILES]; /* as the courier found them */
+    struct stat seen[AMP_NAMES_FILES];  /* at the last look */
+    struct event *look;
+};
+
 struct amp_supervisor {
     const struct amp_options *options;
     struct amp_config config;
@@ -80,6 +90,7 @@ struct amp_supervisor {
     struct event *admin_event;
     int admin_fd;
     struct amp_horizon horizon;
+    struct amp_names names;
     uint64_t live_tokens; /* as front last said */
     uint64_t live_messages;
     uint64_t log_seq; /* as the scribe last said: the last durable record; 0: nothing said */
@@ -125,6 +136,13 @@ int64_t amp_horizon_next(struct amp_supervisor *supervisor);
  */
 bool amp_horizon_note(struct amp_supervisor *supervisor, uint64_t accepted_s) AMP_MUST_USE;
 void amp_horizon_close(struct amp_supervisor *supervisor);
+
+/* names.c */
+/* A courier is about to start and read them. */
+void amp_names_take(struct amp_supervisor *supervisor);
+/* From here on a courier that read what is there no more is ended, and another started. AMP_ERR_OUT_OF_MEMORY. */
+enum amp_err amp_names_watch(struct amp_supervisor *supervisor) AMP_MUST_USE;
+void amp_names_close(struct amp_supervisor *supervisor);
 
 /* reload.c */
 void amp_supervisor_reload(struct amp_supervisor *supervisor);

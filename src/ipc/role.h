@@ -41,6 +41,8 @@ enum amp_tls_file { AMP_TLS_FILE_CERT, AMP_TLS_FILE_KEY, AMP_TLS_FILE_CLIENT_CA,
  * configuration `log_level`, `auth`, `vault`, `mask` and `limits` may differ; what else differs waits for a restart
  * of the daemon and is as before in what a role is handed.
  */
+struct amp_log_names;
+struct amp_resolver;
 struct amp_role_env {
     const struct amp_config *config; /* lives as long as the process */
     int control_fd;                  /* for amp_link_new with peer AMP_ROLE_SUPERVISOR */
@@ -56,6 +58,8 @@ struct amp_role_env {
     int push_ca_fd; /* courier: the PEM roots that endpoints must lead to, open for reading; else -1 */
     int state_fd;   /* the directory of its files, STATE/keys or STATE/audit: keeper, scribe; others: -1 */
     int kek_fd;     /* keeper with provider file: the KEK, see amp_key_file_open, to be closed; else -1 */
+    const struct amp_log_names *log_names; /* scribe: as they are pinned */
+    struct amp_resolver *resolver;         /* courier: to be freed, see courier/resolver.h */
     /* Reads the configuration handed over by AMP_IPC_RELOAD; does not close `fd`. AMP_ERR_INVALID, AMP_ERR_IO. */
     enum amp_err (*config_read)(struct amp_config *out, int fd);
 };

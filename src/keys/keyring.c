@@ -246,6 +246,11 @@ enum amp_err amp_keyring_provider(int dir_fd, char name[AMP_KEY_PROVIDER_NAME_MA
     return amp_sealed_file_provider(&form, dir_fd, name);
 }
 
+enum amp_err amp_keyring_pin(void)
+{
+    return amp_sealed_form_pin(&form);
+}
+
 /* "AMPK" and 16 of 32 characters: 80 random bits. */
 static enum amp_err make_key_id(const struct amp_keyring *keyring, uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN])
 {

@@ -36,6 +36,8 @@ void amp_keyring_free(struct amp_keyring *keyring);
  * AMP_ERR_INVALID: another form; AMP_ERR_IO.
  */
 enum amp_err amp_keyring_provider(int dir_fd, char name[AMP_KEY_PROVIDER_NAME_MAX]) AMP_MUST_USE;
+/* As amp_sealed_form_pin. */
+enum amp_err amp_keyring_pin(void) AMP_MUST_USE;
 
 /* A secret as it is shown once and as SigV4 takes it. Wipe after use. */
 struct amp_keyring_secret {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/pins.h"
 #include "crypto/crypto.h"
 
 enum {
@@ -17,6 +18,30 @@ enum {
     HEADER_MAX = PREFIX_LEN + AMP_WRAPPED_MAX + AMP_GCM_NONCE_LEN,
     VERSION = 1,
 };
+
+/* The three names of a file, as the sandbox knows them. */
+static const char *present(const struct amp_sealed_form *form)
+{
+    return amp_pinned(AMP_PIN_SEALED, form->name);
+}
+
+static const char *next(const struct amp_sealed_form *form)
+{
+    return amp_pinned(AMP_PIN_SEALED_NEW, form->temporary);
+}
+
+static const char *previous(const struct amp_sealed_form *form)
+{
+    return amp_pinned(AMP_PIN_SEALED_OLD, form->previous);
+}
+
+enum amp_err amp_sealed_form_pin(const struct amp_sealed_form *form)
+{
+    enum amp_err err = amp_pin_add(AMP_PIN_SEALED, form->name);
+    if (err == AMP_OK)
+        err = amp_pin_add(AMP_PIN_SEALED_NEW, form->temporary);
+    return err == AMP_OK ? amp_pin_add(AMP_PIN_SEALED_OLD, form->previous) : err;
+}
 
 static enum amp_err read_whole(int fd, size_t most, struct amp_secret_buf *file)
 {
@@ -96,7 +121,7 @@ static enum amp_err unseal(const struct parts *parts, const struct amp_key_provi
 /* AMP_ERR_NOT_FOUND: there is none. */
 static enum amp_err open_file(const struct amp_sealed_form *form, int dir_fd, int *fd)
 {
-    *fd = openat(dir_fd, form->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    *fd = openat(dir_fd, present(form), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (*fd >= 0)
         return AMP_OK;
     return errno == ENOENT ? AMP_ERR_NOT_FOUND : AMP_ERR_IO;
@@ -192,7 +217,7 @@ static enum amp_err write_all(int fd, struct amp_slice bytes)
 static enum amp_err write_temporary(const struct amp_sealed_form *form, int dir_fd, struct amp_slice header,
                                     struct amp_slice sealed)
 {
-    int fd = openat(dir_fd, form->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = openat(dir_fd, next(form), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return AMP_ERR_IO;
     enum amp_err err = write_all(fd, header);
@@ -208,8 +233,8 @@ static enum amp_err write_temporary(const struct amp_sealed_form *form, int dir_
 /* Gives the file that stands there a second name, where there is one. */
 static enum amp_err keep_previous(const struct amp_sealed_form *form, int dir_fd, bool *exists)
 {
-    unlinkat(dir_fd, form->previous, 0); /* of a life that ended in between */
-    *exists = linkat(dir_fd, form->name, dir_fd, form->previous, 0) == 0;
+    unlinkat(dir_fd, previous(form), 0); /* of a life that ended in between */
+    *exists = linkat(dir_fd, present(form), dir_fd, previous(form), 0) == 0;
     return *exists || errno == ENOENT ? AMP_OK : AMP_ERR_IO;
 }
 
@@ -217,7 +242,7 @@ static enum amp_err keep_previous(const struct amp_sealed_form *form, int dir_fd
 static void put_back(const struct amp_sealed_form *form, int dir_fd, bool existed)
 {
     amp_log_errno(AMP_LOG_ERROR, "the state directory cannot be synced", errno);
-    if ((existed ? renameat(dir_fd, form->previous, dir_fd, form->name) : unlinkat(dir_fd, form->name, 0)) != 0)
+    if ((existed ? renameat(dir_fd, previous(form), dir_fd, present(form)) : unlinkat(dir_fd, present(form), 0)) != 0)
         amp_fatal("a sealed file that is not durable cannot be taken back");
     if (fsync(dir_fd) != 0)
         amp_log_errno(AMP_LOG_ERROR, "whether a change that failed comes back after a power cut is not known", errno);
@@ -230,15 +255,15 @@ static enum amp_err replace(const struct amp_sealed_form *form, int dir_fd, stru
     enum amp_err err = write_temporary(form, dir_fd, header, sealed);
     if (err == AMP_OK)
         err = keep_previous(form, dir_fd, &existed);
-    if (err == AMP_OK && renameat(dir_fd, form->temporary, dir_fd, form->name) != 0)
+    if (err == AMP_OK && renameat(dir_fd, next(form), dir_fd, present(form)) != 0)
         err = AMP_ERR_IO;
     if (err != AMP_OK) {
-        unlinkat(dir_fd, form->temporary, 0);
+        unlinkat(dir_fd, next(form), 0);
     } else if (fsync(dir_fd) != 0) {
         put_back(form, dir_fd, existed);
         err = AMP_ERR_IO;
     }
-    unlinkat(dir_fd, form->previous, 0);
+    unlinkat(dir_fd, previous(form), 0);
     return err;
 }
 

@@ -20,6 +20,9 @@ struct amp_sealed_form {
     size_t plain_max;
 };
 
+/* Pins the three names: before the process that reads and writes such a file is confined. AMP_ERR_IO,
+ * AMP_ERR_TOO_LARGE. */
+enum amp_err amp_sealed_form_pin(const struct amp_sealed_form *form) AMP_MUST_USE;
 /* Appends what is inside to `plain`. AMP_ERR_NOT_FOUND: there is no file; AMP_ERR_NOT_AUTHENTIC where it does not
  * verify under this KEK, AMP_ERR_INVALID for another form, version or provider, AMP_ERR_IO. */
 enum amp_err amp_sealed_file_read(const struct amp_sealed_form *form, int dir_fd,

@@ -88,6 +88,8 @@ enum amp_err amp_subscriptions_open(struct amp_subscriptions **out,
                                     const struct amp_subscriptions_config *config) AMP_MUST_USE;
 /* As amp_keyring_provider. */
 enum amp_err amp_subscriptions_provider(int dir_fd, char name[AMP_KEY_PROVIDER_NAME_MAX]) AMP_MUST_USE;
+/* As amp_sealed_form_pin. */
+enum amp_err amp_subscriptions_pin(void) AMP_MUST_USE;
 void amp_subscriptions_free(struct amp_subscriptions *subscriptions);
 size_t amp_subscriptions_count(const struct amp_subscriptions *subscriptions);
 /* Borrowed until the next change. `index` below the count. */

@@ -176,6 +176,11 @@ enum amp_err amp_subscriptions_provider(int dir_fd, char name[AMP_KEY_PROVIDER_N
     return amp_sealed_file_provider(&form, dir_fd, name);
 }
 
+enum amp_err amp_subscriptions_pin(void)
+{
+    return amp_sealed_form_pin(&form);
+}
+
 size_t amp_subscriptions_count(const struct amp_subscriptions *subscriptions)
 {
     return subscriptions->count;

@@ -21,24 +21,29 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/pins.h"
 #include "sandbox/internal.h"
 
-enum { ARGS_MAX = 3 };
+enum { ARGS_MAX = 5 };
 
 /* In place of a value that is known only as the filter is made. */
 #define THE_DIRECTORY 0xfffffffeu
 #define THIS_PROCESS  0xfffffffdu
+
+/* What is the same in the addresses of all pins of a kind. */
+#define A_PIN (~(AMP_PIN_REGION - 1) | (AMP_PIN_BYTES - 1))
 
 /* What pthread_create asks for (glibc 2.36, sysdeps/unix/sysv/linux/createthread.c): a thread, and no namespace. */
 #define THREAD_FLAGS                                                                                                   \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |                 \
      CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
-/* The argument's bits under `mask` must be `value`. */
+/* The argument's bits under `mask` must be `value`; or, with all of them, be `value` or more. */
 struct condition {
     unsigned arg;
     uint64_t mask; /* 0: no condition */
     uint64_t value;
+    bool or_more;
 };
 
 struct rule {
@@ -52,20 +57,24 @@ struct rule {
 #define ALLOW(group, call, ...)       {AMP_CALLS_##group, SCMP_SYS(call), 0, {__VA_ARGS__}}
 #define REFUSE(group, call, error, ...) {AMP_CALLS_##group, SCMP_SYS(call), error, {__VA_ARGS__}}
 #define ALWAYS                        {0}
-#define IS(arg, value)                {arg, UINT32_MAX, (uint32_t)(value)} /* an int: half a register */
-#define IS_WHOLE(arg, value)          {arg, UINT64_MAX, value}
-#define LACKS(arg, bits)              {arg, bits, 0}
-#define OF_TYPE(arg, type)            {arg, ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), type}
+#define IS(arg, value)                {arg, UINT32_MAX, (uint32_t)(value), false} /* an int: half a register */
+#define IS_WHOLE(arg, value)          {arg, UINT64_MAX, value, false}
+#define LACKS(arg, bits)              {arg, bits, 0, false}
+#define OF_TYPE(arg, type)            {arg, ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), type, false}
 #define OPTION(level, name)           IS(1, level), IS(2, name)
+#define PINNED(arg, kind)             {arg, A_PIN, AMP_PINS_AT + AMP_PIN_##kind * AMP_PIN_REGION, false}
+#define NAMED(arg, kind)              IS(arg, THE_DIRECTORY), PINNED(arg + 1, kind)
+#define NO_PIN(arg)                   {arg, UINT64_MAX, AMP_PINS_END, true} /* nor what lies before them and reaches there */
 /* clang-format on */
 
 static const struct rule rules[] = {
-    /* memory: none that can be executed */
-    ALLOW(COMMON, mmap, LACKS(2, PROT_EXEC)),
-    ALLOW(COMMON, mprotect, LACKS(2, PROT_EXEC)),
-    ALLOW(COMMON, munmap, ALWAYS),
-    ALLOW(COMMON, mremap, ALWAYS),
-    ALLOW(COMMON, madvise, ALWAYS),
+    /* memory: none that can be executed, and nothing in the place of a pin */
+    ALLOW(COMMON, mmap, LACKS(2, PROT_EXEC), LACKS(3, MAP_FIXED)),
+    ALLOW(COMMON, mmap, LACKS(2, PROT_EXEC), NO_PIN(0)),
+    ALLOW(COMMON, mprotect, LACKS(2, PROT_EXEC), NO_PIN(0)),
+    ALLOW(COMMON, munmap, NO_PIN(0)),
+    ALLOW(COMMON, mremap, NO_PIN(0), LACKS(3, MREMAP_FIXED)),
+    ALLOW(COMMON, madvise, NO_PIN(0)),
     ALLOW(COMMON, brk, ALWAYS),
     ALLOW(COMMON, mlock, ALWAYS),
     ALLOW(COMMON, mlock2, ALWAYS),
@@ -147,33 +156,47 @@ static const struct rule rules[] = {
     ALLOW(SERVE, setsockopt, OPTION(IPPROTO_TCP, TCP_NOTSENT_LOWAT)),
     REFUSE(SERVE, setsockopt, ENOPROTOOPT, OPTION(IPPROTO_TCP, TCP_ULP)), /* OpenSSL tries it: TLS in the kernel */
 
-    /* files: by a name beside the one directory's descriptor, nowhere else; Landlock holds what the name may say */
-    ALLOW(FILES, openat, IS(0, THE_DIRECTORY), LACKS(2, O_PATH)), /* of which Landlock knows nothing */
-    ALLOW(FILES, unlinkat, IS(0, THE_DIRECTORY)),
-    ALLOW(FILES, linkat, IS(0, THE_DIRECTORY), IS(2, THE_DIRECTORY)),
-    ALLOW(FILES, renameat, IS(0, THE_DIRECTORY), IS(2, THE_DIRECTORY)),
-    ALLOW(FILES, getdents64, ALWAYS),
-    ALLOW(FILES, pwrite64, ALWAYS),
-    ALLOW(FILES, fallocate, ALWAYS),
-    ALLOW(FILES, ftruncate, ALWAYS),
-    ALLOW(FILES, fsync, ALWAYS),
-    ALLOW(FILES, fdatasync, ALWAYS),
+    /* a file: by a pinned name beside the one directory's descriptor, and as the code does it; what Landlock would
+     * refuse is death before it is asked. No other directory can take the descriptor's number: none can be opened, and
+     * no descriptor be copied (dup, F_DUPFD) */
+    ALLOW(SEALED, openat, NAMED(0, SEALED), IS(2, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)),
+    ALLOW(SEALED, openat, NAMED(0, SEALED_NEW), IS(2, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW),
+          IS(3, 0600)),
+    ALLOW(SEALED, linkat, NAMED(0, SEALED), NAMED(2, SEALED_OLD), IS(4, 0)),
+    ALLOW(SEALED, renameat, NAMED(0, SEALED_NEW), NAMED(2, SEALED)),
+    ALLOW(SEALED, renameat, NAMED(0, SEALED_OLD), NAMED(2, SEALED)),
+    ALLOW(SEALED, unlinkat, NAMED(0, SEALED), IS(2, 0)),
+    ALLOW(SEALED, unlinkat, NAMED(0, SEALED_NEW), IS(2, 0)),
+    ALLOW(SEALED, unlinkat, NAMED(0, SEALED_OLD), IS(2, 0)),
+    ALLOW(SEALED, fsync, ALWAYS),
 
-    /* out: TCP and UDP over IP; what is read is for Landlock to say, what is written is no business of theirs */
+    ALLOW(LOG, openat, NAMED(0, LOG), IS(2, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)),
+    ALLOW(LOG, openat, NAMED(0, LOG_BEFORE), IS(2, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)),
+    ALLOW(LOG, openat, NAMED(0, LOG_NEXT), IS(2, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW), IS(3, 0600)),
+    ALLOW(LOG, openat, NAMED(0, LOG_TORN), IS(2, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW), IS(3, 0600)),
+    ALLOW(LOG, unlinkat, NAMED(0, LOG_NEXT), IS(2, 0)),
+    ALLOW(LOG, unlinkat, NAMED(0, LOG_TORN), IS(2, 0)),
+    ALLOW(LOG, pwrite64, ALWAYS),
+    ALLOW(LOG, fallocate, ALWAYS),
+    ALLOW(LOG, ftruncate, ALWAYS),
+    ALLOW(LOG, fsync, ALWAYS),
+    ALLOW(LOG, fdatasync, ALWAYS),
+
+    /* out: TCP and UDP over IP */
     ALLOW(CONNECT, socket, IS(0, AF_INET), OF_TYPE(1, SOCK_STREAM)),
     ALLOW(CONNECT, socket, IS(0, AF_INET), OF_TYPE(1, SOCK_DGRAM)),
     ALLOW(CONNECT, socket, IS(0, AF_INET6), OF_TYPE(1, SOCK_STREAM)),
     ALLOW(CONNECT, socket, IS(0, AF_INET6), OF_TYPE(1, SOCK_DGRAM)),
     ALLOW(CONNECT, socketpair, IS(0, AF_UNIX), OF_TYPE(1, SOCK_STREAM)), /* libcurl wakes itself by one; another */
                                                                          /* type could be sent elsewhere by a name */
-    ALLOW(CONNECT, connect, ALWAYS),
+    ALLOW(CONNECT, connect, IS(2, sizeof(struct sockaddr_in))),          /* where to, a filter cannot see */
+    ALLOW(CONNECT, connect, IS(2, sizeof(struct sockaddr_in6))),
     ALLOW(CONNECT, getsockname, ALWAYS),
     ALLOW(CONNECT, getpeername, ALWAYS),
     ALLOW(CONNECT, sendmmsg, LACKS(3, MSG_FASTOPEN)),
     ALLOW(CONNECT, setsockopt, OPTION(SOL_SOCKET, SO_KEEPALIVE)),
     ALLOW(CONNECT, setsockopt, OPTION(IPPROTO_TCP, TCP_NODELAY)),
     REFUSE(CONNECT, setsockopt, ENOPROTOOPT, OPTION(IPPROTO_TCP, TCP_FASTOPEN_CONNECT)), /* newer c-ares tries it */
-    ALLOW(CONNECT, openat, IS(0, AT_FDCWD), LACKS(2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH)),
     ALLOW(CONNECT, uname, ALWAYS),
 };
 
@@ -190,7 +213,9 @@ static bool add_rule(scmp_filter_ctx filter, const struct rule *rule, int dir_fd
     unsigned count = 0;
     for (; count < ARGS_MAX && rule->when[count].mask != 0; count++) {
         const struct condition *when = &rule->when[count];
-        args[count] = (struct scmp_arg_cmp){when->arg, SCMP_CMP_MASKED_EQ, when->mask, resolve(when->value, dir_fd)};
+        uint64_t value = resolve(when->value, dir_fd);
+        args[count] = when->or_more ? (struct scmp_arg_cmp){when->arg, SCMP_CMP_GE, value, 0}
+                                    : (struct scmp_arg_cmp){when->arg, SCMP_CMP_MASKED_EQ, when->mask, value};
     }
     uint32_t action = rule->error != 0 ? SCMP_ACT_ERRNO((uint16_t)rule->error) : SCMP_ACT_ALLOW;
     return seccomp_rule_add_array(filter, action, rule->number, count, args) == 0;

@@ -9,17 +9,16 @@ enum amp_calls {
     AMP_CALLS_COMMON = 1 << 0,  /* memory, time, event loop, links, log */
     AMP_CALLS_THREADS = 1 << 1, /* starting them */
     AMP_CALLS_SERVE = 1 << 2,   /* accepting connections */
-    AMP_CALLS_FILES = 1 << 3,   /* reading and writing files of the one directory */
-    AMP_CALLS_CONNECT = 1 << 4, /* connecting out by TCP, asking name servers, reading the files that say which */
+    AMP_CALLS_SEALED = 1 << 3,  /* reading and replacing the sealed files */
+    AMP_CALLS_LOG = 1 << 4,     /* writing the event log's files */
+    AMP_CALLS_CONNECT = 1 << 5, /* connecting out by TCP, asking name servers */
 };
 
 struct amp_profile {
     enum amp_role role;
     unsigned calls;
     bool own_network; /* one without interfaces: what it was handed works on, nothing else */
-    bool empty_root;
     bool connects;
-    const char *const *readable; /* files that may be opened for reading, NULL at the end */
 };
 const struct amp_profile *amp_profile_of(enum amp_role role);
 

@@ -1,10 +1,5 @@
 /* https://docs.kernel.org/userspace-api/landlock.html. The numbers stand here since Debian 12's headers know ABI 2. */
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,7 +14,6 @@ enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1 };
 enum {
     FS_WRITE_FILE = 1 << 1,
     FS_READ_FILE = 1 << 2,
-    FS_READ_DIR = 1 << 3,
     FS_REMOVE_FILE = 1 << 5,
     FS_MAKE_REG = 1 << 8,
     FS_FIRST = (1 << 13) - 1,
@@ -74,36 +68,10 @@ static bool allow(int ruleset_fd, int fd, uint64_t access)
     return syscall(ADD_RULE, ruleset_fd, RULE_PATH_BENEATH, &rule, 0) == 0;
 }
 
-/*
- * A rule holds for the file that is there now. What /etc links to elsewhere is made anew by who keeps it (systemd-
- * resolved, NetworkManager), so there it holds for the folder.
- */
-static bool allow_reading(int ruleset_fd, const char *path)
+static bool allow_all(int ruleset_fd, int dir_fd, uint64_t handled)
 {
-    char target[PATH_MAX];
-    if (realpath(path, target) == NULL)
-        return errno == ENOENT;
-    char *slash = strrchr(target, '/');
-    if (slash != target && strncmp(target, "/etc/", 5) != 0)
-        *slash = '\0';
-    int fd = open(target, O_PATH | O_CLOEXEC);
-    bool good = fd >= 0 && allow(ruleset_fd, fd, FS_READ_FILE);
-    if (fd >= 0)
-        close(fd);
-    return good;
-}
-
-static bool allow_all(int ruleset_fd, const struct amp_profile *profile, int dir_fd, uint64_t handled)
-{
-    const uint64_t own =
-        FS_WRITE_FILE | FS_READ_FILE | FS_READ_DIR | FS_REMOVE_FILE | FS_MAKE_REG | (handled & FS_TRUNCATE);
-    if (dir_fd >= 0 && !allow(ruleset_fd, dir_fd, own))
-        return false;
-    for (const char *const *path = profile->readable; *path != NULL; path++) {
-        if (!allow_reading(ruleset_fd, *path))
-            return false;
-    }
-    return true;
+    const uint64_t own = FS_WRITE_FILE | FS_READ_FILE | FS_REMOVE_FILE | FS_MAKE_REG | (handled & FS_TRUNCATE);
+    return dir_fd < 0 || allow(ruleset_fd, dir_fd, own);
 }
 
 enum amp_err amp_landlock_enter(const struct amp_profile *profile, int dir_fd)
@@ -118,8 +86,7 @@ enum amp_err amp_landlock_enter(const struct amp_profile *profile, int dir_fd)
     int ruleset_fd = (int)syscall(CREATE_RULESET, &attr, size, 0);
     if (ruleset_fd < 0)
         return AMP_ERR_IO;
-    bool good =
-        allow_all(ruleset_fd, profile, dir_fd, attr.handled_access_fs) && syscall(RESTRICT_SELF, ruleset_fd, 0) == 0;
+    bool good = allow_all(ruleset_fd, dir_fd, attr.handled_access_fs) && syscall(RESTRICT_SELF, ruleset_fd, 0) == 0;
     close(ruleset_fd);
     return good ? AMP_OK : AMP_ERR_IO;
 }

@@ -18,8 +18,8 @@ enum amp_err amp_namespaces_enter(const struct amp_profile *profile)
             return AMP_ERR_NOT_PERMITTED;
         return errno == EINVAL || errno == ENOSYS ? AMP_ERR_NOT_FOUND : AMP_ERR_IO;
     }
-    /* The host's later mounts come in (a resolv.conf that is put over the old one), none goes out. */
-    return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 ? AMP_OK : AMP_ERR_IO;
+    /* No later mount of the host's comes in, none goes out. */
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 ? AMP_OK : AMP_ERR_IO;
 }
 
 enum amp_err amp_root_enter(int empty_fd)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/pins.h"
 
 /* https://docs.kernel.org/userspace-api/mdwe.html is Linux 6.3's; Debian 12's headers are older. */
 #ifndef PR_SET_MDWE
@@ -89,7 +90,7 @@ static enum amp_err note(const struct amp_sandbox *sandbox, enum amp_sandbox_par
 static enum amp_err enter(const struct amp_sandbox *sandbox, const struct amp_profile *profile)
 {
     enum amp_err err = note(sandbox, AMP_SANDBOX_NAMESPACES, amp_namespaces_enter(profile));
-    if (err == AMP_OK && profile->empty_root && sandbox->empty_fd >= 0)
+    if (err == AMP_OK && sandbox->empty_fd >= 0)
         err = note(sandbox, AMP_SANDBOX_ROOT, amp_root_enter(sandbox->empty_fd));
     if (err == AMP_OK)
         err = note(sandbox, AMP_SANDBOX_USER, amp_identity_take(sandbox->user));
@@ -109,6 +110,10 @@ static enum amp_err enter(const struct amp_sandbox *sandbox, const struct amp_pr
 
 enum amp_err amp_sandbox_enter(const struct amp_sandbox *sandbox)
 {
+    if (amp_pins_seal() != AMP_OK) {
+        amp_log_errno(AMP_LOG_ERROR, "the names of files cannot be made read-only", errno);
+        return AMP_ERR_SANDBOX_REFUSED;
+    }
     tzset(); /* gmtime_r(3), by which OpenSSL reads the dates of certificates, opens a file the first time */
     if (!SANITIZED)
         return enter(sandbox, amp_profile_of(sandbox->role));

@@ -13,7 +13,7 @@
 /* X(SYMBOL, name): the parts of a sandbox, in the order of entering. */
 #define AMP_SANDBOX_PARTS(X)                                                                                           \
     X(NAMESPACES, "namespaces") /* network (but the courier's), mounts, IPC, host name: needs CAP_SYS_ADMIN */         \
-    X(ROOT, "root")             /* an empty directory in place of / (but the courier's): needs CAP_SYS_CHROOT */       \
+    X(ROOT, "root")             /* an empty directory in place of /: needs CAP_SYS_CHROOT */                           \
     X(USER, "user")             /* its own, not the supervisor's; no capabilities */                                   \
     X(MDWE, "mdwe")             /* no memory becomes executable: Linux 6.3 */                                          \
     X(LANDLOCK, "landlock")     /* no files but its own; Linux 6.7: no TCP port but as its role needs; 6.12: no */     \
@@ -41,16 +41,17 @@ bool amp_sandbox_may_change_users(void);
 struct amp_sandbox {
     enum amp_role role;                  /* front, keeper, scribe, courier */
     const struct amp_sandbox_user *user; /* NULL: it keeps the process's */
-    int dir_fd;                          /* keeper, scribe: the one directory in which files may be opened; -1: none */
+    int dir_fd;                          /* keeper, scribe: the directory of their pinned names; -1: none */
     int empty_fd;                        /* an empty directory that becomes the root; -1: none */
     bool required;                       /* a kernel without seccomp or Landlock is refused */
     bool dev;                            /* development mode: what is missing is no cause for a warning */
 };
 
 /*
- * Confines this process for good. Call it with all libraries set up, before threads, and before a stranger's byte is
- * read. Needs amp_secret_harden_process. What the kernel or the process's privileges do not allow is left out and said
- * in the log, but for `user` and what `required` says. AMP_ERR_SANDBOX_REFUSED: end this process.
+ * Confines this process for good. Call it with all libraries set up and all names of files pinned (base/pins.h), before
+ * threads, and before a stranger's byte is read. Needs amp_secret_harden_process. What the kernel or the process's
+ * privileges do not allow is left out and said in the log, but for `user` and what `required` says.
+ * AMP_ERR_SANDBOX_REFUSED: end this process.
  *
  * Programs built with a sanitizer stay outside: its run time asks the kernel for more than any of these allow.
  */

@@ -377,6 +377,7 @@ static void tell_end(struct scribe *scribe)
 static void open_chain(struct scribe *scribe)
 {
     const struct amp_chain_config config = {.dir_fd = scribe->env->state_fd,
+                                            .names = scribe->env->log_names,
                                             .clock = scribe->clock,
                                             .file_max_bytes = AMP_CHAIN_FILE_MAX,
                                             .epoch_ms = AMP_CHAIN_EPOCH_MS,
@@ -386,6 +387,9 @@ static void open_chain(struct scribe *scribe)
     if (err == AMP_OK) {
         note_end(scribe);
         ask_for_key(scribe);
+    } else if (err == AMP_ERR_IO && errnum == ENOENT) {
+        amp_log(AMP_LOG_ERROR, "the event log's newest file was moved away: it takes a new scribe to find another");
+        stop(scribe, 1);
     } else if (err == AMP_ERR_IO) {
         note_health(scribe, false, errnum);
     } else {

@@ -7,7 +7,7 @@ import ssl
 import unittest
 
 import private_net
-from harness import CARD, Daemon, is_sanitized, make_certificate, wait_until
+from harness import CARD, Daemon, make_certificate, wait_until
 from private_net import Names, Watch
 from receiver import Receiver, Reply
 
@@ -274,13 +274,13 @@ class RebindingTest(RefusalsCase):
         self.assertEqual((self.watch.seen, len(self.endpoint.hooks)), ([], before))
 
     def test_another_file_of_hosts_is_read_by_another_courier(self):
-        """The sandbox of the one that runs allows the file that was there."""
+        """The one that runs read what was there before it was confined."""
         subscription = self.subscribe(self.url("moved.rebind.test"))
         self.assertFalse(self.tried(subscription)["delivered"])
         private_net.replace("/etc/hosts", private_net.HOSTS + "127.0.0.2 moved.rebind.test\n")
         type(self).mood = staticmethod(lambda hook: Reply(204, close=True))
-        wait_until(lambda: self.tried(subscription)["delivered"], 30, "a courier that reads it")
-        self.assertEqual("was replaced" in self.daemon.log(), not is_sanitized())
+        wait_until(lambda: self.tried(subscription)["delivered"], 60, "a courier that reads it")
+        self.assertIn("was replaced", self.daemon.log())
 
     def test_redirects_are_not_followed(self):
         with Watch() as elsewhere:

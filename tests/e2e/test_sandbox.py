@@ -1,6 +1,6 @@
-"""Roles that an intruder runs code in: each tries what its sandbox forbids, in a daemon that serves. The attempt is
-refused or the end of the role, that is recorded, and the daemon serves on. intruder.c makes the calls, by ptrace; what
-else is forbidden, call by call, is in tests/unit/sandbox."""
+"""Roles that an intruder runs code in: each tries what its sandbox forbids, in a daemon that serves. The attempt is the
+end of the role, that is recorded, and the daemon serves on. intruder.c makes the calls, by ptrace; what else is
+forbidden, call by call, is in tests/unit/sandbox."""
 import concurrent.futures
 import os
 import signal
@@ -14,13 +14,19 @@ from harness import AMPOULED, BUILD, CARD, Daemon, DaemonCase, is_sanitized, mak
 INTRUDER = os.path.join(BUILD, "tests", "e2e", "intruder")
 ROLES = ("front", "keeper", "scribe", "courier")
 SIBLING = {"front": "keeper", "keeper": "front", "scribe": "keeper", "courier": "scribe"}
-KILLED, REFUSED, ABSENT = "killed 31", "returned -13", "returned -2"  # SIGSYS, EACCES, ENOENT
+KILLED = "killed 31"  # SIGSYS
 AT_FDCWD, CONTROL_FD, DIRECTORY_FD, LISTEN_FD = -100, 3, 5, 11
 O_PATH = 0o10000000
+# Where names are pinned (src/base/pins.h), each with the flags that the role opens it with: O_CLOEXEC | O_NOFOLLOW |
+# O_NONBLOCK, and O_RDWR for the scribe. The others have none there.
+PINS_AT, PIN_REGION = 1 << 24, 1 << 20
+NAMES = {"keeper": (PINS_AT, "keyring", 0o2404000), "scribe": (PINS_AT + 3 * PIN_REGION, "events-", 0o2404002),
+         "front": (PINS_AT, "keyring", 0o2404000), "courier": (PINS_AT, "resolv.conf", 0o2404000)}
 
 # Numbers of x86-64; the attempts know no other machine.
-OPEN, MMAP, SOCKET, CONNECT, SENDTO, SHUTDOWN, SOCKETPAIR, CLONE, EXECVE, KILL = 2, 9, 41, 42, 44, 48, 53, 56, 59, 62
-PTRACE, MOUNT, OPENAT, UNSHARE, PROCESS_VM_READV = 101, 165, 257, 272, 310
+OPEN, MMAP, MPROTECT, DUP2, SOCKET, CONNECT, SENDTO, SHUTDOWN, BIND = 2, 9, 10, 33, 41, 42, 44, 48, 49
+SOCKETPAIR, CLONE, EXECVE, KILL, PTRACE, MOUNT, OPENAT, MKDIRAT, UNLINKAT = 53, 56, 59, 62, 101, 165, 257, 258, 263
+RENAMEAT, SYMLINKAT, UNSHARE, PROCESS_VM_READV = 264, 266, 272, 310
 
 
 def intrude(pid, number, *arguments):
@@ -35,6 +41,10 @@ def intrude(pid, number, *arguments):
 def loopback(port):
     """struct sockaddr_in, as intruder takes it."""
     return "x:" + (struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", port, bytes([127, 0, 0, 1]))).hex()
+
+
+# struct sockaddr_un, likewise.
+ADMIN_SOCKET = "x:" + (struct.pack("=H", socket.AF_UNIX) + b"/state/admin.sock".ljust(108, b"\0")).hex()
 
 
 def links(pid):
@@ -113,13 +123,29 @@ class IntruderTest(unittest.TestCase):
 
     def test_files_and_programs_are_out_of_reach(self):
         self.attempt(OPEN, lambda role, roles: ("s:/etc/passwd", 0))
-        self.attempt(OPENAT, lambda role, roles: (AT_FDCWD, "s:/etc/passwd", 0), {"courier": REFUSED})
-        self.attempt(OPENAT, lambda role, roles: (DIRECTORY_FD, "s:/etc/passwd", 0),
-                     {"keeper": ABSENT, "scribe": ABSENT})
-        self.attempt(OPENAT, lambda role, roles: (DIRECTORY_FD, "s:../tls.key", 0),
-                     {"keeper": REFUSED, "scribe": REFUSED})
+        self.attempt(OPENAT, lambda role, roles: (AT_FDCWD, "s:/etc/resolv.conf", 0))
+        self.attempt(OPENAT, lambda role, roles: (DIRECTORY_FD, "s:../tls.key", 0))
         self.attempt(OPENAT, lambda role, roles: (AT_FDCWD, "s:/etc/shadow", O_PATH))
         self.attempt(EXECVE, lambda role, roles: ("s:/bin/true", 0, 0))
+        self.assert_serves()
+
+    def test_a_file_of_its_own_is_opened_in_its_own_way_alone(self):
+        """With one thing changed each; the keeper's open that is right shows that it is that one."""
+        at, _, flags = NAMES["keeper"]
+        self.assertRegex(intrude(self.roles()["keeper"], OPENAT, DIRECTORY_FD, at, flags), r"^returned \d+$")
+        self.attempt(OPENAT, lambda role, roles: (DIRECTORY_FD, f"s:{NAMES[role][1]}", NAMES[role][2]))
+        self.attempt(OPENAT, lambda role, roles: (AT_FDCWD, NAMES[role][0], NAMES[role][2]))
+        self.attempt(OPENAT, lambda role, roles: (DIRECTORY_FD, NAMES[role][0] + 1, NAMES[role][2]))
+        self.attempt(OPENAT, lambda role, roles: (DIRECTORY_FD, NAMES[role][0], NAMES[role][2] | os.O_CREAT, 0o600))
+        self.attempt(DUP2, lambda role, roles: (CONTROL_FD, DIRECTORY_FD))
+        self.attempt(MPROTECT, lambda role, roles: (NAMES[role][0], 4096, 3))  # to change what the name says
+        self.assert_serves()
+
+    def test_names_are_not_changed_but_as_the_role_does(self):
+        self.attempt(RENAMEAT, lambda role, roles: (DIRECTORY_FD, NAMES[role][0], DIRECTORY_FD, "s:../stolen"))
+        self.attempt(UNLINKAT, lambda role, roles: (DIRECTORY_FD, "s:other", 0))
+        self.attempt(MKDIRAT, lambda role, roles: (DIRECTORY_FD, "s:directory", 0o700))
+        self.attempt(SYMLINKAT, lambda role, roles: ("s:/etc/passwd", DIRECTORY_FD, NAMES[role][0]))
         self.assert_serves()
 
     def test_siblings_and_what_else_listens_are_out_of_reach(self):
@@ -130,6 +156,7 @@ class IntruderTest(unittest.TestCase):
         self.attempt(SOCKET, lambda role, roles: (socket.AF_UNIX, socket.SOCK_SEQPACKET, 0))  # for admin.sock
         self.attempt(CONNECT, lambda role, roles: (CONTROL_FD, loopback(self.daemon.port), 16),
                      {"courier": "returned -22"})  # that is its work, if not on that descriptor
+        self.attempt(CONNECT, lambda role, roles: (CONTROL_FD, ADMIN_SOCKET, 110))
         self.assert_serves()
 
     def test_a_socket_that_a_role_has_reaches_nobody_else(self):
@@ -140,6 +167,7 @@ class IntruderTest(unittest.TestCase):
             self.attempt(SHUTDOWN, lambda role, roles: (LISTEN_FD, socket.SHUT_RDWR))  # so that it can connect
             self.attempt(SENDTO, lambda role, roles: (LISTEN_FD, "s:stolen", 6, socket.MSG_FASTOPEN, there, 16))
             self.attempt(SENDTO, lambda role, roles: (LISTEN_FD, "s:stolen", 6, 0, there, 16))
+            self.attempt(BIND, lambda role, roles: (LISTEN_FD, there, 16))
             elsewhere.setblocking(False)
             self.assertRaises(BlockingIOError, elsewhere.accept)
         self.attempt(SOCKETPAIR, lambda role, roles: (socket.AF_UNIX, socket.SOCK_DGRAM, 0, "x:" + "00" * 8))
@@ -171,13 +199,23 @@ class IntruderTest(unittest.TestCase):
         self.attempt(MMAP, lambda role, roles: (0, 4096, 5, 0x22, -1, 0))  # readable and executable
         self.assert_serves()
 
+    def send_and_end(self, role, message):
+        """On the first of its links; with what became of it."""
+        pid, before = self.roles()[role], self.alarms(role, "invalid")
+        told = intrude(pid, SENDTO, links(pid)[0], "x:" + message.hex(), len(message), 0x4040, 0, 0)
+        self.assertIn(told, (f"returned {len(message)}", "killed 9"))  # by the supervisor, who may be quick
+        wait_until(lambda: self.alarms(role, "invalid") > before, 60, f"{role}'s record")
+        wait_until(lambda: self.daemon.roles().get(role, pid) != pid, 60, f"another {role}")
+
     def test_a_message_that_a_role_may_not_send_is_its_end(self):
         for role in ROLES:
-            pid = self.roles()[role]
-            told = intrude(pid, SENDTO, links(pid)[0], "x:000100", 3, 0x4040, 0, 0)  # LINK, the supervisor's alone
-            self.assertIn(told, ("returned 3", "killed 9"))  # by the supervisor, who may be quick
-            wait_until(lambda who=role: self.alarms(who, "invalid"), 60, f"{role}'s record")
-            wait_until(lambda who=role, was=pid: self.daemon.roles().get(who, was) != was, 60, f"another {role}")
+            self.send_and_end(role, b"\x00\x01\x00")  # LINK, the supervisor's alone
+        self.assert_serves()
+
+    def test_asking_a_sibling_for_what_a_role_may_not_have_is_its_end(self):
+        """For an epoch key, which front alone may ask for; front asks for the key of the event log."""
+        for role in ROLES:
+            self.send_and_end(role, bytes([26 if role == "front" else 12]))  # AMP_IPC_LOG_KEY_GET, _EPOCH_GET
         self.assert_serves()
 
 
@@ -245,7 +283,7 @@ class LessTest(unittest.TestCase):
                     return {(role, part) for role in ROLES for part in ("namespaces", "root") for line in lines
                             if f'"{role}"' in line and f'"{part}"' in line and "warn" in line.lower()}
                 try:
-                    wait_until(lambda: len(warned()) == 7, 60, "a warning of each role for each part")
+                    wait_until(lambda: len(warned()) == 8, 60, "a warning of each role for each part")
                 finally:
                     running.send_signal(signal.SIGTERM)
 

@@ -13,15 +13,32 @@ struct log {
     struct tempdir dir;
     struct amp_clock_fake time;
     struct amp_chain *chain;
+    struct amp_log_names names;
+    struct {
+        amp_pin newest[1], before[AMP_LOG_BEFORE_MAX], torn[1], next[64];
+    } pins;
     uint8_t keys[8][32];
     size_t lives;
     uint64_t file_max_bytes;
     uint64_t epoch_records;
 };
 
+/* As the scribe does before it is confined. */
+static inline void log_find_names(struct log *log)
+{
+    log->names = (struct amp_log_names){.newest = log->pins.newest,
+                                        .before = log->pins.before,
+                                        .torn = log->pins.torn,
+                                        .next = log->pins.next,
+                                        .next_count = sizeof(log->pins.next) / sizeof(log->pins.next[0])};
+    assert_int_equal(amp_log_names_find(&log->names, log->dir.fd, log->time.unix_ms / 1000), AMP_OK);
+}
+
 static inline enum amp_err log_try_open(struct log *log)
 {
+    log_find_names(log);
     const struct amp_chain_config config = {.dir_fd = log->dir.fd,
+                                            .names = &log->names,
                                             .clock = amp_clock_fake(&log->time),
                                             .file_max_bytes = log->file_max_bytes,
                                             .epoch_ms = AMP_CHAIN_EPOCH_MS,

@@ -11,6 +11,7 @@
 #include "../support.h"
 #include "base/text.h"
 #include "courier/deliverer.h"
+#include "courier/resolver.h"
 #include "dns_server.h"
 #include "web_server.h"
 
@@ -28,6 +29,7 @@ struct scene {
     struct amp_deliverer *deliverer;
     struct amp_transport transport;
     struct web_server *server;
+    struct amp_resolver *resolver;
     struct dns_server *names;
     char url[256];
     unsigned done; /* attempts that are over */
@@ -47,12 +49,13 @@ static void open_deliverer(bool dev, const char *allow, int ca_fd, const char *n
         scene.config.push.allow_count = 1;
     }
     assert_int_equal(amp_policy_init(&scene.policy, &scene.config), AMP_OK);
+    assert_int_equal(amp_resolver_new(&scene.resolver, name_servers), AMP_OK);
     const struct amp_deliverer_config config = {.base = scene.base,
                                                 .clock = amp_clock_fake(&scene.fake),
                                                 .policy = &scene.policy,
                                                 .connect_ms = 5000,
                                                 .ca_fd = ca_fd,
-                                                .name_servers = name_servers};
+                                                .resolver = scene.resolver};
     assert_int_equal(amp_deliverer_new(&scene.deliverer, &config), AMP_OK);
     scene.transport = amp_deliverer_transport(scene.deliverer);
 }
@@ -78,6 +81,7 @@ static void serve_names(const struct dns_name *names, size_t count)
 static int finish(void **state)
 {
     amp_deliverer_free(scene.deliverer);
+    amp_resolver_free(scene.resolver);
     web_server_stop(scene.server);
     dns_server_stop(scene.names);
     if (scene.base != NULL)
@@ -575,7 +579,7 @@ static void deliverer_tells_nothing_to_who_is_not_certified(void **state)
     assert_result(attempt(scene.url), AMP_ERR_PUSH_UNREACHABLE, 0); /* for another name */
     assert_int_equal(tls_server_requests(server), 0);
     finish(NULL);
-    open_deliverer(false, "127.0.0.1", -1, NULL); /* the system's roots */
+    open_deliverer(false, "127.0.0.1", -1, NULL); /* no roots */
     assert_result(attempt(tls_server_url(other)), AMP_ERR_PUSH_UNREACHABLE, 0);
     assert_int_equal(tls_server_requests(other), 0);
     tls_server_stop(server);
@@ -591,7 +595,9 @@ static void deliverer_refuses_malformed_roots(void **state)
         int fd = mkstemp(path);
         assert_true(fd >= 0 && write(fd, texts[i], strlen(texts[i])) == (ssize_t)strlen(texts[i]));
         scene.base = event_base_new();
-        const struct amp_deliverer_config config = {.base = scene.base, .policy = &scene.policy, .ca_fd = fd};
+        assert_int_equal(amp_resolver_new(&scene.resolver, NULL), AMP_OK);
+        const struct amp_deliverer_config config = {
+            .base = scene.base, .policy = &scene.policy, .ca_fd = fd, .resolver = scene.resolver};
         assert_int_equal(amp_deliverer_new(&scene.deliverer, &config), AMP_ERR_INVALID);
         assert_null(scene.deliverer);
         finish(NULL);
