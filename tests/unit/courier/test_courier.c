@@ -10,6 +10,7 @@
 #include "../support.h"
 #include "audit/event.h"
 #include "courier/courier.h"
+#include "courier/resolver.h"
 #include "crypto/crypto.h"
 #include "ipc/table.h"
 #include "keys/subscription.h"
@@ -187,6 +188,7 @@ static void start(const struct web_step *steps, size_t count)
     peer_pair(&scene.control, &theirs);
     scene.env = (struct amp_role_env){
         .config = &scene.config, .control_fd = theirs, .state_fd = -1, .push_ca_fd = -1, .config_read = no_config};
+    assert_int_equal(amp_resolver_new(&scene.env.resolver, NULL), AMP_OK);
     assert_int_equal(pthread_create(&scene.thread, NULL, run, &scene.env), 0);
     scene.running = true;
     hear(scene.control, AMP_IPC_READY);
