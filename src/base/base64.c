@@ -58,11 +58,17 @@ static uint32_t value_of(uint32_t c, struct alphabet alphabet)
     return plus_one - 1;
 }
 
-/* Up to six bytes, read before the digits are written: the two may overlap. */
-static void encode_group(char *out, const uint8_t *bytes, size_t len, struct alphabet alphabet)
+enum { GROUP = 6, DIGITS = 8 };
+
+/*
+ * Up to six bytes, read before the digits are written: the two may overlap. Where eight are there they are read at
+ * once: a word that is put together of parts waits for them to reach the cache.
+ */
+static void encode_group(char *out, const uint8_t *bytes, size_t left, struct alphabet alphabet)
 {
     uint64_t group = 0;
-    memcpy(&group, bytes, len);
+    size_t len = left < GROUP ? left : GROUP;
+    memcpy(&group, bytes, left >= sizeof(group) ? sizeof(group) : len);
     uint64_t digits = htobe64(digits_of(values_of(be64toh(group) >> 16), alphabet));
     memcpy(out, &digits, AMP_BASE64URL_LEN(len));
 }
@@ -70,10 +76,9 @@ static void encode_group(char *out, const uint8_t *bytes, size_t len, struct alp
 /* Writes the digits without padding; returns how many. */
 static size_t encode(char *out, const uint8_t *bytes, size_t len, struct alphabet alphabet)
 {
-    enum { GROUP = 6, DIGITS = 8 };
     size_t at = 0, written = 0;
     for (; len - at >= GROUP; at += GROUP, written += DIGITS)
-        encode_group(out + written, bytes + at, GROUP, alphabet);
+        encode_group(out + written, bytes + at, len - at, alphabet);
     encode_group(out + written, bytes + at, len - at, alphabet);
     return written + AMP_BASE64URL_LEN(len - at);
 }

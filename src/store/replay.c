@@ -15,16 +15,16 @@
 #define SHARDS     16
 #define MIN_BITS   3
 #define MAX_SKEW_S 900
+#define TAG_BITS   48
+#define TAG_MAX    ((UINT64_C(1) << TAG_BITS) - 1)
 
-/* 128 bits of an HMAC: enough that two requests never share them. Both words 0: an empty slot. */
-struct print {
-    uint64_t a;
-    uint64_t b;
-};
-
+/*
+ * 80 bits of an HMAC: of 100,000 requests a second two share them once in some million years. Small, as each request
+ * brings a slot into the caches that it never comes back to. No print, which has a bit set always: an empty slot.
+ */
 struct slot {
-    struct print print;
-    uint64_t tag;
+    uint64_t print;
+    uint64_t more; /* print << 48 | tag */
 };
 
 struct second {
@@ -50,49 +50,59 @@ struct amp_replay {
     struct second *seconds; /* SHARDS rings, one behind the other */
 };
 
-static struct print print_of(const uint8_t signature[32])
+/* The slot of a signature, all but its tag. */
+static struct slot print_of(const uint8_t signature[32])
 {
-    struct print print;
-    memcpy(&print, signature, sizeof print);
-    if (print.a == 0 && print.b == 0)
-        print.b = 1;
-    return print;
+    struct slot slot;
+    uint16_t more;
+    memcpy(&slot.print, signature, sizeof slot.print);
+    memcpy(&more, signature + sizeof slot.print, sizeof more);
+    slot.print |= slot.print == 0;
+    slot.more = (uint64_t)more << TAG_BITS;
+    return slot;
 }
 
 /* Multiply-shift hashing: the upper bits are the good ones. */
-static uint64_t hash_of(const struct amp_replay *replay, struct print print)
+static uint64_t spread(const struct amp_replay *replay, const struct slot *print)
 {
-    return (print.a ^ replay->seed[0]) * (replay->seed[1] | 1) ^ print.b;
+    uint64_t hash = (print->print ^ replay->seed[0]) * (replay->seed[1] | 1) ^ print->more >> TAG_BITS;
+    return hash * (replay->seed[0] | 1);
 }
 
-static uint64_t spread(const struct amp_replay *replay, struct print print)
-{
-    return hash_of(replay, print) * (replay->seed[0] | 1);
-}
-
-static size_t home_of(const struct amp_replay *replay, struct print print, unsigned bits)
+static size_t home_of(const struct amp_replay *replay, const struct slot *print, unsigned bits)
 {
     return (size_t)(spread(replay, print) << 4 >> (64 - bits));
 }
 
-static struct shard *shard_of(struct amp_replay *replay, struct print print)
+static struct shard *shard_of(struct amp_replay *replay, const struct slot *print)
 {
     return &replay->shards[spread(replay, print) >> 60];
 }
 
-static struct slot *locate(const struct amp_replay *replay, const struct second *second, struct print print)
+static bool is_empty(const struct slot *slot)
+{
+    return slot->print == 0;
+}
+
+static bool is_print_of(const struct slot *slot, const struct slot *print)
+{
+    return slot->print == print->print && slot->more >> TAG_BITS == print->more >> TAG_BITS;
+}
+
+static struct slot *locate(const struct amp_replay *replay, const struct second *second, const struct slot *print)
 {
     size_t mask = ((size_t)1 << second->bits) - 1;
     size_t i = home_of(replay, print, second->bits);
-    while ((second->slots[i].print.a != 0 || second->slots[i].print.b != 0) &&
-           (second->slots[i].print.a != print.a || second->slots[i].print.b != print.b))
+    while (!is_empty(&second->slots[i]) && !is_print_of(&second->slots[i], print))
         i = (i + 1) & mask;
     return &second->slots[i];
 }
 
-static bool is_empty(const struct slot *slot)
+/* Only for amp_replay_expect are these atomic: whoever else reads them has the shard's lock. */
+static void set_table(struct second *second, struct slot *slots, unsigned bits)
 {
-    return slot->print.a == 0 && slot->print.b == 0;
+    __atomic_store_n(&second->slots, slots, __ATOMIC_RELAXED);
+    __atomic_store_n(&second->bits, bits, __ATOMIC_RELAXED);
 }
 
 /* A second is likely to bring as many as the one before: a table that grows from nothing moves each entry twice. */
@@ -117,10 +127,10 @@ static enum amp_err make_room(const struct amp_replay *replay, const struct shar
         return AMP_ERR_OUT_OF_MEMORY;
     for (size_t i = 0; i < old_len; i++) {
         if (!is_empty(&second->slots[i]))
-            *locate(replay, &grown, second->slots[i].print) = second->slots[i];
+            *locate(replay, &grown, &second->slots[i]) = second->slots[i];
     }
     free(second->slots);
-    *second = grown;
+    set_table(second, grown.slots, grown.bits);
     return AMP_OK;
 }
 
@@ -133,7 +143,9 @@ static void forget(struct amp_replay *replay, struct shard *shard, struct second
             shard->closed_s = second->date_s;
     }
     free(second->slots);
-    *second = (struct second){0};
+    set_table(second, NULL, 0);
+    second->date_s = 0;
+    second->count = 0;
 }
 
 /*
@@ -153,25 +165,25 @@ static struct second *open_second(struct amp_replay *replay, struct shard *shard
 
 void amp_replay_expect(struct amp_replay *replay, const uint8_t signature[32], int64_t date_s)
 {
-    struct print print = print_of(signature);
-    struct shard *shard = shard_of(replay, print);
+    const struct slot print = print_of(signature);
+    const struct second *seconds = shard_of(replay, &print)->seconds;
     if (date_s < 0)
         return;
-    pthread_mutex_lock(&shard->lock);
-    const struct second *second = &shard->seconds[date_s % replay->ring_len];
-    if (second->slots != NULL)
-        __builtin_prefetch(&second->slots[home_of(replay, print, second->bits)], 1);
-    pthread_mutex_unlock(&shard->lock);
+    const struct second *second = &seconds[date_s % replay->ring_len];
+    uintptr_t slots = (uintptr_t)__atomic_load_n(&second->slots, __ATOMIC_RELAXED);
+    unsigned bits = __atomic_load_n(&second->bits, __ATOMIC_RELAXED);
+    if (slots != 0 && bits != 0)
+        __builtin_prefetch((const void *)(slots + home_of(replay, &print, bits) * sizeof(struct slot)), 1);
 }
 
 /* Under the shard's lock. */
 static enum amp_err remember(struct amp_replay *replay, const struct shard *shard, struct second *second,
-                             struct print print, uint64_t tag, uint64_t *first_tag)
+                             const struct slot *print, uint64_t tag, uint64_t *first_tag)
 {
     if (second->slots != NULL) {
         const struct slot *known = locate(replay, second, print);
         if (!is_empty(known)) {
-            *first_tag = known->tag;
+            *first_tag = known->more & TAG_MAX;
             return AMP_ERR_REQUEST_REPLAYED;
         }
     }
@@ -182,7 +194,7 @@ static enum amp_err remember(struct amp_replay *replay, const struct shard *shar
         amp_budget_give(&replay->entries, 1);
         return err;
     }
-    *locate(replay, second, print) = (struct slot){.print = print, .tag = tag};
+    *locate(replay, second, print) = (struct slot){.print = print->print, .more = print->more | tag};
     second->count++;
     return AMP_OK;
 }
@@ -191,14 +203,16 @@ enum amp_err amp_replay_remember(struct amp_replay *replay, const uint8_t signat
                                  uint64_t tag, uint64_t *first_tag)
 {
     int64_t ahead_s;
+    if (tag > TAG_MAX)
+        return AMP_ERR_INVALID;
     if (date_s < 0 || __builtin_sub_overflow(date_s, now_s, &ahead_s) || ahead_s > replay->skew_s ||
         ahead_s < -replay->skew_s)
         return AMP_ERR_CLOCK_SKEW;
-    struct print print = print_of(signature);
-    struct shard *shard = shard_of(replay, print);
+    const struct slot print = print_of(signature);
+    struct shard *shard = shard_of(replay, &print);
     pthread_mutex_lock(&shard->lock);
     struct second *second = open_second(replay, shard, date_s);
-    enum amp_err err = second == NULL ? AMP_ERR_CLOCK_SKEW : remember(replay, shard, second, print, tag, first_tag);
+    enum amp_err err = second == NULL ? AMP_ERR_CLOCK_SKEW : remember(replay, shard, second, &print, tag, first_tag);
     if (err == AMP_OK && date_s > shard->highest_s)
         shard->highest_s = date_s;
     pthread_mutex_unlock(&shard->lock);

@@ -22,9 +22,9 @@ int64_t amp_replay_horizon(struct amp_replay *replay);
 /*
  * Remembers `signature` dated `date_s`, checked to lie within skew_s of now_s (AMP_ERR_CLOCK_SKEW otherwise).
  * AMP_ERR_REQUEST_REPLAYED where it is known already; *first_tag then tells the tag it was first seen with
- * (the SQS API's rule asks for the connection). AMP_ERR_REPLAY_MEMORY_FULL at max_entries,
- * AMP_ERR_OUT_OF_MEMORY. A second that was forgotten stays closed: where the clock was set back, dates up to
- * it are AMP_ERR_CLOCK_SKEW.
+ * (the SQS API's rule asks for the connection), below 2^48 (AMP_ERR_INVALID). AMP_ERR_REPLAY_MEMORY_FULL at
+ * max_entries, AMP_ERR_OUT_OF_MEMORY. A second that was forgotten stays closed: where the clock was set back, dates up
+ * to it are AMP_ERR_CLOCK_SKEW.
  */
 enum amp_err amp_replay_remember(struct amp_replay *replay, const uint8_t signature[32], int64_t date_s, int64_t now_s,
                                  uint64_t tag, uint64_t *first_tag) AMP_MUST_USE;

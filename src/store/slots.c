@@ -58,10 +58,19 @@ void *amp_slots_find(const struct amp_slots *slots, const uint8_t id[AMP_SLOTS_I
     return slots->count == 0 ? NULL : entry_in(slots->at[position(slots, id)]);
 }
 
+/* Only for amp_slots_expect are these atomic: whoever else reads them has the owner's lock. */
+static void set_table(struct amp_slots *slots, uint64_t *at, unsigned bits)
+{
+    __atomic_store_n(&slots->at, at, __ATOMIC_RELAXED);
+    __atomic_store_n(&slots->bits, bits, __ATOMIC_RELAXED);
+}
+
 void amp_slots_expect(const struct amp_slots *slots, const uint8_t id[AMP_SLOTS_ID_LEN])
 {
-    if (slots->at != NULL)
-        __builtin_prefetch(&slots->at[home_of(tag_of(id), slots->bits)], 1);
+    uintptr_t at = (uintptr_t)__atomic_load_n(&slots->at, __ATOMIC_RELAXED);
+    unsigned bits = __atomic_load_n(&slots->bits, __ATOMIC_RELAXED);
+    if (at != 0)
+        __builtin_prefetch((const void *)(at + home_of(tag_of(id), bits) * sizeof(uint64_t)), 1);
 }
 
 /* Reads the old slots only, never an entry. */
@@ -85,7 +94,7 @@ static enum amp_err resize(struct amp_slots *slots, struct amp_meter *meter, uns
         bigger.at[to] = slots->at[i];
     }
     amp_meter_free(meter, slots->at, 0);
-    *slots = bigger;
+    set_table(slots, bigger.at, bits);
     return AMP_OK;
 }
 

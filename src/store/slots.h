@@ -19,7 +19,10 @@ struct amp_slots {
 
 /* The entry with this id, or NULL. */
 void *amp_slots_find(const struct amp_slots *slots, const uint8_t id[AMP_SLOTS_ID_LEN]);
-/* Fetches the place of this id into the cache, for who will look there soon. */
+/*
+ * Fetches the place of this id into the cache, for who will look there soon. Needs no lock: a table that is being
+ * exchanged has an address in vain, and nothing is read there.
+ */
 void amp_slots_expect(const struct amp_slots *slots, const uint8_t id[AMP_SLOTS_ID_LEN]);
 /*
  * `entry`: 16-byte aligned, begins with its id, stays where it is while inside. AMP_ERR_INTERNAL where the id

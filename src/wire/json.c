@@ -128,11 +128,11 @@ enum amp_err amp_json_read_bool(struct amp_json *json, bool *out)
     return amp_json_take_literal(json, *out ? AMP_SLICE_LIT("true") : AMP_SLICE_LIT("false"));
 }
 
-/* Index of the member called `name`, or `count`. Most are told apart by their first character. */
+/* Index of the member called `name`, or `count`. */
 static size_t find_member(const struct amp_json_member *members, size_t count, struct amp_slice name)
 {
-    size_t i = name.len != 0 ? 0 : count;
-    while (i < count && (name.ptr[0] != (uint8_t)members[i].name[0] || !amp_slice_is(name, members[i].name)))
+    size_t i = 0;
+    while (i < count && !amp_slice_is(name, members[i].name))
         i++;
     return i;
 }
