@@ -57,6 +57,12 @@ static enum amp_offence offence_of(enum amp_err err)
     return status == 400 ? AMP_OFFENCE_MALFORMED : AMP_OFFENCE_NONE;
 }
 
+/* Wrong in itself, whatever we hold or know. */
+static bool is_faulty(int status)
+{
+    return status == 400 || status == 413 || status == 415 || status == 422;
+}
+
 static void send_answer(struct amp_worker *worker, struct amp_net_exchange *exchange, uint64_t request_id,
                         struct amp_api_response *response, enum amp_err refused)
 {
@@ -68,6 +74,7 @@ static void send_answer(struct amp_worker *worker, struct amp_net_exchange *exch
         .query_error = response->query_error,
         .challenge = response->status == 401,
         .retry_after_s = response->retry_after_s,
+        .faulty = is_faulty(response->status),
         .strike = refused != AMP_OK && is_strike(refused),
         .offence = offence_of(refused),
         .request_id = request_id,

@@ -54,8 +54,7 @@ struct amp_worker {
     struct event *bell_event;
     int bell_fd; /* an eventfd: any thread that left word rings it, see amp_front_ring */
 
-    struct amp_net **nets; /* one per listening socket */
-    size_t net_count;
+    struct amp_net *net;
     struct amp_front_settings settings;
     struct amp_api *api;
     struct amp_auth *auth;

@@ -131,10 +131,8 @@ void amp_front_sweep(struct amp_worker *worker)
 
 void amp_front_tell_connections(struct amp_worker *worker)
 {
-    size_t i, now = 0;
+    size_t now = amp_net_connections(worker->net);
 
-    for (i = 0; i < worker->net_count; i++)
-        now += amp_net_connections(worker->nets[i]);
     if (now == worker->told_connections)
         return;
     atomic_fetch_add_explicit(&worker->shared->connections, now - worker->told_connections, memory_order_relaxed);

@@ -95,11 +95,8 @@ static bool nobody_waits(const struct amp_worker *worker)
 
 static void reload(struct amp_worker *worker, struct mail *mail)
 {
-    size_t i;
-
     worker->settings = mail->settings;
-    for (i = 0; i < worker->net_count; i++)
-        amp_net_reload(worker->nets[i], mail->tls, &worker->settings.limits);
+    amp_net_reload(worker->net, mail->tls, &worker->settings.limits);
     if (replace_api(worker) != AMP_OK)
         amp_log(AMP_LOG_ERROR, "no memory for the new settings; the old ones stay");
     amp_tls_unref(mail->tls);
@@ -107,13 +104,10 @@ static void reload(struct amp_worker *worker, struct mail *mail)
 
 static void drain(struct amp_worker *worker)
 {
-    size_t i;
-
     worker->draining = true;
     worker->push_until_mono_ms = amp_clock_mono_ms(&worker->shared->clock) + PUSH_DRAIN_MS;
     amp_front_end_polls(worker, NULL);
-    for (i = 0; i < worker->net_count; i++)
-        amp_net_drain(worker->nets[i]);
+    amp_net_drain(worker->net);
 }
 
 static void on_mail(evutil_socket_t fd, short what, void *ctx)
@@ -164,15 +158,6 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
     amp_front_tick(ctx);
 }
 
-static size_t connections(const struct amp_worker *worker)
-{
-    size_t i, count = 0;
-
-    for (i = 0; i < worker->net_count; i++)
-        count += amp_net_connections(worker->nets[i]);
-    return count;
-}
-
 /* Worker 0 ends behind the others: what they sent last is pushed yet. */
 static bool others_ended(const struct amp_worker *worker)
 {
@@ -181,7 +166,7 @@ static bool others_ended(const struct amp_worker *worker)
 
 static bool finished(struct amp_worker *worker)
 {
-    return worker->draining && connections(worker) == 0 && STAILQ_EMPTY(&worker->gated) &&
+    return worker->draining && amp_net_connections(worker->net) == 0 && STAILQ_EMPTY(&worker->gated) &&
            STAILQ_EMPTY(&worker->waiting) && nobody_waits(worker) && others_ended(worker) &&
            amp_front_pushed_out(worker) && amp_front_all_told(worker) && amp_recorder_idle(worker->recorder);
 }
@@ -215,16 +200,6 @@ static void push(struct amp_worker *worker)
     worker->push_more = amp_push_go(worker->push);
 }
 
-/* Those that had to wait for others' share have their turn. */
-static void turn_nets(struct amp_worker *worker)
-{
-    size_t i;
-
-    worker->net_more = false;
-    for (i = 0; i < worker->net_count; i++)
-        worker->net_more |= amp_net_turn(worker->nets[i]);
-}
-
 static void *run(void *ctx)
 {
     struct amp_worker *worker = ctx;
@@ -237,7 +212,7 @@ static void *run(void *ctx)
             amp_fatal("the event loop failed");
         if (worker->sweep_more)
             amp_front_sweep(worker);
-        turn_nets(worker);
+        worker->net_more = amp_net_turn(worker->net);
         push(worker);
         /* Once per turn: all that this turn recorded leaves in one message. */
         amp_recorder_flush(worker->recorder);
@@ -254,23 +229,16 @@ static void *run(void *ctx)
     return NULL;
 }
 
-static enum amp_err open_nets(struct amp_worker *worker, const int *listen_fds, size_t count, struct amp_tls *tls)
+static enum amp_err open_net(struct amp_worker *worker, const int *listen_fds, size_t count, struct amp_tls *tls)
 {
     struct amp_net_handler handler = amp_front_handler(worker);
-    enum amp_err err;
+    enum amp_err err = amp_net_new(&worker->net, worker->shared->commons, worker->base, worker->shared->clock, tls,
+                                   &worker->settings.limits, &handler);
     size_t i;
 
-    worker->nets = calloc(count, sizeof *worker->nets);
-    if (worker->nets == NULL)
-        return AMP_ERR_OUT_OF_MEMORY;
-    for (i = 0; i < count; i++) {
-        err = amp_net_new(&worker->nets[i], worker->shared->commons, worker->base, worker->shared->clock, listen_fds[i],
-                          tls, &worker->settings.limits, &handler);
-        if (err != AMP_OK)
-            return err;
-        worker->net_count++;
-    }
-    return AMP_OK;
+    for (i = 0; i < count && err == AMP_OK; i++)
+        err = amp_net_listen(worker->net, listen_fds[i]);
+    return err;
 }
 
 void amp_front_report(struct amp_worker *worker, enum amp_role violator)
@@ -329,12 +297,8 @@ static enum amp_err open_auth(struct amp_worker *worker)
 
 static void worker_free(struct amp_worker *worker)
 {
-    size_t i;
-
     amp_api_response_fini(&worker->refusal);
-    for (i = 0; i < worker->net_count; i++)
-        amp_net_free(worker->nets[i]);
-    free(worker->nets);
+    amp_net_free(worker->net);
     amp_link_free(worker->keeper);
     amp_recorder_free(worker->recorder);
     amp_discards_free(worker->discards);
@@ -390,7 +354,7 @@ enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *
     if (err == AMP_OK && number == 0)
         err = amp_front_open_push(worker);
     if (err == AMP_OK)
-        err = open_nets(worker, listen_fds, listen_count, tls);
+        err = open_net(worker, listen_fds, listen_count, tls);
     if (err == AMP_OK && number == 0)
         atomic_store(&shared->pusher, worker);
     if (err == AMP_OK && number != 0)

@@ -14,7 +14,8 @@
 
 enum {
     READS_PER_TURN = 16,  /* then others have their turn */
-    HANDSHAKE_UNITS = 16, /* of work, each time that one goes on */
+    HANDSHAKE_NS = 80000, /* of work, each time that one goes on */
+    READ_NS = 5000,
     LINGER_BYTES = 4 * 1024 * 1024,
     DISCARD_AT_ONCE = 256 * 1024,
 };
@@ -74,7 +75,7 @@ static bool shake_hands(struct amp_net_conn *conn)
 {
     if (!may_shake_hands(conn))
         return false;
-    amp_net_flow_spend(conn, HANDSHAKE_UNITS);
+    amp_net_flow_guess(conn, HANDSHAKE_NS);
     int result = SSL_do_handshake(conn->ssl);
     if (result == 1) {
         amp_net_phase_enter(conn, AMP_NET_IDLE, true);
@@ -189,7 +190,7 @@ static bool receive(struct amp_net_conn *conn)
         return false;
     struct amp_secret_buf *buf = &conn->in.buf;
     size_t got;
-    amp_net_flow_spend(conn, 1);
+    amp_net_flow_guess(conn, READ_NS);
     int result = SSL_read_ex(conn->ssl, buf->ptr + buf->len, buf->cap - buf->len, &got);
     if (result == 1) {
         buf->len += got;
@@ -259,8 +260,7 @@ static void linger(struct amp_net_conn *conn)
 
 void amp_net_conn_drive(struct amp_net_conn *conn)
 {
-    struct amp_net *net = conn->net;
-    net->now_ms = amp_clock_mono_ms(&net->clock);
+    amp_net_flow_work(conn->net, conn->flow);
     conn->driving = true;
     conn->tls_waits_to_write = false;
     if (conn->phase == AMP_NET_LINGER)
@@ -425,7 +425,7 @@ void amp_net_conn_settle(struct amp_net_conn *conn)
     bool resting = next == AMP_NET_IDLE || next == AMP_NET_DORMANT;
     if (conn->closing && next != AMP_NET_WRITE) {
         start_lingering(conn);
-    } else if (resting && conn->net->listen_event == NULL) {
+    } else if (resting && conn->net->listeners == NULL) {
         amp_net_conn_part(conn);
     } else {
         settle_windows(conn);
@@ -442,7 +442,7 @@ void amp_net_conn_settle(struct amp_net_conn *conn)
 /* A stranger's handshake without a request behind it. Who has sent nothing at all may be looking whether we live. */
 static bool was_for_nothing(const struct amp_net_conn *conn)
 {
-    return conn->flow == &conn->net->strangers && conn->net->listen_event != NULL && conn->ssl != NULL &&
+    return conn->flow == &conn->net->strangers && conn->net->listeners != NULL && conn->ssl != NULL &&
            BIO_number_read(SSL_get_rbio(conn->ssl)) != 0;
 }
 

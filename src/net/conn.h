@@ -53,8 +53,9 @@ struct amp_net_flow {
     TAILQ_HEAD(amp_net_deferred, amp_net_conn) deferred;
     TAILQ_ENTRY(amp_net_flow) round; /* while some are deferred */
     bool in_round;
-    uint64_t turn; /* that `left` is of */
-    int left;      /* units of work, see flow.c; below 0: owed */
+    uint64_t turn;     /* when it worked last */
+    int64_t served_ns; /* see flow.c */
+    int64_t until_ns;  /* that it may be served now */
 };
 
 struct amp_net_exchange {
@@ -118,6 +119,11 @@ struct amp_net_conn {
     struct amp_source *origin;
 };
 
+struct amp_net_listener {
+    struct amp_net_listener *next;
+    struct event event;
+};
+
 struct amp_net_commons {
     struct amp_sources *sources;
     struct amp_holders *holders;
@@ -137,10 +143,10 @@ struct amp_net {
     struct amp_tls *tls;
     struct amp_net_limits limits;
     struct amp_net_handler handler;
-    struct event *listen_event; /* NULL: draining */
+    struct amp_net_listener *listeners; /* NULL: draining */
     struct event *sweep_event;
     bool accept_paused;
-    int64_t now_ms;
+    int64_t now_ms; /* as of the last amp_net_flow_work */
     struct amp_net_date date;
     uint64_t next_request; /* counts from a random place; request ids are this, scrambled */
 
@@ -148,11 +154,17 @@ struct amp_net {
     struct amp_wheel parked; /* those of AMP_NET_PARKED */
     struct amp_net_flow strangers, guests, *flows[AMP_NET_FLOW_CHAINS];
     TAILQ_HEAD(, amp_net_flow) round; /* those with deferred connections, the next one first */
-    uint64_t turn, spent;             /* units of work since the start */
-    unsigned turn_flows;              /* that worked in this turn */
-    int64_t busy_ms;                  /* when others than strangers worked last */
-    int64_t credit_ms;                /* when `credit` was right */
-    int credit;                       /* units that strangers may take while others are busy */
+    struct amp_net_flow *working;     /* whose work is done since `since_ns`; NULL: nobody's */
+    int64_t since_ns, guessed_ns;     /* `guessed_ns`: what it takes at least */
+    int64_t fine_ns; /* what it is charged besides (-1: nothing), being in vain by the fault of who asked for it */
+    int64_t fair_ns, most_ns;        /* see flow.c; the most that any was served */
+    uint64_t turn;                   /* of the loop */
+    int64_t spent_ns;                /* on all flows since the start */
+    unsigned turn_flows;             /* that worked in this turn */
+    struct amp_net_flow *turn_least; /* of them the one that was served least, strangers apart */
+    int64_t busy_ns;                 /* when others than strangers worked last */
+    int64_t credit_ns;               /* what strangers may take while others are busy */
+    bool sweeping;                   /* more are overdue than could be ended at once */
     struct event *pace_event;
     struct amp_net_spares spares;
     size_t pending_bytes; /* storage of requests that have grown beyond what each connection is lent */
@@ -165,8 +177,10 @@ struct amp_net {
 
 /* server.c */
 uint64_t amp_net_next_request_id(struct amp_net *net);
-/* What the sweep timer does four times a second: ends what took too long. */
+/* What the sweep timer does four times a second: ends what took too long, some at once. */
 void amp_net_sweep(struct amp_net *net);
+/* Goes on with it. */
+void amp_net_sweep_on(struct amp_net *net);
 
 /* conn.c */
 /* Takes `fd` and its place at `origin` where AMP_OK. */
@@ -223,11 +237,17 @@ void amp_net_flow_enter(struct amp_net_conn *conn);
 void amp_net_flow_leave(struct amp_net_conn *conn);
 /* Without a signature for so long, while many are, that its place is for others. */
 bool amp_net_flow_is_stale(const struct amp_net_conn *conn);
+/* Until the next call `flow` works, or nobody (NULL); what was done since the last one is charged to who worked then.
+ */
+void amp_net_flow_work(struct amp_net *net, struct amp_net_flow *flow);
 /* True where its flow may work now; else it has its turn later. */
 bool amp_net_flow_admits(struct amp_net_conn *conn);
 void amp_net_flow_defer(struct amp_net_conn *conn);
 void amp_net_flow_undefer(struct amp_net_conn *conn);
-void amp_net_flow_spend(struct amp_net_conn *conn, size_t units);
+/* What is done now takes so long at least. */
+void amp_net_flow_guess(struct amp_net_conn *conn, int64_t ns);
+/* And it is in vain, by the fault of who asked for it; so was the time that it took to read, `ns`. */
+void amp_net_flow_fine(struct amp_net_conn *conn, int64_t ns);
 bool amp_net_flow_is_spent(const struct amp_net_conn *conn);
 /* Counts an unanswered exchange among those of its principal that wait, once. */
 void amp_net_flow_count_waiting(struct amp_net_exchange *exchange);

@@ -1,13 +1,20 @@
 /*
  * Whose turn it is. A worker serves what is ready as it comes, and each flow may do so much of that in one turn of the
- * loop; what is beyond it is deferred, and served behind the turn's events in deficit round robin (Shreedhar and
- * Varghese, 1995) over the flows, a little each turn. Meanwhile nothing is read from who waits: TCP pushes back. Where
- * nobody has more than its quantum ready, all this is a comparison and a subtraction for each event.
+ * loop; what is beyond it is deferred, and served behind the turn's events: the flow that was served least goes first,
+ * a little each turn. Meanwhile nothing is read from who waits: TCP pushes back. Where nobody has more than its quantum
+ * ready, all this is a comparison and an addition for each event.
+ *
+ * What a flow was served is the time that its work took, measured from where it begins to where another's begins: one
+ * look at the clock for each event. In between a guess is gone by, and no work counts for less. `fair_ns` is what the
+ * least served of those that waited has had (the min_vruntime of Linux's CFS). Who comes back after a while is taken to
+ * have had LAG_NS less than that, whatever it was: so much it may catch up, before the others. Nobody can save up more,
+ * nor owe more. Where all that wait have had more than one who was served just now, the sockets are looked at again
+ * first: its next request may be there, and one of theirs may take as long as many of its own.
+ *
+ * Work in vain, by the fault of the principal that asked for it, is charged FAULT_FACTOR times.
  *
  * Strangers, of whom there may be any number, are one flow. Their work is mostly handshakes, dear and not to be
- * interrupted, so that while others are busy it is paced besides: to about a third of the worker's time.
- *
- * Work is counted in units of about 10 us, and not in time, which is not to be had so finely for nothing.
+ * interrupted, so that while others are busy it is paced besides: to a sixth of their time, and to what nobody uses.
  */
 #include <stdlib.h>
 
@@ -15,18 +22,30 @@
 #include "net/conn.h"
 
 enum {
-    QUANTUM = 32,      /* of each flow, in one turn */
-    ROUND_UNITS = 8,   /* of deferred work in one turn, of all flows: others may have little ready at a time */
-    ALONE_UNITS = 512, /* the same where one flow alone is at work: nobody else waits for it */
-    STRANGERS_PER_MS = 32,
-    STRANGERS_BURST = 64,
-    BUSY_MS = 5, /* others are taken for busy so long after their last work */
+    QUANTUM_NS = 320 * 1000,    /* of each flow, in one turn */
+    ROUND_NS = 640 * 1000,      /* of deferred work in one turn, of all flows: others may have little ready at a time */
+    ALONE_NS = 2 * 1000 * 1000, /* the same where one flow alone is at work: nobody else waits for it */
+    LAG_NS = 8 * 1000 * 1000,   /* that a flow may be behind the others, or before them */
+    STRANGERS_BURST_NS = 640 * 1000,
+    STRANGERS_PART = 6,        /* one of so many */
+    BUSY_NS = 5 * 1000 * 1000, /* others are taken for busy so long after their last work */
+    FAULT_FACTOR = 4,
     STALE_MS = 60 * 1000,
 };
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void flow_init(struct amp_net_flow *flow, struct amp_holder *holder)
 {
-    *flow = (struct amp_net_flow){.holder = holder, .left = QUANTUM};
+    *flow = (struct amp_net_flow){.holder = holder};
     TAILQ_INIT(&flow->deferred);
 }
 
@@ -36,8 +55,9 @@ void amp_net_flows_init(struct amp_net *net)
     flow_init(&net->guests, NULL);
     TAILQ_INIT(&net->round);
     net->turn = 1;
-    net->busy_ms = INT64_MIN / 2;
-    net->credit = STRANGERS_BURST;
+    net->busy_ns = INT64_MIN / 2;
+    net->credit_ns = STRANGERS_BURST_NS;
+    net->fine_ns = -1;
 }
 
 static struct amp_net_flow **find(struct amp_net *net, const struct amp_holder *holder)
@@ -68,6 +88,10 @@ static void release(struct amp_net *net, struct amp_net_flow *flow)
         return;
     if (flow->in_round)
         amp_fatal("a flow ended while a connection of it waited");
+    if (net->working == flow)
+        net->working = NULL;
+    if (net->turn_least == flow)
+        net->turn_least = NULL;
     *find(net, flow->holder) = flow->next;
     amp_holder_unref(net->commons->holders, flow->holder);
     free(flow);
@@ -167,6 +191,7 @@ static enum amp_err join(struct amp_net_conn *conn, struct amp_slice principal)
     bool deferred = conn->deferred;
     if (conn->exchange != NULL)
         amp_net_flow_count_answered(conn->exchange); /* what counts it may end with its flow */
+    amp_net_flow_work(net, flow);                    /* what was done so far is of the one that it leaves */
     drop(conn);
     add(conn, flow);
     if (deferred)
@@ -215,19 +240,67 @@ void amp_net_flow_count_answered(struct amp_net_exchange *exchange)
 
 static bool strangers_may(struct amp_net *net)
 {
-    if (net->now_ms - net->busy_ms > BUSY_MS) {
-        net->credit = STRANGERS_BURST;
-    } else {
-        int64_t more = (net->now_ms - net->credit_ms) * STRANGERS_PER_MS;
-        net->credit = more > STRANGERS_BURST - net->credit ? STRANGERS_BURST : net->credit + (int)more;
-    }
-    net->credit_ms = net->now_ms;
-    return net->credit > 0;
+    if (net->since_ns - net->busy_ns > BUSY_NS)
+        net->credit_ns = STRANGERS_BURST_NS;
+    return net->credit_ns > 0;
 }
 
-static void refill(struct amp_net_flow *flow)
+/* Time has passed, in which somebody worked or nobody. */
+static void give_credit(struct amp_net *net, int64_t ns)
 {
-    flow->left = flow->left > 0 ? QUANTUM : flow->left + QUANTUM;
+    int64_t part_ns = net->working != NULL ? ns / STRANGERS_PART : ns;
+    net->credit_ns = least(net->credit_ns + part_ns, STRANGERS_BURST_NS);
+}
+
+static void charge(struct amp_net *net, struct amp_net_flow *flow, int64_t ns)
+{
+    int64_t fine_ns = net->fine_ns < 0 ? 0 : (FAULT_FACTOR - 1) * (ns + net->fine_ns);
+    net->spent_ns += ns;
+    if (flow == &net->strangers)
+        net->credit_ns = most(net->credit_ns - ns, -LAG_NS);
+    else if (net->guessed_ns > 0) /* it asked for something; whose time is over does not */
+        net->busy_ns = net->since_ns;
+    flow->served_ns = least(flow->served_ns + ns + fine_ns, net->fair_ns + LAG_NS);
+    net->most_ns = most(net->most_ns, flow->served_ns);
+}
+
+void amp_net_flow_work(struct amp_net *net, struct amp_net_flow *flow)
+{
+    int64_t now_ns = amp_clock_mono_ns(&net->clock), took_ns = now_ns - net->since_ns;
+    give_credit(net, took_ns);
+    if (net->working != NULL)
+        charge(net, net->working, most(took_ns, net->guessed_ns));
+    net->since_ns = now_ns;
+    net->now_ms = now_ns / (1000 * 1000);
+    net->working = flow;
+    net->guessed_ns = 0;
+    net->fine_ns = -1;
+}
+
+void amp_net_flow_guess(struct amp_net_conn *conn, int64_t ns)
+{
+    conn->net->guessed_ns += ns;
+}
+
+void amp_net_flow_fine(struct amp_net_conn *conn, int64_t ns)
+{
+    struct amp_net *net = conn->net;
+    if (net->working == conn->flow)
+        net->fine_ns = most(net->fine_ns, 0) + ns;
+}
+
+/* Whether it has had what it may now. */
+static bool is_served(const struct amp_net *net, const struct amp_net_flow *flow)
+{
+    int64_t guessed_ns = net->working == flow ? net->guessed_ns : 0;
+    return flow->served_ns + guessed_ns >= flow->until_ns;
+}
+
+/* A quantum, less what it is before the others. */
+static void let_work(const struct amp_net *net, struct amp_net_flow *flow)
+{
+    flow->served_ns = most(flow->served_ns, net->fair_ns - LAG_NS);
+    flow->until_ns = least(flow->served_ns, net->fair_ns) + QUANTUM_NS;
 }
 
 bool amp_net_flow_admits(struct amp_net_conn *conn)
@@ -237,9 +310,11 @@ bool amp_net_flow_admits(struct amp_net_conn *conn)
     if (flow->turn != net->turn) {
         flow->turn = net->turn;
         net->turn_flows++;
-        refill(flow);
+        let_work(net, flow);
+        if (flow != &net->strangers && (net->turn_least == NULL || flow->served_ns < net->turn_least->served_ns))
+            net->turn_least = flow;
     }
-    return TAILQ_EMPTY(&flow->deferred) && flow->left > 0 && (flow != &net->strangers || strangers_may(net));
+    return TAILQ_EMPTY(&flow->deferred) && !is_served(net, flow) && (flow != &net->strangers || strangers_may(net));
 }
 
 void amp_net_flow_defer(struct amp_net_conn *conn)
@@ -254,46 +329,48 @@ void amp_net_flow_defer(struct amp_net_conn *conn)
     TAILQ_INSERT_TAIL(&flow->deferred, conn, deferral);
 }
 
-void amp_net_flow_spend(struct amp_net_conn *conn, size_t units)
-{
-    struct amp_net *net = conn->net;
-    conn->flow->left -= (int)units;
-    net->spent += units;
-    if (conn->flow == &net->strangers)
-        net->credit -= (int)units;
-    else
-        net->busy_ms = net->now_ms;
-}
-
 bool amp_net_flow_is_spent(const struct amp_net_conn *conn)
 {
-    return conn->flow->left <= 0;
+    return is_served(conn->net, conn->flow);
 }
 
-/* NULL where nobody waits, or strangers alone and for their credit. */
+/*
+ * The one that was served least; NULL where nobody waits, or strangers alone and for their credit. There are no more of
+ * them than principals that have work waiting here, few enough to look at each.
+ */
 static struct amp_net_flow *next_in_round(struct amp_net *net)
 {
-    struct amp_net_flow *flow = TAILQ_FIRST(&net->round);
-    return flow != &net->strangers || strangers_may(net) ? flow : TAILQ_NEXT(flow, round);
+    struct amp_net_flow *found = NULL, *flow;
+    TAILQ_FOREACH(flow, &net->round, round)
+    {
+        if ((found == NULL || flow->served_ns < found->served_ns) && (flow != &net->strangers || strangers_may(net)))
+            found = flow;
+    }
+    return found;
 }
 
-/* A quantum for each flow in turn. What is driven may leave its flow, and end it: it is held meanwhile. */
-static void serve_deferred(struct amp_net *net, uint64_t units)
+/* Up to a quantum. What is driven may leave its flow, and end it: it is held meanwhile. */
+static void serve_flow(struct amp_net *net, struct amp_net_flow *flow, int64_t until_ns)
 {
-    uint64_t until = net->spent + units;
-    struct amp_net_flow *flow;
-    while (net->spent < until && (flow = next_in_round(net)) != NULL) {
-        leave_round(net, flow);
-        enter_round(net, flow);
-        refill(flow);
-        flow->connections++;
-        struct amp_net_conn *conn;
-        while (flow->left > 0 && net->spent < until && (conn = TAILQ_FIRST(&flow->deferred)) != NULL) {
-            amp_net_flow_undefer(conn);
-            amp_net_conn_drive(conn);
-        }
-        release(net, flow);
+    struct amp_net_conn *conn;
+    net->fair_ns = most(net->fair_ns, flow->served_ns);
+    let_work(net, flow);
+    flow->connections++;
+    while (net->spent_ns + net->guessed_ns < until_ns && !is_served(net, flow) &&
+           (conn = TAILQ_FIRST(&flow->deferred)) != NULL) {
+        amp_net_flow_undefer(conn);
+        amp_net_conn_drive(conn);
     }
+    amp_net_flow_work(net, NULL);
+    release(net, flow);
+}
+
+static void serve_deferred(struct amp_net *net, int64_t ns)
+{
+    int64_t until_ns = net->spent_ns + ns;
+    struct amp_net_flow *flow;
+    while (net->spent_ns < until_ns && (flow = next_in_round(net)) != NULL)
+        serve_flow(net, flow, until_ns);
 }
 
 /* Whether the first in the round is the only one that was or will be at work in this turn, and no stranger. */
@@ -304,19 +381,30 @@ static bool is_alone(const struct amp_net *net)
     return others == 0 && TAILQ_NEXT(first, round) == NULL && first != &net->strangers;
 }
 
+static void next_turn(struct amp_net *net)
+{
+    if (TAILQ_EMPTY(&net->round))
+        net->fair_ns = most(net->fair_ns, net->most_ns);
+    net->turn++;
+    net->turn_flows = 0;
+    net->turn_least = NULL;
+}
+
 bool amp_net_turn(struct amp_net *net)
 {
     static const struct timeval soon = {.tv_usec = 1000};
-    if (!TAILQ_EMPTY(&net->round)) {
-        net->now_ms = amp_clock_mono_ms(&net->clock);
-        serve_deferred(net, is_alone(net) ? ALONE_UNITS : ROUND_UNITS);
-    }
-    net->turn++;
-    net->turn_flows = 0;
+    if (net->sweeping)
+        amp_net_sweep_on(net);
+    if (net->working != NULL || !TAILQ_EMPTY(&net->round))
+        amp_net_flow_work(net, NULL);
+    const struct amp_net_flow *next = next_in_round(net), *least_served = net->turn_least;
+    if (next != NULL && (least_served == NULL || least_served->in_round || next->served_ns <= least_served->served_ns))
+        serve_deferred(net, is_alone(net) ? ALONE_NS : ROUND_NS);
+    next_turn(net);
     if (TAILQ_EMPTY(&net->round))
-        return false;
+        return net->sweeping;
     bool more = next_in_round(net) != NULL;
     if (!more)
         (void)event_add(net->pace_event, &soon);
-    return more;
+    return more || net->sweeping;
 }

@@ -88,6 +88,7 @@ struct amp_net_response {
     bool challenge;           /* WWW-Authenticate: AWS4-HMAC-SHA256 */
     uint32_t retry_after_s;   /* Retry-After, where not 0 */
     bool close;               /* close behind this answer */
+    bool faulty;              /* a refusal that its principal could have known: its work counts several times */
     bool strike;              /* a refusal that a connection gets AMP_NET_STRIKES_MAX times, and then is closed */
     enum amp_offence offence; /* what its source is penalised for, where no principal is known on the connection */
     uint64_t request_id;      /* X-Request-Id, 16 hex digits */
@@ -160,10 +161,13 @@ struct amp_net_counts {
 struct amp_net_counts amp_net_counts(const struct amp_net_commons *commons); /* any thread */
 
 struct amp_net;
-/* Serves `listen_fd` (taken, also on failure; non-blocking) on `base`. `tls` is referenced. SIGPIPE must be ignored. */
+/* Serves on `base`, in one thread, all that come to where it listens. `tls` is referenced. SIGPIPE must be ignored. */
 enum amp_err amp_net_new(struct amp_net **out, struct amp_net_commons *commons, struct event_base *base,
-                         struct amp_clock clock, int listen_fd, struct amp_tls *tls,
-                         const struct amp_net_limits *limits, const struct amp_net_handler *handler) AMP_MUST_USE;
+                         struct amp_clock clock, struct amp_tls *tls, const struct amp_net_limits *limits,
+                         const struct amp_net_handler *handler) AMP_MUST_USE;
+/* One more socket to accept from (taken, also on failure; non-blocking): whoever comes by whichever shares the worker.
+ */
+enum amp_err amp_net_listen(struct amp_net *net, int listen_fd) AMP_MUST_USE;
 /*
  * To be called behind the events of each turn of the loop: serves those that had to wait because others had not had
  * their share. True where some still wait: the loop must not block then.

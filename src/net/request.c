@@ -4,8 +4,7 @@
 #include "base/log.h"
 #include "net/conn.h"
 
-/* Of work, see flow.c: what it costs to read a body's JSON. */
-#define BODY_BYTES_PER_UNIT 4096
+enum { REQUEST_NS = 5000, BODY_BYTE_NS = 1, BODY_READ_NS = 2 }; /* of work, see flow.c */
 
 static struct amp_slice source_of(const struct amp_net_conn *conn)
 {
@@ -128,7 +127,7 @@ static void answer_refusal(struct amp_net_conn *conn, enum amp_err err, bool to_
     struct amp_net_response response = {.status = amp_err_status(err), .request_id = id};
     amp_net_conn_offend(conn, offence_of(err));
     handler->refused(handler->ctx, err, source_of(conn), id, &response);
-    conn->closing |= response.close || conn->net->listen_event == NULL || amp_net_flow_is_stale(conn);
+    conn->closing |= response.close || conn->net->listeners == NULL || amp_net_flow_is_stale(conn);
     (void)write_answer(conn, &response, to_head);
 }
 
@@ -228,7 +227,7 @@ static void hand_over(struct amp_net_conn *conn)
     const struct amp_net_handler *handler = &conn->net->handler;
     struct amp_net_exchange *exchange = take_exchange(conn);
     conn->said = true;
-    amp_net_flow_spend(conn, 1 + conn->body_len / BODY_BYTES_PER_UNIT);
+    amp_net_flow_guess(conn, REQUEST_NS + BODY_BYTE_NS * (int64_t)conn->body_len);
     exchange->request = (struct amp_net_request){
         .head = &exchange->head,
         .body = amp_net_window_ptr(&conn->in) + conn->head_len,
@@ -295,9 +294,11 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
         return false;
     }
     conn->strikes += response->strike;
+    if (response->faulty)
+        amp_net_flow_fine(conn, BODY_READ_NS * (int64_t)exchange->request.body_len);
     if (response->offence != AMP_OFFENCE_NONE)
         amp_net_conn_offend(conn, response->offence);
-    conn->closing = response->close || !keep_alive || conn->unwelcome || conn->net->listen_event == NULL ||
+    conn->closing = response->close || !keep_alive || conn->unwelcome || conn->net->listeners == NULL ||
                     conn->strikes >= AMP_NET_STRIKES_MAX || amp_net_flow_is_stale(conn);
     (void)write_answer(conn, response, to_head);
     consume_request(conn, conn->head_len + conn->body_len);
@@ -305,7 +306,7 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
     if (conn->driving)
         return !conn->broken;
 
-    conn->net->now_ms = amp_clock_mono_ms(&conn->net->clock);
+    amp_net_flow_work(conn->net, conn->flow);
     (void)amp_net_conn_send(conn);
     bool stands = !conn->broken;
     conn->resumes =

@@ -12,6 +12,7 @@
 enum {
     ACCEPTS_PER_TURN = 8, /* each costs memory and the time to close it again */
     SWEEP_MS = 250,
+    SWEEP_NS = 300 * 1000, /* at once: a thousand whose time is over together are tens of milliseconds */
     UNSENT_BYTES = 64 * 1024,
 };
 
@@ -94,8 +95,16 @@ static enum amp_err admit(struct amp_net *net, int fd, const struct sockaddr_sto
 static void pause_accepting(struct amp_net *net, int errnum)
 {
     amp_log_errno(AMP_LOG_WARN, "accepting connections pauses", errnum);
-    (void)event_del(net->listen_event);
+    for (struct amp_net_listener *listener = net->listeners; listener != NULL; listener = listener->next)
+        (void)event_del(&listener->event);
     net->accept_paused = true;
+}
+
+static void go_on_accepting(struct amp_net *net)
+{
+    net->accept_paused = false;
+    for (struct amp_net_listener *listener = net->listeners; listener != NULL; listener = listener->next)
+        (void)event_add(&listener->event, NULL);
 }
 
 /* False where there is nothing more to accept now. A connection that died in the backlog is no reason to stop. */
@@ -119,7 +128,7 @@ static bool accept_one(struct amp_net *net, int listen_fd)
 static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
 {
     struct amp_net *net = arg;
-    net->now_ms = amp_clock_mono_ms(&net->clock);
+    amp_net_flow_work(net, &net->strangers);
     for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(net, listen_fd); i++)
         continue;
 }
@@ -202,19 +211,27 @@ static void part_stale(struct amp_net *net)
     }
 }
 
+void amp_net_sweep_on(struct amp_net *net)
+{
+    amp_net_flow_work(net, NULL);
+    int64_t until_ns = net->since_ns + SWEEP_NS;
+    for (enum amp_net_phase phase = 0; phase < AMP_NET_PHASE_COUNT_; phase++) {
+        struct amp_net_conn *conn;
+        while (net->since_ns < until_ns && (conn = amp_net_phase_overdue(net, phase)) != NULL) {
+            amp_net_flow_work(net, conn->flow);
+            is_kept_waiting(conn) ? end_deferred(conn) : end_phase(conn);
+        }
+    }
+    net->sweeping = net->since_ns >= until_ns;
+}
+
 void amp_net_sweep(struct amp_net *net)
 {
-    net->now_ms = amp_clock_mono_ms(&net->clock);
+    amp_net_sweep_on(net);
     amp_net_date_set(&net->date, amp_clock_unix_ms(&net->clock));
-    for (enum amp_net_phase phase = 0; phase < AMP_NET_PHASE_COUNT_; phase++) {
-        for (struct amp_net_conn *conn; (conn = amp_net_phase_overdue(net, phase)) != NULL;)
-            is_kept_waiting(conn) ? end_deferred(conn) : end_phase(conn);
-    }
     part_stale(net);
-    if (net->accept_paused && net->listen_event != NULL) {
-        net->accept_paused = false;
-        (void)event_add(net->listen_event, NULL);
-    }
+    if (net->accept_paused)
+        go_on_accepting(net);
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
@@ -236,32 +253,23 @@ static void on_pace(evutil_socket_t fd, short what, void *arg)
 {
 }
 
-static enum amp_err start_events(struct amp_net *net, int listen_fd)
+static enum amp_err start_events(struct amp_net *net)
 {
     static const struct timeval sweep_period = {.tv_usec = SWEEP_MS * 1000};
-    net->listen_event = event_new(net->base, listen_fd, EV_READ | EV_PERSIST, on_accept, net);
-    if (net->listen_event == NULL) {
-        (void)close(listen_fd);
-        return AMP_ERR_OUT_OF_MEMORY;
-    }
     net->sweep_event = event_new(net->base, -1, EV_PERSIST, on_sweep, net);
     net->pace_event = event_new(net->base, -1, 0, on_pace, net);
     if (net->sweep_event == NULL || net->pace_event == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    if (event_add(net->listen_event, NULL) != 0 || event_add(net->sweep_event, &sweep_period) != 0)
-        return AMP_ERR_IO;
-    return AMP_OK;
+    return event_add(net->sweep_event, &sweep_period) == 0 ? AMP_OK : AMP_ERR_IO;
 }
 
 enum amp_err amp_net_new(struct amp_net **out, struct amp_net_commons *commons, struct event_base *base,
-                         struct amp_clock clock, int listen_fd, struct amp_tls *tls,
-                         const struct amp_net_limits *limits, const struct amp_net_handler *handler)
+                         struct amp_clock clock, struct amp_tls *tls, const struct amp_net_limits *limits,
+                         const struct amp_net_handler *handler)
 {
     struct amp_net *net = calloc(1, sizeof(*net));
-    if (net == NULL) {
-        (void)close(listen_fd);
+    if (net == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
-    }
     *net = (struct amp_net){.commons = commons,
                             .base = base,
                             .clock = clock,
@@ -271,17 +279,30 @@ enum amp_err amp_net_new(struct amp_net **out, struct amp_net_commons *commons, 
                             .date = {.unix_s = -1}};
     amp_wheel_init(&net->parked, amp_clock_mono_ms(&clock));
     amp_net_flows_init(net);
-    enum amp_err err = start_events(net, listen_fd);
+    enum amp_err err = start_events(net);
     if (err == AMP_OK)
         err = amp_random(&net->next_request, sizeof(net->next_request));
     if (err != AMP_OK) {
         amp_net_free(net);
         return err;
     }
-    set_sending(listen_fd);
     amp_net_sweep(net);
     *out = net;
     return AMP_OK;
+}
+
+enum amp_err amp_net_listen(struct amp_net *net, int listen_fd)
+{
+    struct amp_net_listener *listener = calloc(1, sizeof(*listener));
+    if (listener == NULL) {
+        (void)close(listen_fd);
+        return AMP_ERR_OUT_OF_MEMORY;
+    }
+    set_sending(listen_fd);
+    (void)event_assign(&listener->event, net->base, listen_fd, EV_READ | EV_PERSIST, on_accept, net);
+    listener->next = net->listeners;
+    net->listeners = listener;
+    return event_add(&listener->event, NULL) == 0 ? AMP_OK : AMP_ERR_IO;
 }
 
 void amp_net_reload(struct amp_net *net, struct amp_tls *tls, const struct amp_net_limits *limits)
@@ -294,12 +315,13 @@ void amp_net_reload(struct amp_net *net, struct amp_tls *tls, const struct amp_n
 
 static void stop_listening(struct amp_net *net)
 {
-    if (net->listen_event == NULL)
-        return;
-    int listen_fd = event_get_fd(net->listen_event);
-    event_free(net->listen_event);
-    net->listen_event = NULL;
-    (void)close(listen_fd);
+    for (struct amp_net_listener *listener = net->listeners, *next; listener != NULL; listener = next) {
+        next = listener->next;
+        (void)event_del(&listener->event);
+        (void)close(event_get_fd(&listener->event));
+        free(listener);
+    }
+    net->listeners = NULL;
 }
 
 /* Those that have something under way see at its end that nobody listens any more. */

@@ -133,9 +133,10 @@ void rig_start(struct rig *rig, const struct amp_net_limits *limits, const struc
     struct amp_net_limits usual = rig_limits();
     int fd = listen_on_loopback(&rig->port);
     assert_int_equal(amp_net_commons_new(&rig->commons, amp_clock_fake(&rig->clock)), AMP_OK);
-    assert_int_equal(amp_net_new(&rig->net, rig->commons, rig->base, amp_clock_fake(&rig->clock), fd, tls,
+    assert_int_equal(amp_net_new(&rig->net, rig->commons, rig->base, amp_clock_fake(&rig->clock), tls,
                                  limits != NULL ? limits : &usual, &handler),
                      AMP_OK);
+    assert_int_equal(amp_net_listen(rig->net, fd), AMP_OK);
     amp_tls_unref(tls);
 }
 

@@ -275,13 +275,14 @@ static void a_request_is_not_in_its_own_way(void **state)
 static void hold_strangers_up(void)
 {
     struct amp_net *net = rig.net;
-    net->busy_ms = net->credit_ms = net->now_ms = amp_clock_mono_ms(&net->clock);
-    net->credit = -1000;
+    amp_net_flow_work(net, NULL);
+    net->busy_ns = net->since_ns;
+    net->credit_ns = -1000 * 1000;
 }
 
 static void let_strangers_go_on(void)
 {
-    rig.net->busy_ms = INT64_MIN / 2;
+    rig.net->busy_ns = INT64_MIN / 2;
 }
 
 static void expect_no_penalty(void)
