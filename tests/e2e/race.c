@@ -23,7 +23,14 @@
 #include "client/transport.h"
 #include "crypto/crypto.h"
 
-enum { LANES_MAX = 100, BUFFER = 32768, DEADLINE_MS = 60000, TTL_MS_MAX = 600000, LATE_TTL_MS_MAX = 1000, TOKEN_LEN = 47 };
+enum {
+    LANES_MAX = 100,
+    BUFFER = 32768,
+    DEADLINE_MS = 60000,
+    TTL_MS_MAX = 600000,
+    LATE_TTL_MS_MAX = 1000,
+    TOKEN_LEN = 47,
+};
 
 enum verb { REDEEM, CLAIM, REVOKE };
 
