@@ -11,9 +11,10 @@ void amp_wipe(void *ptr, size_t len)
  * frame's own end, so that no gap is left above it in which a fragment survives; the compiler is kept from reckoning
  * how long it is. Neither initialised, nor fenced, nor guarded: each would cost the whole frame, or open such a gap.
  * One function for each depth, as every page of a frame is touched before it is used.
+ * No sanitizer checks it: for that, registers of the caller's would be saved in the frame, and wiped.
  */
 #define DEFINE_WIPE_STACK(name, bytes)                                                                                 \
-    __attribute__((noinline, no_sanitize("address"), no_stack_protector)) void name(void)                              \
+    __attribute__((noinline, no_sanitize("address", "undefined"), no_stack_protector)) void name(void)                 \
     {                                                                                                                  \
         __attribute__((uninitialized)) uint8_t frame[bytes];                                                           \
         uint8_t *begin = frame, *end = __builtin_frame_address(0);                                                     \
