@@ -88,7 +88,7 @@ static inline int log_setup(void **state)
     if (log == NULL || amp_secret_init(4 << 20, false) != AMP_OK || amp_crypto_init() != AMP_OK)
         return -1;
     tempdir_make(&log->dir);
-    log->time = (struct amp_clock_fake){1769903999123, 1000};
+    log->time = (struct amp_clock_fake){.unix_ms = 1769903999123, .mono_ms = 1000};
     log->file_max_bytes = AMP_CHAIN_FILE_MAX;
     log->epoch_records = AMP_CHAIN_EPOCH_RECORDS;
     *state = log;
