@@ -297,10 +297,12 @@ static bool is_served(const struct amp_net *net, const struct amp_net_flow *flow
 }
 
 /* A quantum, less what it is before the others. */
-static void let_work(const struct amp_net *net, struct amp_net_flow *flow)
+static void let_work(struct amp_net *net, struct amp_net_flow *flow)
 {
     flow->served_ns = most(flow->served_ns, net->fair_ns - LAG_NS);
     flow->until_ns = least(flow->served_ns, net->fair_ns) + QUANTUM_NS;
+    if (flow != &net->strangers && (net->turn_least == NULL || flow->served_ns < net->turn_least->served_ns))
+        net->turn_least = flow;
 }
 
 bool amp_net_flow_admits(struct amp_net_conn *conn)
@@ -311,8 +313,6 @@ bool amp_net_flow_admits(struct amp_net_conn *conn)
         flow->turn = net->turn;
         net->turn_flows++;
         let_work(net, flow);
-        if (flow != &net->strangers && (net->turn_least == NULL || flow->served_ns < net->turn_least->served_ns))
-            net->turn_least = flow;
     }
     return TAILQ_EMPTY(&flow->deferred) && !is_served(net, flow) && (flow != &net->strangers || strangers_may(net));
 }
@@ -365,11 +365,18 @@ static void serve_flow(struct amp_net *net, struct amp_net_flow *flow, int64_t u
     release(net, flow);
 }
 
+/* One who was served just now has had less than any that waits: the sockets are looked at first. */
+static bool comes_behind(const struct amp_net *net, const struct amp_net_flow *flow)
+{
+    const struct amp_net_flow *other = net->turn_least;
+    return other != NULL && !other->in_round && other->served_ns < flow->served_ns;
+}
+
 static void serve_deferred(struct amp_net *net, int64_t ns)
 {
     int64_t until_ns = net->spent_ns + ns;
     struct amp_net_flow *flow;
-    while (net->spent_ns < until_ns && (flow = next_in_round(net)) != NULL)
+    while (net->spent_ns < until_ns && (flow = next_in_round(net)) != NULL && !comes_behind(net, flow))
         serve_flow(net, flow, until_ns);
 }
 
@@ -397,8 +404,7 @@ bool amp_net_turn(struct amp_net *net)
         amp_net_sweep_on(net);
     if (net->working != NULL || !TAILQ_EMPTY(&net->round))
         amp_net_flow_work(net, NULL);
-    const struct amp_net_flow *next = next_in_round(net), *least_served = net->turn_least;
-    if (next != NULL && (least_served == NULL || least_served->in_round || next->served_ns <= least_served->served_ns))
+    if (!TAILQ_EMPTY(&net->round))
         serve_deferred(net, is_alone(net) ? ALONE_NS : ROUND_NS);
     next_turn(net);
     if (TAILQ_EMPTY(&net->round))

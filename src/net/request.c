@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "net/conn.h"
 
-enum { REQUEST_NS = 5000, BODY_BYTE_NS = 1, BODY_READ_NS = 2 }; /* of work, see flow.c */
+enum { REQUEST_NS = 5000, BODY_BYTE_NS = 2, BODY_READ_NS = 2 }; /* of work, see flow.c */
 
 static struct amp_slice source_of(const struct amp_net_conn *conn)
 {

@@ -67,6 +67,7 @@ static void on_refused(void *ctx, enum amp_err err, struct amp_slice source, uin
     struct rig *rig = ctx;
     rig->refusals++;
     rig->refused = err;
+    rig->clock.work_ns += rig->refusal_ns;
     remember(rig->source, sizeof(rig->source), source);
     response->status = amp_err_status(err);
     response->content_type = "application/problem+json";

@@ -28,6 +28,7 @@ struct rig {
     bool park;                           /* keep exchanges in `parked` instead of answering */
     bool echo;                           /* answer with the body that came */
     struct amp_net_response answer;      /* otherwise with this */
+    int64_t refusal_ns;                  /* that each refusal takes */
     bool signs;                          /* who asks for "/NAME" is the principal NAME */
     void (*on_request)(struct rig *rig); /* runs first, where not NULL */
 

@@ -1,6 +1,7 @@
 /* Shares of a worker's time, and what each principal may hold. */
 #include "rig.h"
 
+#include <arpa/inet.h>
 #include <sys/socket.h>
 
 #include "net/conn.h"
@@ -116,6 +117,124 @@ static void two_that_flood_get_the_same(void **state)
     while (rig.requests < 1000)
         turn();
     close_all();
+}
+
+/* What 'd' asks takes as long as a hundred requests of others. */
+static void be_dear(struct rig *served)
+{
+    served->clock.work_ns += served->path[1] == 'd' ? 1000 * 1000 : 10 * 1000;
+}
+
+static void flood_dearly(void)
+{
+    for (int i = 0; i < FLOOD; i++)
+        open_as(&flood[i], 'd');
+    open_as(&honest, 'h');
+    rig.on_request = be_dear;
+    rig.requests = 0;
+    for (int i = 0; i < FLOOD; i++)
+        ask(&flood[i], 'd', 5);
+}
+
+static void what_is_dear_counts_for_what_it_takes(void **state)
+{
+    flood_dearly();
+    ask(&honest, 'h', 200);
+    while (count_of('h') < 200)
+        turn();
+    assert_in_range(count_of('d'), 1, 10);
+    while (rig.requests < 200 + 5 * FLOOD)
+        turn();
+    close_all();
+}
+
+/* It is not kept waiting by another one's long request, where its own is there already. */
+static void who_had_less_is_looked_for_first(void **state)
+{
+    flood_dearly();
+    turn();
+    for (int round = 0; round < 3; round++) {
+        rig.requests = 0;
+        ask(&honest, 'h', 1);
+        turn();
+        assert_int_equal(count_of('h'), 1);
+        assert_int_equal(count_of('d'), 0);
+        assert_true(rig.more);
+        turn();
+        assert_in_range(count_of('d'), 1, 8);
+        peer_read(&honest);
+    }
+    while (rig.more)
+        turn();
+    close_all();
+}
+
+static void fault_f(struct rig *served)
+{
+    served->answer.faulty = served->path[1] == 'f';
+}
+
+static void work_in_vain_counts_several_times(void **state)
+{
+    open_flood();
+    rig.on_request = fault_f;
+    for (int i = 0; i < FLOOD; i++)
+        ask(&flood[i], 'f', 20);
+    ask(&honest, 'h', 200);
+    while (count_of('h') < 200)
+        turn();
+    assert_in_range(count_of('f'), 25, 110);
+    while (rig.requests < 200 + 20 * FLOOD)
+        turn();
+    close_all();
+}
+
+/* Whoever comes by another socket of the same worker. */
+static void sockets_share_a_worker(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    assert_int_equal(amp_net_listen(rig.net, fd), AMP_OK);
+    open_as(&flood[0], 'f');
+    rig.port = ntohs(address.sin_port);
+    open_as(&honest, 'h');
+    rig.requests = 0;
+    ask(&flood[0], 'f', 200);
+    ask(&honest, 'h', 200);
+    while (rig.requests < 200)
+        turn();
+    assert_in_range(count_of('h'), 60, 140);
+    while (rig.requests < 400)
+        turn();
+    peer_close(&flood[0]);
+    peer_close(&honest);
+}
+
+/* Their time is over at once, and between their refusals others are heard. */
+static void deadlines_are_ended_a_few_at_a_time(void **state)
+{
+    rig.signs = false;
+    for (int i = 0; i < 20; i++) {
+        peer_open(&flood[i], &rig);
+        peer_send(&flood[i], "GET /a HTTP/1.1\r\n");
+    }
+    rig_turn(&rig);
+    rig.refusal_ns = 100 * 1000;
+    rig.clock.mono_ms += 5001;
+    amp_net_sweep(rig.net);
+    assert_in_range(rig.refusals, 1, 5);
+    turn();
+    assert_in_range(rig.refusals, 2, 10);
+    assert_true(rig.more);
+    while (rig.more)
+        turn();
+    assert_int_equal(rig.refusals, 20);
+    for (int i = 0; i < 20; i++)
+        peer_close(&flood[i]);
 }
 
 static void who_is_alone_waits_for_nobody(void **state)
@@ -405,6 +524,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_flood_lets_others_in_between),
         CASE(two_that_flood_get_the_same),
+        CASE(what_is_dear_counts_for_what_it_takes),
+        CASE(who_had_less_is_looked_for_first),
+        CASE(work_in_vain_counts_several_times),
+        CASE(sockets_share_a_worker),
+        CASE(deadlines_are_ended_a_few_at_a_time),
         CASE(who_is_alone_waits_for_nobody),
         CASE(deferred_connections_come_and_go),
         CASE(a_server_may_end_while_some_wait),
