@@ -169,7 +169,8 @@ class PushTest(unittest.TestCase):
         self.daemon.stop()
         self.assertLess(time.monotonic() - began, 15)
         lost = [e for e in self.daemon.events() if e["event"] == "push.deliver"]
-        self.assertEqual({e["code"] for e in lost}, {"push_unreachable"})
+        # An attempt that is under way as it stops ends with its own answer.
+        self.assertLessEqual({e["code"] for e in lost}, {"push_unreachable", "push_refused"})
         self.assertEqual(sum(e["count"] if e["role"] == "front" else 1 for e in lost), 300)
 
     def test_a_keeper_that_comes_back_changes_nothing(self):
