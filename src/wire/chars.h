@@ -67,6 +67,12 @@ static inline uint64_t amp_word_has(uint64_t word, uint8_t c)
     return amp_word_below(word ^ AMP_EACH_BYTE(c), 1);
 }
 
+/* Which byte is the first that such an answer marks, for a word that was read as little-endian; 8 where none is. */
+static inline size_t amp_word_first(uint64_t marks)
+{
+    return marks != 0 ? (size_t)__builtin_ctzll(marks) / 8 : 8;
+}
+
 /* Length of a run of ASCII at the start: as many as come in whole words, so that what is behind it may be ASCII too. */
 static inline size_t amp_ascii_run(struct amp_slice s)
 {

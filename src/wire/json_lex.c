@@ -1,5 +1,7 @@
 #include "wire/json_lex.h"
 
+#include <endian.h>
+
 #include "base/text.h"
 #include "wire/chars.h"
 
@@ -38,15 +40,15 @@ static uint64_t special_in(uint64_t word)
 enum amp_err amp_json_take_run(struct amp_json *json, struct amp_slice *run)
 {
     size_t at = json->pos;
-    uint64_t word;
+    uint64_t word, special = 0;
     uint64_t bits = 0;
-    for (; json->len - at >= sizeof(word); at += sizeof(word)) {
+    while (special == 0 && json->len - at >= sizeof(word)) {
         memcpy(&word, json->text + at, sizeof(word));
-        if (special_in(word) != 0)
-            break;
-        bits |= word;
+        special = special_in(le64toh(word));
+        bits |= le64toh(word) & ((special & -special) - 1); /* of what is before the first special one */
+        at += amp_word_first(special);
     }
-    while (at < json->len && json->text[at] >= 0x20 && json->text[at] != '"' && json->text[at] != '\\')
+    while (special == 0 && at < json->len && json->text[at] >= 0x20 && json->text[at] != '"' && json->text[at] != '\\')
         bits |= json->text[at++];
     *run = amp_slice(json->text + json->pos, at - json->pos);
     json->pos = at;

@@ -8,14 +8,32 @@
 
 #define MAX_CANONICAL (AMP_HTTP1_MAX_HEAD + 2 * AMP_HTTP1_MAX_TARGET + 512)
 
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Bytes in front of the first white space. */
+static size_t word_len(struct amp_slice value)
+{
+    size_t at = 0;
+    uint64_t word;
+    for (; value.len - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, value.ptr + at, sizeof(word));
+        if ((amp_word_has(word, ' ') | amp_word_has(word, '\t')) != 0)
+            break;
+    }
+    while (at < value.len && !is_space(value.ptr[at]))
+        at++;
+    return at;
+}
+
 /* White space around the value removed, each run inside folded to one space. */
 static void write_folded(struct amp_out *out, struct amp_slice value)
 {
     value = amp_slice_trim(value);
     while (value.len != 0) {
-        size_t run = 0;
-        while (run < value.len && value.ptr[run] != ' ' && value.ptr[run] != '\t')
-            run++;
+        size_t run = word_len(value);
         amp_out_bytes(out, value.ptr, run);
         if (run == value.len)
             return;

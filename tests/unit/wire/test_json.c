@@ -39,6 +39,35 @@ static void strings_are_unescaped_in_place(void **state)
 }
 
 /* What RFC 8259 can write and this reader takes nowhere else. */
+/* A string is read by eights: it ends at its quote, wherever that stands in them, and so does what must be UTF-8. */
+static void a_string_ends_at_its_quote(void **state)
+{
+    static const uint8_t wrong[] = {0x80, 0xff, 0x1f, 0x00};
+    uint8_t text[64];
+    for (size_t len = 0; len < 40; len++) {
+        for (size_t behind = 0; behind < 16; behind++) {
+            struct amp_json json;
+            struct amp_slice value;
+            memset(text, 'a', sizeof(text));
+            text[0] = text[len + 1] = '"';
+            memset(text + len + 2, 0xff, behind);
+            amp_json_init(&json, text, len + 2 + behind);
+            assert_int_equal(amp_json_read_string(&json, &value), AMP_OK);
+            assert_int_equal(value.len, len);
+            for (size_t i = 0; i < COUNT(wrong) && len != 0; i++) {
+                text[len] = wrong[i];
+                amp_json_init(&json, text, len + 2 + behind);
+                assert_int_equal(amp_json_read_string(&json, &value), AMP_ERR_MALFORMED_JSON);
+                text[len] = 'a';
+                text[(len + 1) / 2] = wrong[i];
+                amp_json_init(&json, text, len + 2 + behind);
+                assert_int_equal(amp_json_read_string(&json, &value), AMP_ERR_MALFORMED_JSON);
+                text[(len + 1) / 2] = 'a';
+            }
+        }
+    }
+}
+
 static void text_may_hold_nul_and_lone_surrogates(void **state)
 {
     static const uint8_t expected[] = "a\0\xed\xa0\x80"
@@ -390,6 +419,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strings_are_unescaped_in_place),
+        cmocka_unit_test(a_string_ends_at_its_quote),
         cmocka_unit_test(text_may_hold_nul_and_lone_surrogates),
         cmocka_unit_test(whole_numbers_are_read_to_the_bounds_of_int64),
         cmocka_unit_test(booleans_are_read),
