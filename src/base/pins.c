@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 /* Debian 12's headers know it; older kernels take the address as a hint, which is then checked. */
 #ifndef MAP_FIXED_NOREPLACE
@@ -15,27 +14,25 @@ _Static_assert(AMP_PINS_AT + AMP_PIN_KIND_COUNT_ * AMP_PIN_REGION <= AMP_PINS_EN
 
 static struct {
     amp_pin *pins; /* NULL: none */
-    size_t bytes;  /* whole pages */
     size_t count;
 } kinds[AMP_PIN_KIND_COUNT_];
 
 enum amp_err amp_pins_open(amp_pin **out, enum amp_pin_kind kind, size_t count)
 {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const size_t bytes = (count * AMP_PIN_BYTES + page - 1) / page * page;
     void *place = (void *)(uintptr_t)(AMP_PINS_AT + kind * AMP_PIN_REGION); /* NOLINT(performance-no-int-to-ptr) */
     if (count == 0 || count > AMP_PINS_MAX || kinds[kind].pins != NULL)
         return AMP_ERR_INVALID;
-    void *map = mmap(place, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    /* All of it, however few they are: what is free another mapping could take, and be taken for pins. */
+    void *map =
+        mmap(place, AMP_PIN_REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (map == MAP_FAILED)
         return AMP_ERR_IO;
     if (map != place) {
-        munmap(map, bytes);
+        munmap(map, AMP_PIN_REGION);
         errno = EEXIST;
         return AMP_ERR_IO;
     }
     kinds[kind].pins = *out = map;
-    kinds[kind].bytes = bytes;
     kinds[kind].count = count;
     return AMP_OK;
 }
@@ -59,7 +56,7 @@ enum amp_err amp_pin_add(enum amp_pin_kind kind, const char *name)
 enum amp_err amp_pins_seal(void)
 {
     for (size_t i = 0; i < AMP_PIN_KIND_COUNT_; i++) {
-        if (kinds[i].pins != NULL && mprotect(kinds[i].pins, kinds[i].bytes, PROT_READ) != 0)
+        if (kinds[i].pins != NULL && mprotect(kinds[i].pins, AMP_PIN_REGION, PROT_READ) != 0)
             return AMP_ERR_IO;
     }
     return AMP_OK;

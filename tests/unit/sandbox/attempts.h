@@ -42,6 +42,7 @@ int make_pins_writable(void);
 int make_all_from_below_writable(void);
 int unmap_pins(void);
 int map_over_pins(void);
+int map_beside_pins(void);
 int move_over_pins(void);
 int move_pins_away(void);
 int empty_pins(void);

@@ -396,6 +396,7 @@ static const struct attempt {
     {"mprotect up to pins", make_all_from_below_writable, NOBODY},
     {"munmap of pins", unmap_pins, NOBODY},
     {"mmap over pins", map_over_pins, NOBODY},
+    {"mmap beside pins", map_beside_pins, {EEXIST, EEXIST, EEXIST, EEXIST}},
     {"mremap over pins", move_over_pins, NOBODY},
     {"mremap of pins", move_pins_away, NOBODY},
     {"madvise of pins", empty_pins, NOBODY},
