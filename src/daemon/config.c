@@ -510,13 +510,24 @@ static void share_out(struct reading *reading, struct amp_config *config)
     amp_shares_of_connections(&config->limits);
 }
 
+/* As at the first look: it opens a file, which is death for a role that reads its configuration again. Nor shall a core
+ * that was switched off since be a reason to refuse a reload. */
+static uint32_t cores(void)
+{
+    static uint32_t seen;
+    if (seen == 0) {
+        long count = sysconf(_SC_NPROCESSORS_ONLN);
+        seen = count < 1 ? 1 : count > AMP_CONFIG_WORKERS_MAX ? AMP_CONFIG_WORKERS_MAX : (uint32_t)count;
+    }
+    return seen;
+}
+
 /* What one setting asks of another. */
 static void check_whole(struct reading *reading, struct amp_config *config)
 {
-    if (config->workers == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        config->workers = cores < 1 ? 1 : cores > AMP_CONFIG_WORKERS_MAX ? AMP_CONFIG_WORKERS_MAX : (uint32_t)cores;
-    }
+    const uint32_t one_for_each_core = cores(); /* looked for in any case: the next text may not name them */
+    if (config->workers == 0)
+        config->workers = one_for_each_core;
     if (!reading->bad)
         share_out(reading, config);
     if (config->state[0] == '\0')

@@ -432,9 +432,12 @@ class Daemon:
         self.host, self.port = parts.hostname, parts.port
 
     def configure(self, settings):
-        """Writes the configuration file: these sections, and what every daemon needs. JSON is YAML as well."""
+        """Writes the configuration file: these sections, and what every daemon needs; no `workers` where they are None.
+        JSON is YAML as well."""
         crt, key = os.path.join(self.home, "tls.crt"), os.path.join(self.home, "tls.key")
         whole = {"state": self.state, "workers": "2", "sandbox": SANDBOX, **settings}
+        if whole["workers"] is None:
+            del whole["workers"]
         whole["listen"] = {"addresses": [f"{self.host}:{self.port}"], "cert": crt, "key": key,
                            **settings.get("listen", {})}
         # As in development mode: what cases do wrong on purpose shall not turn away those that come behind them.

@@ -1,4 +1,5 @@
 """SIGHUP: what changed is taken over without losing a token or a connection; what is not good changes nothing."""
+import contextlib
 import os
 import re
 import shutil
@@ -66,6 +67,14 @@ class ReloadTest(unittest.TestCase):
         self.assertEqual(self.client.post("/v1/redeem", {"token": token}).json()["card"], CARD)
         self.assertEqual(self.client.post("/v1/commit", {"claim": claim}).status, 204)
         self.assertEqual(self.client.source, source)
+
+    def test_no_role_dies_of_it_where_workers_are_not_named(self):
+        with Daemon(settings={"workers": None}) as daemon, contextlib.closing(daemon.client()) as client:
+            token = client.tokenize(ttl_ms=600000)
+            self.assertEqual(daemon.reload({"workers": None, "vault": {"ttl": "20s"}}), "success")
+            self.assertEqual(client.post("/v1/redeem", {"token": token}).json()["card"], CARD)
+            daemon.stop()  # each role hears of it behind the reload
+            self.assertEqual([event for event in daemon.events() if event["event"] == "role.died"], [])
 
     def test_the_mask(self):
         self.assertEqual(self.client.post("/v1/tokens", {"card": CARD}).json()["card"]["bin"], "411111")
