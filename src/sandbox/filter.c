@@ -63,7 +63,7 @@ struct rule {
 #define OF_TYPE(arg, type)            {arg, ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), type, false}
 #define OPTION(level, name)           IS(1, level), IS(2, name)
 #define PINNED(arg, kind)             {arg, A_PIN, AMP_PINS_AT + AMP_PIN_##kind * AMP_PIN_REGION, false}
-#define NAMED(arg, kind)              IS(arg, THE_DIRECTORY), PINNED(arg + 1, kind)
+#define NAMED(arg, kind)              IS(arg, THE_DIRECTORY), PINNED((arg) + 1, kind)
 #define NO_PIN(arg)                   {arg, UINT64_MAX, AMP_PINS_END, true} /* nor what lies before them and reaches there */
 /* clang-format on */
 
