@@ -76,9 +76,11 @@ static void insert(struct list *list, struct found file)
         list->files[at] = file;
 }
 
+/* To its very end: a file that was not seen would be one more begun by its number. */
 static enum amp_err read_directory(struct list *list, int dir_fd)
 {
     struct found file;
+    const struct dirent *entry;
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (dir == NULL) {
@@ -86,12 +88,14 @@ static enum amp_err read_directory(struct list *list, int dir_fd)
             close(fd);
         return AMP_ERR_IO;
     }
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+    while (errno = 0, (entry = readdir(dir)) != NULL) {
         if (parse_name(&file, entry->d_name))
             insert(list, file);
     }
+    int saved = errno;
     closedir(dir);
-    return AMP_OK;
+    errno = saved;
+    return saved == 0 ? AMP_OK : AMP_ERR_IO;
 }
 
 /* None that is there: an earlier life may have set a line of the same file aside in this very second. */

@@ -154,8 +154,12 @@ static enum amp_err cut_torn(struct amp_log_end *end, int dir_fd, uint64_t line_
         enum amp_err err = write_torn(dir_fd, end->fd, line_end, end->size_bytes, name, block);
         if (err != AMP_OK)
             return err;
-        if (ftruncate(end->fd, (off_t)line_end) != 0)
+        if (ftruncate(end->fd, (off_t)line_end) != 0) {
+            int saved = errno;
+            unlinkat(dir_fd, name, 0); /* who tries again has no other name */
+            errno = saved;
             return AMP_ERR_IO;
+        }
         end->torn_bytes = end->size_bytes - line_end;
         end->size_bytes = line_end;
     }

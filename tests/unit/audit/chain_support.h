@@ -34,9 +34,9 @@ static inline void log_find_names(struct log *log)
     assert_int_equal(amp_log_names_find(&log->names, log->dir.fd, log->time.unix_ms / 1000), AMP_OK);
 }
 
-static inline enum amp_err log_try_open(struct log *log)
+/* With the names that were found. */
+static inline enum amp_err log_try_again(struct log *log)
 {
-    log_find_names(log);
     const struct amp_chain_config config = {.dir_fd = log->dir.fd,
                                             .names = &log->names,
                                             .clock = amp_clock_fake(&log->time),
@@ -44,6 +44,12 @@ static inline enum amp_err log_try_open(struct log *log)
                                             .epoch_ms = AMP_CHAIN_EPOCH_MS,
                                             .epoch_records = log->epoch_records};
     return amp_chain_open(&log->chain, &config);
+}
+
+static inline enum amp_err log_try_open(struct log *log)
+{
+    log_find_names(log);
+    return log_try_again(log);
 }
 
 /* A new life, with a key of its own. */

@@ -1,6 +1,7 @@
 /* The chain on a disk that fails, fills up, and is found again after a crash. */
 #include "chain_support.h"
 
+#include <errno.h>
 #include <sys/mount.h>
 
 static void a_full_disk_loses_nothing_and_tears_no_line(void **state)
@@ -133,6 +134,29 @@ static void a_torn_line_is_set_aside_and_recorded_whatever_its_length(void **sta
     free(whole);
 }
 
+/* Put in the place of libc's by the linker; offsets have 64 bits. */
+static bool no_cutting;
+int __wrap_ftruncate64(int fd, off_t len);
+int __real_ftruncate64(int fd, off_t len);
+int __wrap_ftruncate64(int fd, off_t len)
+{
+    errno = EIO;
+    return no_cutting ? -1 : __real_ftruncate64(fd, len);
+}
+
+static void a_torn_line_that_could_not_be_cut_off_is_set_aside_again(void **state)
+{
+    static const char half[] = "{\"v\":1,";
+    struct log *log = *state;
+    tempdir_write(&log->dir, "events-20260131T235959Z-000001.jsonl", half, sizeof(half) - 1);
+    no_cutting = true;
+    enum amp_err err = log_try_open(log);
+    no_cutting = false;
+    assert_int_equal(err, AMP_ERR_IO);
+    assert_int_equal(log_try_again(log), AMP_OK);
+    assert_int_equal(count_parts(log), 1);
+}
+
 static void zeros_behind_the_last_line_are_cut_off(void **state)
 {
     struct log *log = *state;
@@ -215,6 +239,7 @@ int main(void)
         TEST(reserved_space_is_no_content),
         TEST(memory_for_waiting_records_is_bounded),
         TEST(a_torn_line_is_set_aside_and_recorded_whatever_its_length),
+        TEST(a_torn_line_that_could_not_be_cut_off_is_set_aside_again),
         TEST(zeros_behind_the_last_line_are_cut_off),
         TEST(an_empty_newest_file_does_not_hide_where_the_log_ended),
         TEST(files_of_others_are_left_alone),

@@ -1,6 +1,9 @@
 /* Names of a log's files, told before the first is opened. */
 #include "chain_support.h"
 
+#include <dirent.h>
+#include <errno.h>
+
 enum { NOW = 1769903999 }; /* 20260131T235959Z */
 
 static void find(struct log *log)
@@ -41,6 +44,28 @@ static void the_newest_files_are_those_of_the_highest_numbers(void **state)
     assert_true(log->names.has_more);
     assert_string_equal(log->pins.before[14], "events-20260131T230057Z-000002.jsonl");
     assert_string_equal(log->pins.next[0], "events-20260131T235959Z-000018.jsonl");
+}
+
+/* Put in the place of libc's by the linker: a directory that breaks off. */
+static bool broken;
+struct dirent *__wrap_readdir64(DIR *dir);
+struct dirent *__real_readdir64(DIR *dir);
+struct dirent *__wrap_readdir64(DIR *dir)
+{
+    if (!broken)
+        return __real_readdir64(dir);
+    errno = EIO;
+    return NULL;
+}
+
+static void a_directory_that_cannot_be_read_to_its_end_is_not_taken_for_empty(void **state)
+{
+    struct log *log = *state;
+    find(log);
+    broken = true;
+    enum amp_err err = amp_log_names_find(&log->names, log->dir.fd, NOW);
+    broken = false;
+    assert_int_equal(err, AMP_ERR_IO);
 }
 
 static void a_torn_line_goes_where_none_is(void **state)
@@ -90,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_empty_directory_has_names_for_what_will_be),
         TEST(the_newest_files_are_those_of_the_highest_numbers),
+        TEST(a_directory_that_cannot_be_read_to_its_end_is_not_taken_for_empty),
         TEST(a_torn_line_goes_where_none_is),
         TEST(too_many_empty_files_hide_where_the_log_ended),
         TEST(the_last_file_that_has_a_name_goes_on),
