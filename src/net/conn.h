@@ -158,6 +158,7 @@ struct amp_net {
     int64_t since_ns, guessed_ns;     /* `guessed_ns`: what it takes at least */
     int64_t fine_ns; /* what it is charged besides (-1: nothing), being in vain by the fault of who asked for it */
     int64_t fair_ns, most_ns;        /* see flow.c; the most that any was served */
+    int64_t parted_ns;               /* the most that one of those that ended was served; fair_ns then, at most */
     uint64_t turn;                   /* of the loop */
     int64_t spent_ns;                /* on all flows since the start */
     unsigned turn_flows;             /* that worked in this turn */

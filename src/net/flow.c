@@ -8,8 +8,10 @@
  * look at the clock for each event. In between a guess is gone by, and no work counts for less. `fair_ns` is what the
  * least served of those that waited has had (the min_vruntime of Linux's CFS). Who comes back after a while is taken to
  * have had LAG_NS less than that, whatever it was: so much it may catch up, before the others. Nobody can save up more,
- * nor owe more. Where all that wait have had more than one who was served just now, the sockets are looked at again
- * first: its next request may be there, and one of theirs may take as long as many of its own.
+ * nor owe more. A new flow is taken to have had as much as the one that ended having had most: else a principal that
+ * leaves, and comes again for every few requests, would catch up each time. Where all that wait have had more than one
+ * who was served just now, the sockets are looked at again first: its next request may be there, and one of theirs may
+ * take as long as many of its own.
  *
  * Work in vain, by the fault of the principal that asked for it, is charged FAULT_FACTOR times.
  *
@@ -89,7 +91,8 @@ static void release(struct amp_net *net, struct amp_net_flow *flow)
     if (flow->in_round)
         amp_fatal("a flow ended while a connection of it waited");
     if (net->working == flow)
-        net->working = NULL;
+        amp_net_flow_work(net, NULL);
+    net->parted_ns = most(net->parted_ns, least(flow->served_ns, net->fair_ns));
     if (net->turn_least == flow)
         net->turn_least = NULL;
     *find(net, flow->holder) = flow->next;
@@ -166,6 +169,7 @@ static struct amp_net_flow *flow_of(struct amp_net *net, struct amp_holder *hold
     if ((flow = malloc(sizeof(*flow))) == NULL)
         return NULL;
     flow_init(flow, holder);
+    flow->served_ns = net->parted_ns;
     return *link = flow;
 }
 

@@ -189,6 +189,52 @@ static void work_in_vain_counts_several_times(void **state)
     close_all();
 }
 
+static void be_the_same(struct rig *served)
+{
+    served->clock.work_ns += 100 * 1000;
+}
+
+/* A principal whose last connection ends, and that comes again for every few requests. */
+static void who_comes_anew_catches_up_no_more_than_once(void **state)
+{
+    enum { TIMES = 6, AT_ONCE = 60 };
+    for (int i = 0; i < TIMES; i++)
+        peer_open(&flood[i], &rig);
+    open_as(&honest, 'h');
+    rig.on_request = be_the_same;
+    rig.requests = 0;
+    ask(&honest, 'h', 600);
+    for (size_t i = 0; i < TIMES; i++) {
+        ask(&flood[i], 'f', AT_ONCE);
+        while (count_of('f') < (i + 1) * AT_ONCE)
+            turn();
+        assert_int_equal(shutdown(flood[i].fd, SHUT_RDWR), 0);
+        while (amp_net_connections(rig.net) > TIMES - i)
+            turn();
+    }
+    assert_in_range(count_of('h'), TIMES * AT_ONCE * 3 / 4, 600);
+    while (rig.more)
+        turn();
+    for (int i = 0; i < TIMES; i++)
+        peer_close(&flood[i]);
+    peer_close(&honest);
+}
+
+/* What ends a connection comes with its last request: that was work, too. */
+static void what_was_done_before_the_end_counts(void **state)
+{
+    open_as(&flood[0], 'f');
+    rig_turn(&rig);
+    rig.on_request = be_the_same;
+    int64_t spent_ns = rig.net->spent_ns;
+    ask(&flood[0], 'f', 1);
+    assert_int_equal(send(flood[0].fd, "this is no record", 17, MSG_NOSIGNAL), 17);
+    while (amp_net_connections(rig.net) > 0)
+        turn();
+    assert_in_range(rig.net->spent_ns - spent_ns, 100 * 1000, 1000 * 1000);
+    peer_close(&flood[0]);
+}
+
 /* Whoever comes by another socket of the same worker. */
 static void sockets_share_a_worker(void **state)
 {
@@ -527,6 +573,8 @@ int main(void)
         CASE(what_is_dear_counts_for_what_it_takes),
         CASE(who_had_less_is_looked_for_first),
         CASE(work_in_vain_counts_several_times),
+        CASE(who_comes_anew_catches_up_no_more_than_once),
+        CASE(what_was_done_before_the_end_counts),
         CASE(sockets_share_a_worker),
         CASE(deadlines_are_ended_a_few_at_a_time),
         CASE(who_is_alone_waits_for_nobody),
