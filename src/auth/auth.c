@@ -6,7 +6,6 @@
 #include "base/log.h"
 
 #define ASKS_MAX 128
-/* Deeper than parsing, hashing and comparing a request goes: what they leave on the stack is wiped where it failed. */
 
 struct ask {
     uint64_t number; /* 0: free */
@@ -205,7 +204,7 @@ enum amp_err amp_auth_check(struct amp_auth *auth, const struct amp_auth_request
     *result = (struct amp_auth_result){0};
     err = check(auth, request, result);
     if (err != AMP_OK)
-        amp_wipe_stack_32k();
+        amp_wipe_stack_32k(); /* deeper than parsing, hashing and comparing a request goes */
     return err;
 }
 

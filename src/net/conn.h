@@ -153,7 +153,7 @@ struct amp_net {
     struct amp_net_queue queues[AMP_NET_PHASE_COUNT_];
     struct amp_wheel parked; /* those of AMP_NET_PARKED */
     struct amp_net_flow strangers, guests, *flows[AMP_NET_FLOW_CHAINS];
-    TAILQ_HEAD(, amp_net_flow) round; /* those with deferred connections, the next one first */
+    TAILQ_HEAD(, amp_net_flow) round; /* those with deferred connections */
     struct amp_net_flow *working;     /* whose work is done since `since_ns`; NULL: nobody's */
     int64_t since_ns, guessed_ns;     /* `guessed_ns`: what it takes at least */
     int64_t fine_ns; /* what it is charged besides (-1: nothing), being in vain by the fault of who asked for it */
