@@ -54,6 +54,7 @@ struct question {
 struct amp_resolver {
     struct event_base *base;
     struct amp_clock clock;
+    bool blind; /* a file could not be read: what it would have said of a name is not known */
     struct amp_hosts *hosts;
     struct channel channels[CHANNELS];
     struct memory memories[MEMORIES];
@@ -327,12 +328,14 @@ static enum amp_err ask(struct amp_lookup *lookup)
 
 static enum amp_err look_up(struct amp_lookup *lookup)
 {
-    bool here = is_this_machine(amp_slice_str(lookup->name));
-    if (here)
+    enum amp_err err = AMP_OK;
+    if (is_this_machine(amp_slice_str(lookup->name)))
         lookup->resolved = this_machine;
-    if (!here && !find_host(lookup) && !recall(lookup))
+    else if (lookup->resolver->blind)
+        err = AMP_ERR_IO;
+    else if (!find_host(lookup) && !recall(lookup))
         return ask(lookup);
-    finish(lookup, AMP_OK);
+    finish(lookup, err);
     return AMP_OK;
 }
 
@@ -408,11 +411,15 @@ enum amp_err amp_resolver_new(struct amp_resolver **out, const char *servers)
         resolver->channels[i].resolver = resolver;
         err = open_channel(&resolver->channels[i], servers);
     }
-    if (err == AMP_OK)
-        *out = resolver;
-    else
+    if (err == AMP_ERR_OUT_OF_MEMORY) {
         amp_resolver_free(resolver);
-    return err;
+        return err;
+    }
+    if (err != AMP_OK)
+        amp_log(AMP_LOG_ERROR, "the file of hosts, or of name servers, cannot be read: no name is found until it can");
+    resolver->blind = err != AMP_OK;
+    *out = resolver;
+    return AMP_OK;
 }
 
 enum amp_err amp_resolver_run(struct amp_resolver *resolver, struct event_base *base, struct amp_clock clock)

@@ -21,7 +21,8 @@ struct amp_resolved {
 struct amp_resolver;
 /*
  * Reads the system's files, now and never again: before the sandbox, which lets nobody open one. `servers`: in place of
- * those in /etc/resolv.conf, "ADDRESS:PORT" for tests; else NULL. AMP_ERR_OUT_OF_MEMORY, AMP_ERR_IO (errno).
+ * those in /etc/resolv.conf, "ADDRESS:PORT" for tests; else NULL. Where a file is there and cannot be read the log says
+ * so, and each lookup but this machine's ends with AMP_ERR_IO. AMP_ERR_OUT_OF_MEMORY.
  */
 enum amp_err amp_resolver_new(struct amp_resolver **out, const char *servers) AMP_MUST_USE;
 /* On which loop and clock its lookups run; once, before the first. */

@@ -1,7 +1,6 @@
 /* What a role takes along that it cannot get any more once it is confined. */
 #include "audit/names.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "courier/resolver.h"
 #include "daemon/role.h"
 #include "keys/keyring.h"
@@ -28,10 +27,7 @@ static enum amp_err prepare_scribe(struct amp_role_env *env)
 
 static enum amp_err prepare_courier(struct amp_role_env *env)
 {
-    enum amp_err err = amp_resolver_new(&env->resolver, NULL);
-    if (err != AMP_OK)
-        amp_log(AMP_LOG_ERROR, "the files of name servers and hosts cannot be read");
-    return err;
+    return amp_resolver_new(&env->resolver, NULL);
 }
 
 enum amp_err amp_role_prepare(enum amp_role role, struct amp_role_env *env)
