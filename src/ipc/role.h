@@ -38,8 +38,8 @@ enum amp_tls_file { AMP_TLS_FILE_CERT, AMP_TLS_FILE_KEY, AMP_TLS_FILE_CLIENT_CA,
  * which the vault would go, has the keeper started again (AMP_IPC_VIOLATION). While draining nobody waits for it.
  *
  * Reloading: AMP_IPC_TLS_FILE for each file in use, then AMP_IPC_RELOAD with the configuration (config_read). Of the
- * configuration `log_level`, `auth`, `vault`, `mask` and `limits` may differ, but for shares of memory_max; what else differs waits for a restart
- * of the daemon and is as before in what a role is handed.
+ * configuration `log_level`, `auth`, `vault`, `mask` and `limits` may differ, but for shares of memory_max; what else
+ * differs waits for a restart of the daemon and is as before in what a role is handed.
  */
 struct amp_log_names;
 struct amp_resolver;
