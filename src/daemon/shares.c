@@ -16,8 +16,8 @@ static const struct {
     /* Tokens give way to as many bytes of idempotent answers, with which it may hold twice as much: store/vault. */
     [VAULT] = {"vault.memory_max", 2, 4 * MIB, 1024 * 1024 * MIB, 4},
     [QUEUES] = {"queue.memory_max", 1, 4 * MIB, 1024 * 1024 * MIB, 2},
-    /* A slot of 16 bytes, in a table that is a third full at least: store/replay. */
-    [REPLAY] = {"auth.replay_max", 48, 1000, 100000000, 4},
+    /* A slot of 16 bytes, in tables that are two ninths full at least: store/replay. */
+    [REPLAY] = {"auth.replay_max", 72, 1000, 100000000, 4},
     /* 32 KiB of the pool, for TLS; what net and front know of it. */
     [CONNECTIONS] = {"limits.max_connections", 36 * KIB, 64, 1000000, 3},
     /* Requests and answers in the pool: of each worker two of the largest at least. */

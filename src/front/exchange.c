@@ -57,7 +57,10 @@ static enum amp_offence offence_of(enum amp_err err)
     return status == 400 ? AMP_OFFENCE_MALFORMED : AMP_OFFENCE_NONE;
 }
 
-/* Wrong in itself, whatever we hold or know. */
+/*
+ * Wrong in itself, for the most part: a client in good faith meets some of these, too (a receipt whose message is back
+ * in its queue), and what he pays for it is bounded (net/flow.c).
+ */
 static bool is_faulty(int status)
 {
     return status == 400 || status == 413 || status == 415 || status == 422;

@@ -105,13 +105,17 @@ static void set_table(struct second *second, struct slot *slots, unsigned bits)
     __atomic_store_n(&second->bits, bits, __ATOMIC_RELAXED);
 }
 
-/* A second is likely to bring as many as the one before: a table that grows from nothing moves each entry twice. */
+/*
+ * A second is likely to bring as many as the one before, and a table that grows from nothing moves each entry twice. It
+ * begins at half of what that one needed, so that a burst lends its size to one quiet second alone: an entry takes no
+ * more than 72 bytes, whatever comes when.
+ */
 static unsigned first_bits(const struct amp_replay *replay, const struct shard *shard, int64_t date_s)
 {
     const struct second *before = &shard->seconds[(date_s + replay->ring_len - 1) % replay->ring_len];
     if (before->slots == NULL || before->date_s != date_s - 1 || before->bits <= MIN_BITS)
         return MIN_BITS;
-    return before->count > ((size_t)1 << before->bits) / 3 ? before->bits : before->bits - 1;
+    return before->count > ((size_t)1 << before->bits) / 3 ? before->bits - 1 : MIN_BITS;
 }
 
 /* Two thirds full at most. */

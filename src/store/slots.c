@@ -77,7 +77,7 @@ void amp_slots_expect(const struct amp_slots *slots, const uint8_t id[AMP_SLOTS_
 static enum amp_err resize(struct amp_slots *slots, struct amp_meter *meter, unsigned bits)
 {
     if (bits > TAG_BITS)
-        return AMP_ERR_VAULT_FULL;
+        return AMP_ERR_OUT_OF_MEMORY; /* no tombstone that gives way makes room for it */
     void *fresh;
     size_t size = sizeof(uint64_t) << bits;
     bool shrinks = bits < slots->bits; /* which is good for a full budget */

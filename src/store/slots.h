@@ -26,7 +26,8 @@ void *amp_slots_find(const struct amp_slots *slots, const uint8_t id[AMP_SLOTS_I
 void amp_slots_expect(const struct amp_slots *slots, const uint8_t id[AMP_SLOTS_ID_LEN]);
 /*
  * `entry`: 16-byte aligned, begins with its id, stays where it is while inside. AMP_ERR_INTERNAL where the id
- * is taken; errors of amp_meter_alloc where the table would have to grow and cannot.
+ * is taken; AMP_ERR_OUT_OF_MEMORY beyond 786,432 entries; errors of amp_meter_alloc where the table would have to grow
+ * and cannot.
  */
 enum amp_err amp_slots_insert(struct amp_slots *slots, struct amp_meter *meter, void *entry) AMP_MUST_USE;
 /* Takes out an entry that is inside. Gives memory back where much is empty. */

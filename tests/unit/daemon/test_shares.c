@@ -20,7 +20,7 @@ static bool share(struct amp_config *config)
 /* All that was derived or named, as OPERATIONS.md adds it up. */
 static uint64_t sum(const struct amp_config *config)
 {
-    return 2 * config->vault.memory_max + config->queue.memory_max + 48 * (uint64_t)config->auth.replay_max +
+    return 2 * config->vault.memory_max + config->queue.memory_max + 72 * (uint64_t)config->auth.replay_max +
            4096 * (uint64_t)config->limits.max_connections + config->memory.front_pool + config->memory.courier_pool +
            32 * MIB;
 }
