@@ -91,6 +91,7 @@ static void on_ended(void *ctx, const struct amp_delivery_end *how)
     struct amp_out payload = amp_out(storage, sizeof(storage));
     if (!how->order->test) /* front records it as the act that it was asked for */
         record(courier, how);
+    amp_recorder_send(courier->recorder); /* front forgets the message when it hears of it: then there is a record */
     if (courier->front == NULL || how->order->origin != courier->origin)
         return;
     amp_ipc_put_u64(&payload, how->order->ask);

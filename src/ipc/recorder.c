@@ -288,6 +288,11 @@ void amp_recorder_flush(struct amp_recorder *recorder)
         send_later(recorder);
 }
 
+void amp_recorder_send(struct amp_recorder *recorder)
+{
+    send_all(recorder);
+}
+
 void amp_recorder_attach(struct amp_recorder *recorder, enum amp_role self, int fd)
 {
     detach(recorder);

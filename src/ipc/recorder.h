@@ -41,6 +41,8 @@ enum amp_err amp_recorder_add(struct amp_recorder *recorder, const struct amp_ev
 /* Call once per turn of the loop. Sends what was added: at once where some of it wants to be durable or much waits,
  * otherwise within 5 ms. */
 void amp_recorder_flush(struct amp_recorder *recorder);
+/* Sends what was added now: for who tells others next of what it records, and may be killed before a turn is over. */
+void amp_recorder_send(struct amp_recorder *recorder);
 /* Everything added is durable. */
 bool amp_recorder_idle(const struct amp_recorder *recorder);
 

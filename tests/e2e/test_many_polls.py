@@ -68,7 +68,7 @@ class ManyPollsTest(unittest.TestCase):
         connections = self.park(url)
         waiting = self.least_of_a_second(front)
         self.assertEqual(self.look()["parked"], POLLS)
-        self.assertLess(waiting, 1.5 * idle + 0.003)
+        self.assertLess(waiting, 1.5 * idle + 0.006)
         self.sqs.call("DeleteQueue", QueueUrl=url)
         self.assertEqual({connection.read_answer().status for connection in connections}, {400})
         self.assertEqual(self.look()["parked"], 0)

@@ -168,6 +168,20 @@ static void events_nobody_waits_for_gather_over_several_turns(void **state)
         assert_true(scene->counts[i - 1] == i);
 }
 
+/* Without a turn of the loop, and though its sender is gone. */
+static void what_was_sent_reaches_the_scribe(void **state)
+{
+    struct scene *scene = *state;
+    attach(scene);
+    assert_int_equal(add(scene, 1, false), AMP_OK);
+    amp_recorder_send(scene->recorder);
+    amp_recorder_free(scene->recorder);
+    scene->recorder = NULL;
+    turn(scene);
+    assert_int_equal(scene->packets, 2);
+    assert_int_equal(scene->events, 1);
+}
+
 static void many_events_are_cut_into_packets_that_fit(void **state)
 {
     struct scene *scene = *state;
@@ -393,6 +407,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(recorder_is_ready_once_a_writable_log_has_answered),
         TEST(events_nobody_waits_for_gather_over_several_turns),
+        TEST(what_was_sent_reaches_the_scribe),
         TEST(many_events_are_cut_into_packets_that_fit),
         TEST(durable_numbers_are_told_once),
         TEST(a_new_scribe_gets_what_was_not_durable_and_no_more),
