@@ -18,8 +18,9 @@ enum amp_err amp_namespaces_enter(const struct amp_profile *profile)
             return AMP_ERR_NOT_PERMITTED;
         return errno == EINVAL || errno == ENOSYS ? AMP_ERR_NOT_FOUND : AMP_ERR_IO;
     }
-    /* No later mount of the host's comes in, none goes out. */
-    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 ? AMP_OK : AMP_ERR_IO;
+    /* No later mount of the host's comes in, none goes out. In a chroot whose root is no mount point (EINVAL) one may
+     * come in: to a tree that amp_root_enter leaves. */
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 || errno == EINVAL ? AMP_OK : AMP_ERR_IO;
 }
 
 enum amp_err amp_root_enter(int empty_fd)
