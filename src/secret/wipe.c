@@ -13,9 +13,6 @@ void amp_wipe(void *ptr, size_t len)
  * One function for each depth, as every page of a frame is touched before it is used.
  * No sanitizer checks it: for that, registers of the caller's would be saved in the frame, and wiped.
  */
-#ifndef __x86_64__
-#error "where a frame ends is known of x86-64 alone"
-#endif
 #define DEFINE_WIPE_STACK(name, bytes)                                                                                 \
     __attribute__((noinline, no_sanitize("address", "undefined"), no_stack_protector)) void name(void)                 \
     {                                                                                                                  \
