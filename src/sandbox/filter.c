@@ -158,7 +158,7 @@ static const struct rule rules[] = {
 
     /* a file: by a pinned name beside the one directory's descriptor, and as the code does it; what Landlock would
      * refuse is death before it is asked. No other directory can take the descriptor's number: none can be opened, and
-     * no descriptor be copied (dup, F_DUPFD) */
+     * no descriptor be copied (dup, F_DUPFD); one that another role, taken over too, sends is for Landlock to refuse */
     ALLOW(SEALED, openat, NAMED(0, SEALED), IS(2, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)),
     ALLOW(SEALED, openat, NAMED(0, SEALED_NEW), IS(2, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW),
           IS(3, 0600)),

@@ -5,7 +5,7 @@
  * clearing.
  *
  * A thread that frees a small slot keeps a few at hand, wiped, and takes them again without a lock: OpenSSL takes
- * and frees three of them for each record of TLS. (Magazines, after Bonwick and Adams, USENIX 2001.)
+ * and frees some of them for each record of TLS. (Magazines, after Bonwick and Adams, USENIX 2001.)
  */
 #include <errno.h>
 #include <pthread.h>
