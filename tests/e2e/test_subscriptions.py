@@ -153,11 +153,16 @@ class ManagingTest(SubscriptionsCase):
         self.tokenize()
         wait_until(lambda: self.ends(made), what="the record of what is no test")
         self.assertEqual(self.ends(made), {"success": 1})  # which came behind: tests have one record each, of their own
-        tests = [event for event in self.daemon.events() if event["event"] == "subscription.test"
-                 and event.get("subject") == made["id"]]
-        self.assertEqual([event.get("code") for event in tests], [None, "push_refused", "push_refused"])
+        codes = wait_until(lambda: self.codes_of_tests(made, 3), what="a record of each test")
+        self.assertEqual(codes, [None, "push_refused", "push_refused"])
         self.receiver.close()
         self.assertEqual(self.act("test", made).json(), {"delivered": False, "code": "push_unreachable"})
+
+    def codes_of_tests(self, made, count):
+        """Each `code` that the event log has for tests of this subscription, once there are `count` of them."""
+        codes = [event.get("code") for event in self.daemon.events()
+                 if event["event"] == "subscription.test" and event["subject"] == made["id"]]
+        return codes if len(codes) >= count else None
 
     def test_no_body_is_needed(self):
         made = self.subscribe()
