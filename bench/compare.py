@@ -1,5 +1,8 @@
-"""What bench/compare runs: rounds in turn, CPU time of the whole server per request or message, ratios of the same round."""
+"""What bench/compare runs: all loads by turns, a fifth of a second each, until each has made its requests, and that in
+several rounds; CPU time of the whole server per request or message, ratios of the same round. What a machine shared with
+others does meanwhile lasts seconds, so that it meets all subjects of a round alike."""
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -16,6 +19,8 @@ from servers import CIPHER_SUITE, ROOT, Ampouled, Beanstalkd, Fauxqs, Nginx, Rab
 
 REQUEST_BYTES = 250  # the body of a tokenization request
 VALUE_BYTES = 200  # a sealed card as Redis would hold it
+TURN_SECONDS = 0.2
+FIRST_RATE = 4000  # requests a second, before any was measured
 
 # name: (label, detail, server, is it ours)
 TOKENS = {
@@ -67,45 +72,57 @@ class Bench:
             server.stop()
 
     def load(self, name, seconds):
+        """A Load of as many requests as the last round's rate promises for so many seconds."""
         server = self.servers[SUBJECTS[name][2]]
-        if server.name == "redis":  # it counts requests, not seconds: as many as the last run's rate promises
-            done = redis_benchmark(server, max(1000, int(self.rates.get(name, 5000) * seconds)), VALUE_BYTES, name == "lpush")
-        elif name in ("rabbitmq", "beanstalkd", "fauxqs"):
-            done = queue_load(server, name, seconds, VALUE_BYTES)
-        elif name == "nginx":
-            done = ampoule_bench(self.build, {"AMPOULE_URL": f"https://127.0.0.1:{server.port}", "AMPOULE_CA": server.cert},
-                                 "--duration", str(seconds), "--op", "get", "--unsigned", "--method", "POST",
-                                 "--path", "/", "--body-size", str(REQUEST_BYTES), sample=server.cpu_ns)
-        else:
-            # What is sent stays, as what is pushed to Redis does: expiry is no part of either's price here.
-            kept = ["--queue", f"bench-{self.send_number}", "--ttl-ms", "900000"] if name == "send" else []
-            done = ampoule_bench(self.build, server.env, "--duration", str(seconds), "--op", name.removesuffix("-disk"), *kept,
-                                 sample=server.cpu_ns)
-        self.rates[name] = done["requests"] / done["seconds"]
-        return done
+        count = max(1000, int(self.rates.get(name, FIRST_RATE) * seconds))
+        if server.name == "redis":
+            return redis_benchmark(server, count, VALUE_BYTES, name == "lpush")
+        if name in ("rabbitmq", "beanstalkd", "fauxqs"):
+            return queue_load(server, name, count, VALUE_BYTES)
+        if name == "nginx":
+            return ampoule_bench(server, self.build, {"AMPOULE_URL": f"https://127.0.0.1:{server.port}", "AMPOULE_CA": server.cert},
+                                 "--requests", str(count), "--op", "get", "--unsigned", "--method", "POST",
+                                 "--path", "/", "--body-size", str(REQUEST_BYTES))
+        # What is sent stays, as what is pushed to Redis does: expiry is no part of either's price here.
+        kept = ["--queue", f"bench-{self.send_number}", "--ttl-ms", "900000"] if name == "send" else []
+        return ampoule_bench(server, self.build, server.env, "--requests", str(count), "--op", name.removesuffix("-disk"), *kept)
 
-    def measure(self, name, seconds):
-        """One run of one subject."""
+    def forget(self, name):
+        """What the last round left."""
         server = self.servers[SUBJECTS[name][2]]
         if name == "lpush":
             redis_forget(server)
         elif name == "send":
             self.send_number += 1
             forget_queue(self.build, server, f"bench-{self.send_number - 1}")
-        cpu_before, busy_before, started = server.cpu_ns(), busy_seconds(), time.monotonic()
-        done = self.load(name, seconds)
-        elapsed = time.monotonic() - started
-        cpu_ns = server.cpu_ns() - cpu_before
-        whole_cpu_ns = cpu_ns
-        if done.get("samples"):  # the measured phase alone: without handshakes, without the tokens to be redeemed
-            cpu_ns = done["samples"][-1] - done["samples"][0]
+
+    def round(self, names, seconds):
+        """All of these once: {name: figures}, and how many cores other programs kept busy meanwhile."""
+        for name in names:
+            self.forget(name)
+        busy_before, started = busy_seconds(), time.monotonic()
+        with contextlib.ExitStack() as stack:
+            loads = {name: self.load(name, seconds) for name in names}
+            for load in loads.values():
+                stack.callback(load.close)
+            order = list(names)
+            while running := [name for name in order if not loads[name].ended]:
+                for name in running:
+                    loads[name].turn(TURN_SECONDS)
+                order.reverse()
+            done = {name: load.result() for name, load in loads.items()}
+        busy, elapsed = busy_seconds() - busy_before, time.monotonic() - started
+        own = sum(load.busy_ns for load in loads.values()) / 1e9 + sum(one["client_cpu_s"] for one in done.values())
+        return {name: self.figures(name, one) for name, one in done.items()}, max(0.0, (busy - own) / elapsed)
+
+    def figures(self, name, done):
         if done["errors"] or not done["requests"]:
-            raise SystemExit(f"{name}: {done['errors']} of {done['requests']} requests failed:\n{server.log_tail()}")
-        others = busy_seconds() - busy_before - whole_cpu_ns / 1e9 - done["client_cpu_s"]
-        count = done.get("messages") or done["requests"]
-        return {"cpu_us": cpu_ns / 1000 / count, "rps": count / done["seconds"], "requests": count, "latency_us": done["latency_us"],
-                "client_cpu_us": done["client_cpu_s"] * 1e6 / done["requests"],
-                "others_busy": max(0.0, others / elapsed)}
+            raise SystemExit(f"{name}: {done['errors']} of {done['requests']} requests failed:\n"
+                             f"{self.servers[SUBJECTS[name][2]].log_tail()}")
+        self.rates[name] = done["requests"] / done["seconds"]
+        count = done["messages"]
+        return {"cpu_us": done["cpu_ns"] / 1000 / count, "rps": count / done["seconds"], "requests": count,
+                "latency_us": done["latency_us"], "client_cpu_us": done["client_cpu_s"] * 1e6 / done["requests"]}
 
 
 def busy_seconds():
@@ -196,7 +213,7 @@ def chart(summary, names, unit, settings):
 def parse_args():
     parser = argparse.ArgumentParser(prog="bench/compare", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of one run")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each subject in a round")
     parser.add_argument("--only", default="", help="subjects, separated by commas: " + ", ".join(SUBJECTS))
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench"), help="where the results go")
@@ -212,27 +229,28 @@ def parse_args():
 
 
 def measure_all(args):
-    rounds = []
+    rounds, others = [], []
     with (tempfile.TemporaryDirectory(prefix="ampoule-bench-") as folder,
           tempfile.TemporaryDirectory(prefix="ampoule-bench-", dir="/dev/shm") as memory_folder):
         os.chmod(folder, 0o755)  # nginx's worker gives up root
         with Bench(folder, memory_folder, os.path.abspath(args.build), args.names) as bench:
-            for name in args.names:
-                bench.measure(name, min(1.0, args.seconds))  # warm up, and learn the rates
+            bench.round(args.names, min(0.5, args.seconds))  # warm up, and learn the rates
             for number in range(args.rounds):
                 turn = number % len(args.names)
-                one = {name: bench.measure(name, args.seconds) for name in args.names[turn:] + args.names[:turn]}
+                one, busy = bench.round(args.names[turn:] + args.names[:turn], args.seconds)
                 rounds.append(one)
+                others.append(busy)
                 print(f"round {number + 1} of {args.rounds}: " +
                       ", ".join(f"{name} {one[name]['cpu_us']:.1f} us" for name in args.names), file=sys.stderr)
-    return rounds
+    return rounds, statistics.median(others)
 
 
 def main():
     args = parse_args()
-    rounds = measure_all(args)
+    rounds, busy = measure_all(args)
     summary = summarize(rounds, args.names)
-    settings = {"rounds": args.rounds, "seconds": args.seconds, "connections": CONNECTIONS, "cipher_suite": CIPHER_SUITE,
+    settings = {"rounds": args.rounds, "seconds": args.seconds, "turn_seconds": TURN_SECONDS,
+                "connections": CONNECTIONS, "cipher_suite": CIPHER_SUITE,
                 "request_bytes": REQUEST_BYTES, "value_bytes": VALUE_BYTES, "machine": machine()}
     judged = verdicts(summary)
     os.makedirs(args.out, exist_ok=True)
@@ -251,7 +269,6 @@ def main():
     for name, base, ratio, target, met in judged:
         print(f"{name} costs {ratio:.2f} times {base}; target at most {target:.2f}: "
               f"{'not judged' if args.smoke else 'met' if met else 'missed'}")
-    busy = statistics.median(run["others_busy"] for one in rounds for run in one.values())
     if busy > 0.1:
         print(f"note: other programs kept {busy:.1f} of {os.cpu_count()} cores busy meanwhile; the figures are rough")
     print(f"wrote {args.out}/compare.json and the plots and tables beside it")

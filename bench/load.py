@@ -1,51 +1,125 @@
 """The load: programs pinned to the client's core that keep a number of connections busy, each always waiting for its
-answer before it asks again. Each returns {requests, errors, seconds, latency_us or None}."""
+answer before it asks again. A program is given how many requests it is to make, and may be held and let go on meanwhile."""
 import csv
 import io
 import json
 import os
-import re
-import resource
+import select
+import signal
 import subprocess
 import time
 
 from servers import CLIENT_CPU, pinned
 
 CONNECTIONS = 32
+SETTLE_SECONDS = 0.01  # what a server still does behind its last answer: it writes its log
 
 
-def run(command, env=None, sample=None):
-    """(standard output, client CPU seconds, seconds, samples) of a load program; SystemExit where it failed. Where `sample`
-    is given it is called at the start and at the end of the program's measured phase (see --phase-fd)."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.monotonic()
-    samples, read_end, write_end = [], None, None
-    if sample:
-        read_end, write_end = os.pipe()
-        command = [*command, "--phase-fd", str(write_end)]
-    with subprocess.Popen(pinned(CLIENT_CPU, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          env={**os.environ, **(env or {})}, pass_fds=[write_end] if sample else []) as process:
-        if sample:
+class Load:
+    """A load program and what its server spends while it runs. Begins held; `turn` lets it go on for a while.
+
+    What is measured is the phase that the program tells of (see --phase-fd), without handshakes and what it needs made
+    before; all of it where it tells of none.
+    """
+
+    def __init__(self, server, command, read, env=None, phases=False):
+        self._server, self._read = server, read
+        self._cpu_ns, self.busy_ns, self._seconds = 0, 0, 0.0
+        self._phase_end, write_end = os.pipe() if phases else (None, None)
+        if phases:
+            command = [*command, "--phase-fd", str(write_end)]
+        self._measured = not phases
+        self.command = command
+        self._process = subprocess.Popen(pinned(CLIENT_CPU, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                         env={**os.environ, **(env or {})}, pass_fds=[write_end] if phases else [])
+        self._pidfd = os.pidfd_open(self._process.pid)  # Popen's own calls would reap it, and its usage with it
+        signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)
+        if phases:
             os.close(write_end)
-            with os.fdopen(read_end, encoding="ascii") as phases:
-                samples = [sample() for _ in phases]
-        output, errors = process.communicate()
-    seconds = time.monotonic() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if process.returncode != 0:
-        raise SystemExit(f"{' '.join(command[:4])} ... failed ({process.returncode}):\n{output[-800:]}{errors[-2000:]}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return output, cpu, seconds, samples
+        self._output = {stream.fileno(): b"" for stream in (self._process.stdout, self._process.stderr)}
+        self.ended = False
+
+    def turn(self, seconds):
+        """Lets it go on for so long, or until it ends."""
+        until = time.monotonic() + seconds
+        self._mark()
+        signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+        while not self.ended and (left := until - time.monotonic()) > 0:
+            self._wait(left)
+        if not self.ended:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGSTOP)
+        self._count()
+
+    def _mark(self):
+        self._cpu_before, self._began = self._server.cpu_ns(), time.monotonic()
+
+    def _count(self):
+        """Adds what was spent since the mark."""
+        elapsed = time.monotonic() - self._began
+        time.sleep(SETTLE_SECONDS)
+        spent = self._server.cpu_ns() - self._cpu_before
+        self.busy_ns += spent
+        if self._measured:
+            self._cpu_ns += spent
+            self._seconds += elapsed
+        self._mark()
+
+    def _wait(self, seconds):
+        descriptors = [self._pidfd, *self._output] + ([self._phase_end] if self._phase_end is not None else [])
+        for ready in select.select(descriptors, [], [], seconds)[0]:
+            if ready == self._phase_end:
+                self._on_phase(os.read(ready, 4096))
+            elif ready == self._pidfd:
+                self.ended = True
+            else:
+                self._output[ready] += os.read(ready, 1 << 16)
+
+    def _on_phase(self, told):
+        if b"end" in told or not told:
+            self._count()
+            self._measured = False
+            os.close(self._phase_end)
+            self._phase_end = None
+        else:
+            self._count()
+            self._measured = True
+
+    def result(self):
+        """{requests, messages, errors, latency_us, cpu_ns, seconds, client_cpu_s} when it has ended."""
+        for stream in (self._process.stdout, self._process.stderr):
+            self._output[stream.fileno()] += stream.read()
+        output, errors = (text.decode() for text in self._output.values())
+        _, status, usage = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self.close()
+        if self._process.returncode != 0:
+            raise SystemExit(f"{' '.join(self.command[:4])} ... failed ({self._process.returncode}):\n"
+                             f"{output[-800:]}{errors[-2000:]}")
+        return {**self._read(output), "cpu_ns": self._cpu_ns, "seconds": self._seconds,
+                "client_cpu_s": usage.ru_utime + usage.ru_stime}
+
+    def close(self):
+        """Ends it where it has not ended."""
+        if self._process.returncode is None:
+            self._process.kill()
+            self._process.wait()
+        for stream in (self._process.stdout, self._process.stderr):
+            stream.close()
+        for fd in (self._pidfd, self._phase_end):
+            if fd is not None:
+                os.close(fd)
+        self._pidfd = self._phase_end = None
 
 
-def ampoule_bench(build, server_env, *options, connections=CONNECTIONS, sample=None):
+def ampoule_bench(server, build, server_env, *options, connections=CONNECTIONS):
     """`ampoule bench --json OPTIONS` against the server that server_env names."""
-    command = [os.path.join(build, "src", "cli", "ampoule"), "bench", "--json", "--connections", str(connections),
-               "--threads", "1", "--spin", *options]
-    output, cpu, _, samples = run(command, server_env, sample)
-    result = json.loads(output)
-    return {"requests": result["requests"], "messages": result.get("messages"), "errors": result["failed"],
-            "seconds": result["duration_s"], "latency_us": result.get("latency_us"), "client_cpu_s": cpu, "samples": samples}
+    def read(output):
+        result = json.loads(output)
+        return {"requests": result["requests"], "messages": result.get("messages") or result["requests"],
+                "errors": result["failed"], "latency_us": result.get("latency_us")}
+
+    return Load(server, [os.path.join(build, "src", "cli", "ampoule"), "bench", "--json", "--connections", str(connections),
+                         "--threads", "1", "--spin", *options], read, server_env, phases=True)
 
 
 def redis_benchmark(server, requests, value_size, push=False):
@@ -53,11 +127,14 @@ def redis_benchmark(server, requests, value_size, push=False):
     command = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "--tls", "--cacert", server.cert,
                "-c", str(CONNECTIONS), "-n", str(requests), "-r", "1000000", "--csv"]
     command += ["LPUSH", "list", "x" * value_size] if push else ["SET", "key:__rand_int__", "x" * value_size, "EX", "60"]
-    output, cpu, seconds, _ = run(command)
-    row = list(csv.DictReader(io.StringIO(output)))[-1]
     milli = {"p50": "p50_latency_ms", "p99": "p99_latency_ms", "max": "max_latency_ms"}
-    return {"requests": requests, "errors": 0, "seconds": requests / float(row["rps"]) if float(row["rps"]) else seconds,
-            "latency_us": {name: float(row[column]) * 1000 for name, column in milli.items()}, "client_cpu_s": cpu}
+
+    def read(output):
+        row = list(csv.DictReader(io.StringIO(output)))[-1]
+        return {"requests": requests, "messages": requests, "errors": 0,
+                "latency_us": {name: float(row[column]) * 1000 for name, column in milli.items()}}
+
+    return Load(server, command, read)
 
 
 def redis_forget(server):
@@ -74,10 +151,11 @@ def forget_queue(build, server, name):
         time.sleep(0.05)
 
 
-def queue_load(server, kind, seconds, body_bytes):
+def queue_load(server, kind, messages, body_bytes):
     """What bench/queue_load.py does to the server of others."""
+    def read(output):
+        result = json.loads(output)
+        return {"requests": result["messages"], "messages": result["messages"], "errors": result["errors"], "latency_us": None}
+
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "queue_load.py")
-    output, cpu, _, _ = run(["/usr/bin/python3", script, kind, str(server.port), str(seconds), str(body_bytes)])
-    result = json.loads(output)
-    return {"requests": result["messages"], "errors": result["errors"], "seconds": result["seconds"], "latency_us": None,
-            "client_cpu_s": cpu}
+    return Load(server, ["/usr/bin/python3", script, kind, str(server.port), str(messages), str(body_bytes)], read)

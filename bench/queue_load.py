@@ -1,14 +1,13 @@
 """Queue work for the servers of others, as one process that is pinned by who starts it: messages go in, come out and are
 done away with, in tens, on several connections at a time.
 
-    queue_load.py rabbitmq|beanstalkd|fauxqs PORT SECONDS BODY_BYTES
+    queue_load.py rabbitmq|beanstalkd|fauxqs PORT MESSAGES BODY_BYTES
 
-Prints {"messages", "errors", "seconds"}.
+Prints {"messages", "errors"}.
 """
 import json
 import socket
 import sys
-import time
 
 CONNECTIONS = 8
 BATCH = 10
@@ -17,10 +16,10 @@ BATCH = 10
 class RabbitMq:
     """Publish with confirm, consume with acknowledgement, ten at a time on each connection: a transient classic queue."""
 
-    def __init__(self, port, seconds, body):
+    def __init__(self, port, wanted, body):
         import pika  # pylint: disable=import-outside-toplevel
         self.pika, self.port, self.body = pika, port, body
-        self.until = time.monotonic() + seconds
+        self.wanted = wanted
         self.messages, self.open = 0, 0
 
     def run(self):
@@ -78,7 +77,7 @@ class Worker:
         if self.received % BATCH or self.confirmed != self.received:
             return
         self.load.messages += BATCH
-        if time.monotonic() < self.load.until:
+        if self.load.messages < self.load.wanted:
             self.publish()
         else:
             self.connection.close()
@@ -96,9 +95,8 @@ class Lines:
         return self.file.readline().split()
 
 
-def beanstalkd(port, seconds, body):
+def beanstalkd(port, wanted, body):
     """put, reserve, delete, ten of each pipelined."""
-    until = time.monotonic() + seconds
     connections = [Lines(port) for _ in range(CONNECTIONS)]
     for number, one in enumerate(connections):
         one.socket.sendall(b"use bench-%d\r\nwatch bench-%d\r\nignore default\r\n" % (number, number))
@@ -106,7 +104,7 @@ def beanstalkd(port, seconds, body):
             one.line()
     messages = 0
     put = (b"put 0 0 60 %d\r\n%s\r\n" % (len(body), body)) * BATCH
-    while time.monotonic() < until:
+    while messages < wanted:
         for one in connections:
             one.socket.sendall(put)
         for one in connections:
@@ -152,9 +150,8 @@ HEAD = (b"POST / HTTP/1.1\r\nhost: 127.0.0.1:%d\r\ncontent-type: application/x-a
         b"x-amz-date;x-amz-target;x-amz-user-agent;x-amzn-query-mode, Signature=" + b"0" * 64 + b"\r\n\r\n")
 
 
-def fauxqs(port, seconds, body):
+def fauxqs(port, wanted, body):
     """SendMessage, one by one on each connection, as AWS's SDKs write it."""
-    until = time.monotonic() + seconds
 
     def call(one, action, members):
         text = json.dumps(members).encode()
@@ -164,7 +161,7 @@ def fauxqs(port, seconds, body):
     call(connections[0], "CreateQueue", {"QueueName": "bench"})
     url = json.loads(read_response(connections[0].file)[1])["QueueUrl"]
     messages, errors = 0, 0
-    while time.monotonic() < until:
+    while messages < wanted:
         for one in connections:
             call(one, "SendMessage", {"QueueUrl": url, "MessageBody": body.decode()})
         for one in connections:
@@ -175,13 +172,12 @@ def fauxqs(port, seconds, body):
 
 
 def main():
-    kind, port, seconds, body = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), b"x" * int(sys.argv[4])
-    started = time.monotonic()
+    kind, port, wanted, body = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), b"x" * int(sys.argv[4])
     if kind == "rabbitmq":
-        messages, errors = RabbitMq(port, seconds, body).run()
+        messages, errors = RabbitMq(port, wanted, body).run()
     else:
-        messages, errors = {"beanstalkd": beanstalkd, "fauxqs": fauxqs}[kind](port, seconds, body)
-    print(json.dumps({"messages": messages, "errors": errors, "seconds": time.monotonic() - started}))
+        messages, errors = {"beanstalkd": beanstalkd, "fauxqs": fauxqs}[kind](port, wanted, body)
+    print(json.dumps({"messages": messages, "errors": errors}))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ MESSAGE_BYTES = 200
 WARM_MESSAGES = 10_000  # so that buffers which grow once have grown
 SKEW_SECONDS = 5        # of the daemon that holds them: dates of requests may be so far off, either way
 SETTLE_SECONDS = 5
+WHOLE_RUN_SECONDS = 3600.0
 BEYOND_BODY_MAX = 200
 SEND_RATIO_MAX = 1.15  # of a send into N queued messages, beside one into none
 SEALED_BYTES = 2 + 5 * 4 + 16 + 3 + len("BENCH CLIENT") + 3 + len('{"order":"0123456789abcdef"}') + 33
@@ -40,7 +41,9 @@ class Scale:
         self.seconds = seconds
 
     def bench(self, *options, **keywords):
-        done = ampoule_bench(self.build, self.daemon.env, *options, **keywords)
+        load = ampoule_bench(self.daemon, self.build, self.daemon.env, *options, **keywords)
+        load.turn(WHOLE_RUN_SECONDS)
+        done = load.result()
         if done["errors"]:
             raise SystemExit(f"{done['errors']} of {done['requests']} requests failed:\n{self.daemon.log_tail()}")
         return done
