@@ -166,6 +166,7 @@ struct amp_net {
     int64_t busy_ns;                 /* when others than strangers worked last */
     int64_t credit_ns;               /* what strangers may take while others are busy */
     bool sweeping;                   /* more are overdue than could be ended at once */
+    enum amp_net_phase sweep_phase;  /* whose turn it is to be looked at for them */
     struct event *pace_event;
     struct amp_net_spares spares;
     size_t pending_bytes; /* storage of requests that have grown beyond what each connection is lent */

@@ -211,16 +211,26 @@ static void part_stale(struct amp_net *net)
     }
 }
 
+/* False where none of `phase` is overdue. */
+static bool end_overdue(struct amp_net *net, enum amp_net_phase phase)
+{
+    struct amp_net_conn *conn = amp_net_phase_overdue(net, phase);
+    if (conn == NULL)
+        return false;
+    amp_net_flow_work(net, conn->flow);
+    is_kept_waiting(conn) ? end_deferred(conn) : end_phase(conn);
+    return true;
+}
+
+/* One of each phase in turn, from where it stopped: of some phases strangers decide how many are overdue, and nobody
+ * else's time is to go on because of them. */
 void amp_net_sweep_on(struct amp_net *net)
 {
     amp_net_flow_work(net, NULL);
     int64_t until_ns = net->since_ns + SWEEP_NS;
-    for (enum amp_net_phase phase = 0; phase < AMP_NET_PHASE_COUNT_; phase++) {
-        struct amp_net_conn *conn;
-        while (net->since_ns < until_ns && (conn = amp_net_phase_overdue(net, phase)) != NULL) {
-            amp_net_flow_work(net, conn->flow);
-            is_kept_waiting(conn) ? end_deferred(conn) : end_phase(conn);
-        }
+    for (int in_vain = 0; in_vain < AMP_NET_PHASE_COUNT_ && net->since_ns < until_ns;) {
+        in_vain = end_overdue(net, net->sweep_phase) ? 0 : in_vain + 1;
+        net->sweep_phase = (net->sweep_phase + 1) % AMP_NET_PHASE_COUNT_;
     }
     net->sweeping = net->since_ns >= until_ns;
 }

@@ -283,6 +283,36 @@ static void deadlines_are_ended_a_few_at_a_time(void **state)
         peer_close(&flood[i]);
 }
 
+/* However many handshakes are overdue, which strangers decide, other phases have their ends in the same turns. */
+static void no_phase_waits_for_all_of_another(void **state)
+{
+    struct amp_net_queue *queues = rig.net->queues;
+    rig.signs = false;
+    for (int i = 0; i < 2; i++)
+        peer_open(&flood[i], &rig);
+    peer_send(&flood[0], "GET /a HTTP/1.1\r\n");
+    peer_send(&flood[1], "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n");
+    for (int i = 2; i < 20; i++)
+        peer_connect(&flood[i], &rig);
+    rig_turn(&rig);
+    assert_int_equal(queues[AMP_NET_HEAD].count, 1);
+    assert_int_equal(queues[AMP_NET_BODY].count, 1);
+    assert_int_equal(queues[AMP_NET_HANDSHAKE].count, 18);
+    rig.refusal_ns = 400 * 1000; /* more than a turn has for it: each turn ends one */
+    rig.clock.mono_ms += 10001;
+    amp_net_sweep(rig.net);
+    turn();
+    turn();
+    assert_int_equal(queues[AMP_NET_HEAD].count, 0);
+    assert_int_equal(queues[AMP_NET_BODY].count, 0);
+    assert_in_range(queues[AMP_NET_HANDSHAKE].count, 1, 17);
+    while (rig.more)
+        turn();
+    assert_int_equal(rig.refusals, 20);
+    for (int i = 0; i < 20; i++)
+        peer_close(&flood[i]);
+}
+
 static void who_is_alone_waits_for_nobody(void **state)
 {
     open_flood();
@@ -577,6 +607,7 @@ int main(void)
         CASE(what_was_done_before_the_end_counts),
         CASE(sockets_share_a_worker),
         CASE(deadlines_are_ended_a_few_at_a_time),
+        CASE(no_phase_waits_for_all_of_another),
         CASE(who_is_alone_waits_for_nobody),
         CASE(deferred_connections_come_and_go),
         CASE(a_server_may_end_while_some_wait),
