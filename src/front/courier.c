@@ -19,6 +19,13 @@ static enum amp_err record(void *ctx, const struct amp_event *event)
     return amp_recorder_add(worker->recorder, event, false, NULL);
 }
 
+static void on_heard(void *ctx)
+{
+    struct amp_worker *worker = ctx;
+
+    amp_net_work_for(worker->net, NULL);
+}
+
 static void on_tested(void *ctx, struct amp_push_test *test)
 {
     (void)ctx;
@@ -45,6 +52,7 @@ enum amp_err amp_front_open_push(struct amp_worker *worker)
         .ctx = worker,
         .open = open_delivery,
         .record = record,
+        .heard = on_heard,
         .tested = on_tested,
         .gone = on_gone,
     };

@@ -310,6 +310,7 @@ void amp_front_answered(struct amp_worker *worker, uint64_t ask)
     take_waiting(worker, ask, INT64_MIN, &again);
     while ((waiting = STAILQ_FIRST(&again)) != NULL) {
         STAILQ_REMOVE_HEAD(&again, next);
+        amp_net_work_for(worker->net, waiting->exchange);
         if (amp_net_alive(waiting->exchange))
             serve(worker, waiting->exchange, &waiting->request, waiting->until_mono_ms);
         else /* the peer is gone, or was told that it took too long: it must not be acted on behind that */
@@ -333,6 +334,7 @@ void amp_front_durable(void *ctx, uint64_t number)
     struct amp_worker *worker = ctx;
     struct gated *gated;
 
+    amp_net_work_for(worker->net, NULL);
     while ((gated = STAILQ_FIRST(&worker->gated)) != NULL && gated->response.gate <= number) {
         STAILQ_REMOVE_HEAD(&worker->gated, next);
         release(worker, gated, true);

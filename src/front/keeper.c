@@ -68,6 +68,7 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
 
     (void)link;
     (void)fd;
+    amp_net_work_for(worker->net, NULL);
     if (type == AMP_IPC_DAY_KEY)
         return take_day_key(worker, &in);
     if (type == AMP_IPC_EPOCH)

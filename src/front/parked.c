@@ -154,6 +154,7 @@ static void go_on(struct parked *parked, enum amp_resume why, const struct amp_a
         .event = amp_front_event(worker, parked->route->act, &parked->request),
     };
 
+    amp_net_work_for(worker->net, parked->exchange);
     memcpy(who, parked->response.park.who, sizeof who);
     call.event.who = amp_slice(who, sizeof who);
     amp_api_resume(worker->api, &call, why, answer, &parked->response);

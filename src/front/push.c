@@ -214,6 +214,7 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
 
     (void)link;
     (void)fd;
+    push->config.heard(push->config.ctx);
     (void)amp_ipc_get_u32(&in); /* attempts */
     if (type != AMP_IPC_DELIVERED || !amp_ipc_end(&in) || err >= AMP_ERR_COUNT_)
         return false;

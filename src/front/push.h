@@ -38,6 +38,8 @@ struct amp_push_config {
     enum amp_err (*open)(void *ctx, const struct amp_delivery *delivery, struct amp_secret_buf *body);
     /* AMP_OK where it is recorded. */
     enum amp_err (*record)(void *ctx, const struct amp_event *event);
+    /* The courier said something, which is dealt with next. */
+    void (*heard)(void *ctx);
     /* A test has ended; it is the callee's. */
     void (*tested)(void *ctx, struct amp_push_test *test);
     /* The courier is gone, or broke the table. */

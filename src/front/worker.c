@@ -116,6 +116,7 @@ static void on_mail(evutil_socket_t fd, short what, void *ctx)
     struct mail mail;
 
     (void)what;
+    amp_net_work_for(worker->net, NULL);
     while (read(fd, &mail, sizeof mail) == (ssize_t)sizeof mail) {
         if (mail.kind == MAIL_DRAIN)
             drain(worker);
@@ -137,6 +138,7 @@ static void on_bell(evutil_socket_t fd, short what, void *ctx)
     uint64_t rung;
 
     (void)what;
+    amp_net_work_for(worker->net, NULL);
     if (read(fd, &rung, sizeof rung) != (ssize_t)sizeof rung)
         return;
     amp_front_wake_up(worker);
@@ -153,9 +155,12 @@ void amp_front_ring(struct amp_worker *worker)
 
 static void on_tick(evutil_socket_t fd, short what, void *ctx)
 {
+    struct amp_worker *worker = ctx;
+
     (void)fd;
     (void)what;
-    amp_front_tick(ctx);
+    amp_net_work_for(worker->net, NULL);
+    amp_front_tick(worker);
 }
 
 /* Worker 0 ends behind the others: what they sent last is pushed yet. */

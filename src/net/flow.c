@@ -281,6 +281,11 @@ void amp_net_flow_work(struct amp_net *net, struct amp_net_flow *flow)
     net->fine_ns = -1;
 }
 
+void amp_net_work_for(struct amp_net *net, const struct amp_net_exchange *exchange)
+{
+    amp_net_flow_work(net, exchange != NULL ? exchange->conn->flow : NULL);
+}
+
 void amp_net_flow_guess(struct amp_net_conn *conn, int64_t ns)
 {
     conn->net->guessed_ns += ns;

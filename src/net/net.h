@@ -173,6 +173,11 @@ enum amp_err amp_net_listen(struct amp_net *net, int listen_fd) AMP_MUST_USE;
  * their share. True where some still wait: the loop must not block then.
  */
 bool amp_net_turn(struct amp_net *net);
+/*
+ * What the worker does from here on, until its next event of the network, is charged to the flow of `exchange`, or to
+ * nobody (NULL). Events of others than the network begin with it: what they do is not the work of who was served last.
+ */
+void amp_net_work_for(struct amp_net *net, const struct amp_net_exchange *exchange);
 /* New connections get the new TLS side and all get the new limits. */
 void amp_net_reload(struct amp_net *net, struct amp_tls *tls, const struct amp_net_limits *limits);
 /* Stops accepting; idle connections close now, the others behind their answer ("Connection: close"). */

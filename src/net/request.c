@@ -293,6 +293,8 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
         drop(conn);
         return false;
     }
+    if (!conn->driving)
+        amp_net_flow_work(conn->net, conn->flow);
     conn->strikes += response->strike;
     if (response->faulty)
         amp_net_flow_fine(conn, BODY_READ_NS * (int64_t)exchange->request.body_len);
@@ -306,7 +308,6 @@ bool amp_net_respond(struct amp_net_exchange *exchange, const struct amp_net_res
     if (conn->driving)
         return !conn->broken;
 
-    amp_net_flow_work(conn->net, conn->flow);
     (void)amp_net_conn_send(conn);
     bool stands = !conn->broken;
     conn->resumes =

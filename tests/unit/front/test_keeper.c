@@ -9,7 +9,7 @@
 static struct amp_clock_fake hands;
 static struct amp_front_shared shared;
 static struct amp_worker worker;
-static unsigned forgotten, accusations, retellings;
+static unsigned forgotten, accusations, retellings, for_nobody;
 
 bool amp_auth_answer(struct amp_auth *auth, uint64_t ask, enum amp_err err, const struct amp_key256 *key,
                      const struct amp_principal *principal)
@@ -39,6 +39,12 @@ bool amp_epochs_wants_next(struct amp_epochs *epochs)
 void amp_subscribers_retell(struct amp_subscribers *subscribers)
 {
     retellings++;
+}
+
+void amp_net_work_for(struct amp_net *net, const struct amp_net_exchange *exchange)
+{
+    assert_null(exchange);
+    for_nobody++;
 }
 
 void amp_front_answered(struct amp_worker *by, uint64_t ask)
@@ -87,7 +93,7 @@ static int begin(void **state)
     shared = (struct amp_front_shared){.clock = amp_clock_fake(&hands)};
     worker = (struct amp_worker){.shared = &shared, .base = event_base_new()};
     STAILQ_INIT(&worker.waiting);
-    forgotten = accusations = retellings = 0;
+    forgotten = accusations = retellings = for_nobody = 0;
     return worker.base == NULL || amp_secret_init(8 << 20, false) != AMP_OK;
 }
 
@@ -177,6 +183,7 @@ static void the_list_may_be_told_again_on_one_link(void **state)
         assert_int_equal(send(keeper, &telling, 1, 0), 1);
         turn();
         assert_int_equal(retellings, i);
+        assert_int_equal(for_nobody, i);
     }
     worker.push = NULL;
     assert_int_equal(send(keeper, &telling, 1, 0), 1);

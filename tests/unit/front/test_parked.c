@@ -27,6 +27,8 @@ static struct amp_net_exchange exchanges[POLLS_MAX];
 static const struct amp_route route = {.act = AMP_ACT_MESSAGE_RECEIVE};
 static _Atomic unsigned rings;
 
+static const struct amp_net_exchange *works_for; /* as the network was told */
+
 /* What the api was told, and shall do. */
 static unsigned resumptions, finis;
 static enum amp_resume last_why;
@@ -40,6 +42,11 @@ static pthread_mutex_t engine_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct amp_queue_waiter *waiters;
 static unsigned waits, nudges;
 static enum amp_err wait_err;
+
+void amp_net_work_for(struct amp_net *net, const struct amp_net_exchange *exchange)
+{
+    works_for = exchange;
+}
 
 bool amp_net_alive(const struct amp_net_exchange *exchange)
 {
@@ -78,6 +85,7 @@ void amp_api_resume(struct amp_api *api, const struct amp_api_request *request, 
     assert_ptr_equal(request->route, &route);
     assert_null(request->who);
     assert_memory_equal(request->event.who.ptr, response->park.who, AMP_PRINCIPAL_KEY_ID_LEN);
+    assert_non_null(works_for);
     resumptions++;
     last_why = why;
     if (answer != NULL) {
@@ -104,6 +112,8 @@ void amp_front_conclude(struct amp_worker *by, struct amp_net_exchange *exchange
     assert_ptr_equal(by, &worker);
     assert_non_null(request);
     assert_int_equal(response->park.kind, AMP_PARK_NONE);
+    assert_ptr_equal(exchange, works_for);
+    works_for = NULL;
     (void)amp_net_respond(exchange, &(struct amp_net_response){.status = 200});
 }
 

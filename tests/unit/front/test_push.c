@@ -21,7 +21,7 @@ static struct amp_push *push;
 /* What front's side was told to do, and did. */
 static size_t body_len;
 static enum amp_err open_err, record_err;
-static unsigned opened, ended, acknowledged, losses;
+static unsigned opened, ended, acknowledged, losses, heard;
 static bool violated;
 static struct amp_event last_event;
 static char last_subject[AMP_SUBSCRIPTION_ID_TEXT_LEN];
@@ -75,6 +75,12 @@ static enum amp_err record(void *ctx, const struct amp_event *event)
     memcpy(last_subject, event->subject.ptr, sizeof last_subject);
     recorded[event->code]++;
     return AMP_OK;
+}
+
+static void on_heard(void *ctx)
+{
+    assert_ptr_equal(ctx, &budget);
+    heard++;
 }
 
 static void on_tested(void *ctx, struct amp_push_test *test)
@@ -178,6 +184,7 @@ static int setup(void **state)
                                      .ctx = &budget,
                                      .open = open_delivery,
                                      .record = record,
+                                     .heard = on_heard,
                                      .tested = on_tested,
                                      .gone = on_gone};
 
@@ -237,6 +244,7 @@ static void say(uint64_t ask, enum amp_err err)
 {
     uint8_t storage[20];
     struct amp_out payload = amp_out(storage, sizeof storage);
+    unsigned before = heard;
 
     amp_ipc_put_u64(&payload, ask);
     amp_ipc_put_u32(&payload, (uint32_t)err);
@@ -244,6 +252,7 @@ static void say(uint64_t ask, enum amp_err err)
     amp_ipc_put_u32(&payload, 1);
     assert_int_equal(amp_link_send(courier, AMP_IPC_DELIVERED, amp_out_done(&payload), -1), AMP_OK);
     turn();
+    assert_int_equal(heard, before + 1);
 }
 
 static void assert_counts(uint64_t pending, uint64_t under_way)

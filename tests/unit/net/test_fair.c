@@ -235,6 +235,35 @@ static void what_was_done_before_the_end_counts(void **state)
     peer_close(&flood[0]);
 }
 
+/* Whoever was served last pays neither for other events nor for a late answer, which its own flow pays for. */
+static void work_behind_a_request_is_charged_to_whom_it_is_for(void **state)
+{
+    open_as(&flood[0], 'f');
+    open_as(&honest, 'h');
+    rig.requests = 0;
+    rig.park = true;
+    peer_send(&honest, "POST /h HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nmisspelt.");
+    rig_await_requests(&rig, 1);
+    ask(&flood[0], 'f', 1);
+    while (rig.requests < 2) /* and no turn's end, which charges nobody from there on */
+        assert_true(event_base_loop(rig.base, EVLOOP_NONBLOCK) >= 0);
+    amp_net_work_for(rig.net, NULL);
+    const struct amp_net_flow *f = rig.parked[1]->conn->flow, *h = rig.parked[0]->conn->flow;
+    int64_t f_ns = f->served_ns, h_ns = h->served_ns;
+    rig.clock.work_ns += 1000 * 1000;
+    amp_net_work_for(rig.net, rig.parked[1]);
+    assert_int_equal(f->served_ns, f_ns);
+    assert_int_equal(h->served_ns, h_ns);
+    rig.clock.work_ns += 100 * 1000;
+    rig.answer.faulty = true;
+    assert_true(rig_answer(&rig));
+    amp_net_work_for(rig.net, NULL);
+    assert_int_equal(f->served_ns, f_ns + 100 * 1000);
+    assert_true(h->served_ns > h_ns);
+    peer_close(&flood[0]);
+    peer_close(&honest);
+}
+
 /* Whoever comes by another socket of the same worker. */
 static void sockets_share_a_worker(void **state)
 {
@@ -605,6 +634,7 @@ int main(void)
         CASE(work_in_vain_counts_several_times),
         CASE(who_comes_anew_catches_up_no_more_than_once),
         CASE(what_was_done_before_the_end_counts),
+        CASE(work_behind_a_request_is_charged_to_whom_it_is_for),
         CASE(sockets_share_a_worker),
         CASE(deadlines_are_ended_a_few_at_a_time),
         CASE(no_phase_waits_for_all_of_another),
