@@ -30,6 +30,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from again import refuse_flaws
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("AMPOULE_BUILD", "build"))
 AMPOULED = os.path.join(BUILD, "src", "daemon", "ampouled")
@@ -99,17 +101,6 @@ def card_number(prefix="4", length=16):
         number = "".join(map(str, digits)) + str(-sum(doubled) % 10)
         if digits_of_programs().isdisjoint(windows(number)):
             return number
-
-
-# Hashes, MACs and ids: thousands of them have 8 digits of any number somewhere.
-HEXADECIMAL = re.compile(r"\b[0-9a-f]{16,}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
-
-
-def pieces_told(number, text):
-    """The pieces of the number that the text has: 8 digits in a row or, in hexadecimal words, 12."""
-    plain = HEXADECIMAL.sub(lambda word: word.group() if word.group().isdigit() else "#", text)
-    return [piece for piece in windows(number) if piece in plain] + [
-        number[at:at + 12] for at in range(len(number) - 11) if number[at:at + 12] in text]
 
 
 def far_from_midnight(seconds=30):
@@ -508,7 +499,7 @@ class Daemon:
             raise AssertionError(f"ampouled ended with {code}, not {expect}:\n{self.log()}")
 
     def destroy(self):
-        """Ends whatever still runs and removes the state directory."""
+        """Ends whatever still runs and removes the state directory; Unforgivable where a process misused memory."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -517,7 +508,9 @@ class Daemon:
                 self.process.kill()
                 self.process.wait()
         self.process = None
+        said = self.log() if os.path.exists(self.log_path) else ""
         shutil.rmtree(self.home, ignore_errors=True)
+        refuse_flaws(said)
 
     def log(self):
         """What the daemon wrote to its standard streams."""
@@ -607,9 +600,11 @@ class Daemon:
 
     def cli(self, *args, input=None, env=None):
         """The command line with this daemon's connection; a CompletedProcess with text output."""
-        return subprocess.run([AMPOULE, *args], input=input, capture_output=True, text=True,
+        done = subprocess.run([AMPOULE, *args], input=input, capture_output=True, text=True,
                               timeout=2 * ANSWER_SECONDS, check=False,
                               env={**os.environ, **self.env, **(env or {})})
+        refuse_flaws(done.stderr)
+        return done
 
 
 class Stopped:

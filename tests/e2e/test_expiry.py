@@ -1,11 +1,11 @@
 """Expired means gone: no answer behind the moment, nothing left of the card in any process."""
 import json
-import os
 import subprocess
 import time
 import unittest
 
-from harness import CARD, ROOT, Daemon, DaemonCase, card_number, is_sanitized, parse_time, pieces_told, wait_until
+from canaries import assert_no_file_has, assert_no_process_has, scan
+from harness import CARD, Daemon, DaemonCase, card_number, is_sanitized, parse_time, wait_until
 
 # expires_at is rounded down to a millisecond, and so are the clocks.
 ROUNDING = 0.002
@@ -87,14 +87,6 @@ class SweepTest(ExpiryCase):
 class ResidueTest(unittest.TestCase):
     """After every way that a card can take, no process of the daemon holds it any more."""
 
-    def scan(self, number, *pids):
-        """The scanner's exit code and words."""
-        done = subprocess.run([os.path.join(ROOT, "scripts", "residue"), *pids], input=number, capture_output=True,
-                              text=True, timeout=120, check=False)
-        if done.returncode == 3:
-            self.skipTest("may not read other processes' memory")
-        return done.returncode, done.stdout
-
     def every_way(self, client, number):
         """Each way that this card can take through the daemon; behind this it is done with, or expires at once."""
         card = dict(CARD, number=number)
@@ -127,10 +119,8 @@ class ResidueTest(unittest.TestCase):
             # What expired is wiped by the sweep: its record says when that is done. Four did.
             wait_until(lambda: sum(event.get("count", 0) for event in daemon.events()
                                    if event["event"] == "token.expire") >= 4, 20, "the sweep")
-            code, words = self.scan(number, "--tree", str(daemon.process.pid))
-            self.assertEqual(code, 0, words)
-            self.assertEqual(words.count("nothing found"), 5, words)  # the supervisor and its four roles
-            self.no_file_holds(daemon, number)
+            assert_no_process_has(number, daemon)
+            assert_no_file_has(number, daemon)
 
     def test_the_scanner_finds_what_is_there(self):
         number = card_number()
@@ -140,17 +130,9 @@ class ResidueTest(unittest.TestCase):
             holder.stdin.write(number + "\n")
             holder.stdin.flush()
             holder.stdout.readline()
-            code, words = self.scan(number, str(holder.pid))
+            code, words = scan(number, str(holder.pid))
             holder.stdin.close()
         self.assertEqual(code, 1, words)
-
-    def no_file_holds(self, daemon, number):
-        """No file that the daemon wrote has eight digits in a row of it."""
-        for folder, _, names in os.walk(daemon.home):
-            for path in (os.path.join(folder, name) for name in names):
-                if os.path.isfile(path):
-                    with open(path, encoding="latin-1") as file:
-                        self.assertEqual(pieces_told(number, file.read()), [], path)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 import json
 import os
 import signal
-import subprocess
 import time
 import unittest
 
-from harness import ROOT, Daemon, card_number, is_sanitized, pieces_told, wait_until
+from canaries import assert_no_file_has, assert_no_process_has
+from harness import Daemon, card_number, is_sanitized, wait_until
 from sqs import Sqs, error_of, queue_arn, unique_name
 
 MIB = 1 << 20
@@ -16,14 +16,6 @@ LIFE_SECONDS = 15  # of messages: they are looked for before they expire, and be
 class ResidueTest(unittest.TestCase):
     """A number in every place where a message can carry one is in no process once the call is done: not while it
     rests sealed, not when it was read, and not when it has expired."""
-
-    def scan(self, daemon, number):
-        done = subprocess.run([os.path.join(ROOT, "scripts", "residue"), "--tree", str(daemon.process.pid)],
-                              input=number, capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode == 3:
-            self.skipTest("may not read other processes' memory")
-        self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual(done.stdout.count("nothing found"), 5, done.stdout)
 
     @staticmethod
     def message(number):
@@ -81,20 +73,16 @@ class ResidueTest(unittest.TestCase):
             def held():
                 return stats.get("/v1/stats").json()["queues"]["messages"]
             self.assertGreater(held(), 10)
-            self.scan(daemon, number)  # they rest sealed
+            assert_no_process_has(number, daemon)  # they rest sealed
             self.assertGreater(held(), 10, "they expired before they were looked for")
             time.sleep(max(0, sent + LIFE_SECONDS - time.time()))
             wait_until(lambda: held() == 0, 5, "the end of all soon after their expiry")
-            self.scan(daemon, number)
+            assert_no_process_has(number, daemon)
             for url in queues:
                 self.assertEqual(sqs.receive(url), [])
                 self.assertEqual(sqs.counts(url), (0, 0, 0))
             stats.close()
-            for folder, _, names in os.walk(daemon.home):
-                for path in (os.path.join(folder, name) for name in names):
-                    if os.path.isfile(path):
-                        with open(path, encoding="latin-1") as file:
-                            self.assertEqual(pieces_told(number, file.read()), [], path)
+            assert_no_file_has(number, daemon)
 
 
 class LostTest(unittest.TestCase):

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 
+from again import Unforgivable
 from harness import BUILD, DaemonCase, is_sanitized
 
 RACE = os.path.join(BUILD, "tests", "e2e", "race")
@@ -16,7 +17,8 @@ class RaceTest(DaemonCase):
         done = subprocess.run([RACE, pair, str(count), str(lanes), str(ttl_ms)],
                               env={**os.environ, **self.daemon.env}, capture_output=True, text=True,
                               timeout=RACE_SECONDS, check=False)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        if done.returncode != 0:
+            raise Unforgivable(done.stdout + done.stderr)
         tokens, first, second, expired = map(int, re.findall(r" (\d+)", done.stdout))
         self.assertGreaterEqual(tokens, count)
         self.assertEqual(first + second + expired, tokens)

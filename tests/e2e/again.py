@@ -1,0 +1,36 @@
+"""What fails by chance, and what may not: a case that failed is run once more, alone, behind all others. Where it passes
+then it is unsteady: it counts as passed, is told with what it failed by, and wants to be mended.
+
+Some faults need luck to be seen and are there all the same: Unforgivable. AMPOULE_STRICT=1: nothing is run twice.
+"""
+import os
+import re
+
+AT_MOST = 8  # failures of a run; where there are more it is no chance
+
+# The sanitizers' reports; SIGILL, SIGBUS, SIGFPE or SIGSEGV as cmocka and the supervisor say it.
+FLAW = re.compile(r"(?:ERROR|WARNING): \w+Sanitizer: .*|runtime error: .*|Test failed with exception: .*"
+                  r"|a role died by a signal\",\"\w+\":(?:4|7|8|11)\b")
+
+
+class Unforgivable(AssertionError):
+    """A fault that was seen once is there: a secret found, a race won twice, memory misused."""
+
+
+def refuse_flaws(text):
+    """Unforgivable where a program that said this misused memory or ran into the undefined."""
+    found = FLAW.search(text)
+    if found:
+        raise Unforgivable(found.group() + "\n" + text[-20000:])
+
+
+def is_allowed(failures):
+    """Whether so many failures may be chance."""
+    return 0 < failures <= AT_MOST and os.environ.get("AMPOULE_STRICT", "0") in ("", "0")
+
+
+def tell(verdict, name, detail):
+    """Prints a case that did not pass at once; ./check looks for these lines."""
+    words = ": failed beside others, passed alone" if verdict == "unsteady" else ""
+    print(f"  {verdict}  {name}{words}")
+    print("\n".join("  | " + line for line in detail.rstrip().splitlines()[-60:]), flush=True)
