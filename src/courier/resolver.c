@@ -1,8 +1,10 @@
 /*
  * Channels of c-ares are made before the process is confined: each reads the system's files, and the random bytes that
  * its questions' ids come from. A lookup takes the one that has least to do. Its sockets close when its last answer has
- * come, so the next asks from another port, which who would forge an answer has to guess. c-ares can cancel a channel,
- * not one lookup of many: a question that nobody waits for any more runs on beside those that somebody waits for.
+ * come, so the next asks from another port, which who would forge an answer has to guess (RFC 5452 section 4.5). One
+ * that was not idle for long is asked nothing more until it is: a port that is used for ever could be found out. Where
+ * all rest like that, lookups wait. c-ares can cancel a channel, not one lookup of many: a question that nobody waits
+ * for any more runs on beside those that somebody waits for.
  */
 #include "courier/resolver.h"
 
@@ -19,6 +21,7 @@
 
 enum { NAME_MAX_LEN = 253 }; /* RFC 1035 section 2.3.4, as text without the last dot */
 enum { TRY_MS = 1000, TRIES = 4, CHANNELS = 16 };
+enum { PORT_MS = 10000, PORT_QUESTIONS = 64 }; /* that are asked from one port */
 /* Answers are remembered for so long, or as they say where that is shorter: many messages for one endpoint are not many
  * questions. */
 enum { MEMORIES = 256, MEMORY_MS = 5000 };
@@ -41,6 +44,8 @@ struct channel {
     struct amp_resolver *resolver;
     size_t questions; /* under way, */
     size_t waited_for;
+    size_t asked; /* since it was idle, which was then */
+    int64_t since_ms;
     SLIST_HEAD(, watch) watches;
     struct event *retry; /* when c-ares wants to look at its clock */
 };
@@ -57,13 +62,16 @@ struct amp_resolver {
     bool blind; /* a file could not be read: what it would have said of a name is not known */
     struct amp_hosts *hosts;
     struct channel channels[CHANNELS];
+    TAILQ_HEAD(, amp_lookup) waiting; /* for a channel */
     struct memory memories[MEMORIES];
 };
 
 struct amp_lookup {
     struct amp_resolver *resolver;
     struct question *question; /* NULL: none is under way */
-    struct event *end;         /* the deadline, or at once where it is over */
+    TAILQ_ENTRY(amp_lookup) turn;
+    bool waits;
+    struct event *end; /* the deadline, or at once where it is over */
     bool over;
     enum amp_err err;
     struct amp_resolved resolved;
@@ -129,18 +137,36 @@ static bool find_host(struct amp_lookup *lookup)
 
 /* ---- c-ares on the event loop ---- */
 
+static void go_on_asking(struct amp_resolver *resolver);
+
 /* Where nobody waits for any of a channel's questions any more, all are broken off. Not from within c-ares. */
 static void forget(struct question *question)
 {
     struct channel *channel = question->channel;
     question->lookup = NULL;
     channel->waited_for--;
-    if (channel->waited_for == 0)
+    if (channel->waited_for == 0) {
         ares_cancel(channel->ares); /* frees them, by on_answer */
+        go_on_asking(channel->resolver);
+    }
+}
+
+static void wait_for_channel(struct amp_lookup *lookup)
+{
+    TAILQ_INSERT_TAIL(&lookup->resolver->waiting, lookup, turn);
+    lookup->waits = true;
+}
+
+static void wait_no_more(struct amp_lookup *lookup)
+{
+    TAILQ_REMOVE(&lookup->resolver->waiting, lookup, turn);
+    lookup->waits = false;
 }
 
 static void lookup_free(struct amp_lookup *lookup)
 {
+    if (lookup->waits)
+        wait_no_more(lookup);
     if (lookup->question != NULL)
         forget(lookup->question);
     if (lookup->end != NULL)
@@ -176,19 +202,21 @@ static void wait_for_retry(struct channel *channel)
         amp_fatal("no memory for a timer");
 }
 
+static void process(struct channel *channel, ares_socket_t readable, ares_socket_t writable)
+{
+    ares_process_fd(channel->ares, readable, writable);
+    wait_for_retry(channel);
+    go_on_asking(channel->resolver);
+}
+
 static void on_socket(evutil_socket_t fd, short what, void *ctx)
 {
-    struct channel *channel = ctx;
-    ares_process_fd(channel->ares, (what & EV_READ) != 0 ? fd : ARES_SOCKET_BAD,
-                    (what & EV_WRITE) != 0 ? fd : ARES_SOCKET_BAD);
-    wait_for_retry(channel);
+    process(ctx, (what & EV_READ) != 0 ? fd : ARES_SOCKET_BAD, (what & EV_WRITE) != 0 ? fd : ARES_SOCKET_BAD);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *ctx)
 {
-    struct channel *channel = ctx;
-    ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    wait_for_retry(channel);
+    process(ctx, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
 static void unwatch(struct channel *channel, ares_socket_t fd)
@@ -298,14 +326,33 @@ static void on_answer(void *ctx, int status, int timeouts, struct ares_addrinfo 
 
 /* ---- lookups ---- */
 
-static struct channel *least_busy(struct amp_resolver *resolver)
+/* Its port was used for long enough. */
+static bool rests(const struct channel *channel, int64_t now_ms)
 {
-    struct channel *least = resolver->channels;
-    for (size_t i = 1; i < CHANNELS; i++) {
-        if (resolver->channels[i].questions < least->questions)
-            least = &resolver->channels[i];
+    return channel->questions != 0 && (channel->asked >= PORT_QUESTIONS || now_ms - channel->since_ms >= PORT_MS);
+}
+
+/* NULL where all rest. */
+static struct channel *least_busy(struct amp_resolver *resolver, int64_t now_ms)
+{
+    struct channel *least = NULL;
+    for (size_t i = 0; i < CHANNELS; i++) {
+        struct channel *channel = &resolver->channels[i];
+        if (!rests(channel, now_ms) && (least == NULL || channel->questions < least->questions))
+            least = channel;
     }
     return least;
+}
+
+static void count_question(struct channel *channel, int64_t now_ms)
+{
+    if (channel->questions == 0) {
+        channel->asked = 0;
+        channel->since_ms = now_ms;
+    }
+    channel->questions++;
+    channel->waited_for++;
+    channel->asked++;
 }
 
 static enum amp_err ask(struct amp_lookup *lookup)
@@ -313,14 +360,18 @@ static enum amp_err ask(struct amp_lookup *lookup)
     /* libcurl tries both families beside each other: to sort them is not worth a socket for each. */
     static const struct ares_addrinfo_hints hints = {
         .ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct channel *channel = least_busy(lookup->resolver);
+    int64_t now_ms = amp_clock_mono_ms(&lookup->resolver->clock);
+    struct channel *channel = least_busy(lookup->resolver, now_ms);
+    if (channel == NULL) {
+        wait_for_channel(lookup);
+        return AMP_OK;
+    }
     struct question *question = calloc(1, sizeof(*question));
     if (question == NULL)
         return AMP_ERR_OUT_OF_MEMORY;
     *question = (struct question){channel, lookup};
     lookup->question = question;
-    channel->questions++;
-    channel->waited_for++;
+    count_question(channel, now_ms);
     ares_getaddrinfo(channel->ares, lookup->name, NULL, &hints, on_answer, question);
     wait_for_retry(channel);
     return AMP_OK;
@@ -337,6 +388,19 @@ static enum amp_err look_up(struct amp_lookup *lookup)
         return ask(lookup);
     finish(lookup, err);
     return AMP_OK;
+}
+
+/* With those that wait, where a channel does not rest any more. */
+static void go_on_asking(struct amp_resolver *resolver)
+{
+    struct amp_lookup *lookup;
+    while ((lookup = TAILQ_FIRST(&resolver->waiting)) != NULL &&
+           least_busy(resolver, amp_clock_mono_ms(&resolver->clock)) != NULL) {
+        wait_no_more(lookup);
+        enum amp_err err = look_up(lookup);
+        if (err != AMP_OK)
+            finish(lookup, err);
+    }
 }
 
 static enum amp_err set_up(struct amp_lookup *lookup, int64_t timeout_ms)
@@ -406,6 +470,7 @@ enum amp_err amp_resolver_new(struct amp_resolver **out, const char *servers)
         free(resolver);
         return AMP_ERR_OUT_OF_MEMORY;
     }
+    TAILQ_INIT(&resolver->waiting);
     enum amp_err err = amp_hosts_read(&resolver->hosts, AMP_HOSTS_FILE);
     for (size_t i = 0; err == AMP_OK && i < CHANNELS; i++) {
         resolver->channels[i].resolver = resolver;

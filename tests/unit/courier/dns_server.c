@@ -22,6 +22,8 @@ struct dns_server {
     const struct dns_name *names;
     size_t count;
     size_t questions;
+    uint8_t ports[UINT16_MAX / 8 + 1]; /* a bit for each that was asked from */
+    size_t port_count;
 };
 
 struct packet {
@@ -111,6 +113,13 @@ static bool answer_to(const struct dns_server *server, const struct packet *aske
     return true;
 }
 
+static void note_port(struct dns_server *server, unsigned port)
+{
+    uint8_t *byte = &server->ports[port / 8], bit = (uint8_t)(1u << port % 8);
+    server->port_count += (*byte & bit) == 0;
+    *byte |= bit;
+}
+
 static void serve_one(struct dns_server *server)
 {
     struct sockaddr_in from;
@@ -122,6 +131,7 @@ static void serve_one(struct dns_server *server)
     asked.len = (size_t)n;
     pthread_mutex_lock(&server->mutex);
     server->questions++;
+    note_port(server, ntohs(from.sin_port));
     bool said = answer_to(server, &asked, &answer);
     pthread_mutex_unlock(&server->mutex);
     if (said)
@@ -188,4 +198,12 @@ size_t dns_server_questions(struct dns_server *server)
     size_t questions = server->questions;
     pthread_mutex_unlock(&server->mutex);
     return questions;
+}
+
+size_t dns_server_ports(struct dns_server *server)
+{
+    pthread_mutex_lock(&server->mutex);
+    size_t ports = server->port_count;
+    pthread_mutex_unlock(&server->mutex);
+    return ports;
 }

@@ -26,5 +26,7 @@ void dns_server_stop(struct dns_server *server);
 const char *dns_server_address(const struct dns_server *server);
 /* Questions that came, of either family. */
 size_t dns_server_questions(struct dns_server *server);
+/* And how many different ports they came from. */
+size_t dns_server_ports(struct dns_server *server);
 
 #endif
