@@ -147,26 +147,6 @@ static enum amp_err write_torn(int dir_fd, int fd, uint64_t from, uint64_t size,
     return err;
 }
 
-/* Sets aside what stands behind the last complete line and cuts it off. */
-static enum amp_err cut_torn(struct amp_log_end *end, int dir_fd, uint64_t line_end, const char *name, uint8_t *block)
-{
-    if (line_end < end->size_bytes) {
-        enum amp_err err = write_torn(dir_fd, end->fd, line_end, end->size_bytes, name, block);
-        if (err != AMP_OK)
-            return err;
-        if (ftruncate(end->fd, (off_t)line_end) != 0) {
-            int saved = errno;
-            unlinkat(dir_fd, name, 0); /* who tries again has no other name */
-            errno = saved;
-            return AMP_ERR_IO;
-        }
-        end->torn_bytes = end->size_bytes - line_end;
-        end->size_bytes = line_end;
-    }
-    /* What an earlier life wrote counts as durable from here on. */
-    return fsync(end->fd) == 0 && fsync(dir_fd) == 0 ? AMP_OK : AMP_ERR_IO;
-}
-
 static enum amp_err open_file(int dir_fd, const char *name, int flags, int *fd, uint64_t *size)
 {
     struct stat about;
@@ -207,6 +187,44 @@ static enum amp_err look_further_back(struct amp_log_end *end, int dir_fd, const
     return names->has_more ? AMP_ERR_INVALID : AMP_OK;
 }
 
+/* What an earlier life wrote counts as durable from here on. */
+static enum amp_err make_durable(int dir_fd, int fd)
+{
+    return fsync(fd) == 0 && fsync(dir_fd) == 0 ? AMP_OK : AMP_ERR_IO;
+}
+
+static enum amp_err cut_torn(struct amp_log_end *end, uint64_t line_end)
+{
+    if (ftruncate(end->fd, (off_t)line_end) != 0)
+        return AMP_ERR_IO;
+    end->torn_bytes = end->size_bytes - line_end;
+    end->size_bytes = line_end;
+    return AMP_OK;
+}
+
+/* Cutting comes last, when nothing can fail behind it: who tries again must find as much that is torn, to record it. */
+static enum amp_err settle_end(struct amp_log_end *end, int dir_fd, const struct amp_log_names *names,
+                               uint64_t line_end, uint8_t *block)
+{
+    const char *torn = line_end < end->size_bytes ? *names->torn : NULL;
+    enum amp_err err = AMP_OK;
+    if (torn != NULL)
+        err = write_torn(dir_fd, end->fd, line_end, end->size_bytes, torn, block);
+    if (err != AMP_OK)
+        return err;
+    err = make_durable(dir_fd, end->fd);
+    if (err == AMP_OK)
+        err = line_end != 0 ? read_last_line(end, end->fd, line_end, block)
+                            : look_further_back(end, dir_fd, names, block);
+    if (err == AMP_OK && torn != NULL)
+        err = cut_torn(end, line_end);
+    int saved = errno;
+    if (err != AMP_OK && torn != NULL)
+        unlinkat(dir_fd, torn, 0); /* who tries again has no other name */
+    errno = saved;
+    return err;
+}
+
 static enum amp_err find_end(struct amp_log_end *end, int dir_fd, const struct amp_log_names *names, uint8_t *block)
 {
     uint64_t line_end = 0;
@@ -217,11 +235,7 @@ static enum amp_err find_end(struct amp_log_end *end, int dir_fd, const struct a
     enum amp_err err = open_file(dir_fd, *names->newest, O_RDWR, &end->fd, &end->size_bytes);
     if (err == AMP_OK)
         err = find_line_end(end->fd, end->size_bytes, block, &line_end);
-    if (err == AMP_OK)
-        err = cut_torn(end, dir_fd, line_end, *names->torn, block);
-    if (err != AMP_OK)
-        return err;
-    return line_end != 0 ? read_last_line(end, end->fd, line_end, block) : look_further_back(end, dir_fd, names, block);
+    return err == AMP_OK ? settle_end(end, dir_fd, names, line_end, block) : err;
 }
 
 enum amp_err amp_log_find_end(struct amp_log_end *end, int dir_fd, const struct amp_log_names *names)

@@ -2,6 +2,7 @@
 #include "chain_support.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/mount.h>
 
 static void a_full_disk_loses_nothing_and_tears_no_line(void **state)
@@ -157,6 +158,41 @@ static void a_torn_line_that_could_not_be_cut_off_is_set_aside_again(void **stat
     assert_int_equal(count_parts(log), 1);
 }
 
+static unsigned syncs_left = UINT_MAX;
+int __wrap_fsync(int fd);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    errno = EIO;
+    return syncs_left-- == 0 ? -1 : __real_fsync(fd);
+}
+
+/* Of three syncs, the part's, the log's and the directory's, each fails once. */
+static void a_torn_line_is_recorded_although_the_disk_failed_meanwhile(void **state)
+{
+    static const char half[] = "{\"v\":1,";
+    static const char name[] = "events-20260131T235959Z-000001.jsonl";
+    struct log *log = *state;
+    tempdir_write(&log->dir, name, half, sizeof(half) - 1);
+    for (unsigned i = 0; i < 3; i++) {
+        size_t len;
+        syncs_left = i;
+        enum amp_err err = i == 0 ? log_try_open(log) : log_try_again(log);
+        syncs_left = UINT_MAX;
+        assert_int_equal(err, AMP_ERR_IO);
+        char *bytes = tempdir_read(&log->dir, name, &len);
+        assert_int_equal(len, sizeof(half) - 1);
+        free(bytes);
+    }
+    log_begin(log);
+    log_end(log);
+    size_t all_len;
+    char *all = log_read_all(&log->dir, &all_len, NULL);
+    assert_non_null(strstr(all, "\"event\":\"log.torn\",\"outcome\":\"failure\""));
+    free(all);
+    assert_int_equal(count_parts(log), 1);
+}
+
 static void zeros_behind_the_last_line_are_cut_off(void **state)
 {
     struct log *log = *state;
@@ -240,6 +276,7 @@ int main(void)
         TEST(memory_for_waiting_records_is_bounded),
         TEST(a_torn_line_is_set_aside_and_recorded_whatever_its_length),
         TEST(a_torn_line_that_could_not_be_cut_off_is_set_aside_again),
+        TEST(a_torn_line_is_recorded_although_the_disk_failed_meanwhile),
         TEST(zeros_behind_the_last_line_are_cut_off),
         TEST(an_empty_newest_file_does_not_hide_where_the_log_ended),
         TEST(files_of_others_are_left_alone),
