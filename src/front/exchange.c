@@ -387,7 +387,7 @@ void amp_front_readiness(void *ctx, struct amp_api_readiness *out)
     *out = (struct amp_api_readiness){
         .dev = worker->shared->dev,
         .memory = worker->shared->memory,
-        .log_writable = amp_recorder_ready(worker->recorder),
+        .log_writable = amp_recorder_ready(worker->recorder) && atomic_load(&worker->shared->served),
         .keeper_reachable = worker->keeper != NULL && amp_subscribers_known(worker->shared->subscribers),
         .courier_reachable = atomic_load(&worker->shared->courier_here),
         .epoch_key = amp_epochs_count(worker->shared->epochs) > 0,

@@ -252,6 +252,14 @@ static void on_control_closed(void *ctx, struct amp_link *link, bool violation)
     (void)event_base_loopbreak(front->base);
 }
 
+static enum amp_err note_ready_worker(struct front *front)
+{
+    if (++front->ready_workers != front->worker_count)
+        return AMP_OK;
+    atomic_store(&front->shared.served, true);
+    return amp_link_send(front->control, AMP_IPC_READY, amp_slice(NULL, 0), -1);
+}
+
 /* The supervisor ends a violator and starts it anew; it is told that we serve when the last worker can. */
 static void on_report(evutil_socket_t fd, short what, void *ctx)
 {
@@ -264,8 +272,8 @@ static void on_report(evutil_socket_t fd, short what, void *ctx)
         return;
     if (role != AMP_ROLE_FRONT)
         err = amp_link_send(front->control, AMP_IPC_VIOLATION, amp_slice(&role, 1), -1);
-    else if (++front->ready_workers == front->worker_count)
-        err = amp_link_send(front->control, AMP_IPC_READY, amp_slice(NULL, 0), -1);
+    else
+        err = note_ready_worker(front);
     if (err != AMP_OK)
         amp_log(AMP_LOG_ERROR, "the supervisor could not be told");
 }

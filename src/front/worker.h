@@ -36,6 +36,7 @@ struct amp_front_shared {
     const char *key_provider;
     bool dev;
     enum amp_secret_lock memory;
+    _Atomic bool served; /* since every worker could serve: each has links of its own */
     _Atomic bool draining;
     _Atomic unsigned running;          /* workers other than 0, which ends behind them */
     struct amp_worker *_Atomic pusher; /* worker 0, which owns the link to the courier */

@@ -120,18 +120,39 @@ static unsigned long long take_argument(struct intruder *intruder, const char *t
     return (unsigned long long)strtoll(text, NULL, 0);
 }
 
+/* It could not be asked: it is being killed by another, who was quick, and has an end to wait for. */
+static void tell_end(const struct intruder *intruder, const char *what)
+{
+    int status;
+    if (errno != ESRCH)
+        fail(what);
+    do {
+        if (waitpid(intruder->pid, &status, __WALL) != intruder->pid)
+            fail(what);
+    } while (!WIFSIGNALED(status));
+    printf("killed %d\n", WTERMSIG(status));
+}
+
 /* One step; false where it was the last. The first one may end where it began, as the call ends that it was held in. */
 static bool step(const struct intruder *intruder, struct user_regs_struct *regs)
 {
     int status;
-    if (ptrace(PTRACE_SINGLESTEP, intruder->pid, 0, 0) != 0 || waitpid(intruder->pid, &status, __WALL) != intruder->pid)
+    if (ptrace(PTRACE_SINGLESTEP, intruder->pid, 0, 0) != 0) {
+        tell_end(intruder, "the call");
+        return false;
+    }
+    if (waitpid(intruder->pid, &status, __WALL) != intruder->pid)
         fail("the call");
     if (WIFSIGNALED(status)) {
         printf("killed %d\n", WTERMSIG(status));
         return false;
     }
-    if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP || ptrace(PTRACE_GETREGS, intruder->pid, 0, regs) != 0)
+    if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
         fail("what became of the call");
+    if (ptrace(PTRACE_GETREGS, intruder->pid, 0, regs) != 0) {
+        tell_end(intruder, "what became of the call");
+        return false;
+    }
     return true;
 }
 
@@ -156,8 +177,10 @@ static void call(struct intruder *intruder, unsigned long long number, const uns
             return;
     }
     if (ptrace(PTRACE_SETREGS, intruder->pid, 0, &intruder->before) != 0 ||
-        ptrace(PTRACE_DETACH, intruder->pid, 0, 0) != 0)
-        fail("registers");
+        ptrace(PTRACE_DETACH, intruder->pid, 0, 0) != 0) {
+        tell_end(intruder, "registers");
+        return;
+    }
     printf("returned %lld\n", (long long)regs.rax);
 }
 

@@ -20,6 +20,11 @@ CLOCK = 0.005
 RESENT_AFTER = ("reset", "hang_up", "cut_head")
 
 
+def answered(hook):
+    """The earliest moment that the sender may have had the answer: it was written before this receiver came to note that."""
+    return hook.arrived if hook.reply.way == "answer" else hook.ended or hook.arrived
+
+
 def sqs_call(client, action, **members):
     """The answer's JSON; AssertionError where it is refused."""
     answer = client.request("POST", "/", json.dumps(members).encode(),
@@ -227,7 +232,7 @@ class ManyMessagesTest(unittest.TestCase):
 
     def check_nothing_after_expiry(self):
         """What was sent in time may lie in our socket's buffer while this receiver is busy: so long it may look late."""
-        margin = self.receiver.lag + 0.02
+        margin = self.receiver.lag + 0.25
         late = [hook.wall - self.load.sent[hook.path][self.load.name(hook)] for hook in self.receiver.hooks]
         self.assertLess(max(late), margin)
 
@@ -253,8 +258,7 @@ class ManyMessagesTest(unittest.TestCase):
                 self.assertFalse(before.acknowledged, f"{before} was tried again: {after}")
                 # Where it was broken off, `ended` is when the receiver came to notice: on a busy machine, late.
                 lag = CLOCK if before.reply.way == "answer" else CLOCK + 0.1 + self.receiver.lag
-                self.assertGreaterEqual(after.arrived - (before.ended or before.arrived), least - lag,
-                                        f"{before} then {after}")
+                self.assertGreaterEqual(after.arrived - answered(before), least - lag, f"{before} then {after}")
                 retried += 1
         self.assertGreater(retried, len(self.receiver.hooks) // 50)
 
@@ -265,7 +269,7 @@ class ManyMessagesTest(unittest.TestCase):
             asked = held.reply.headers.get("retry-after", "")
             if held.reply.status in (429, 503) and asked.isdigit():
                 early = [hook for hook in self.hooks(held.path)
-                         if held.ended + begun < hook.arrived < held.ended + int(asked) - CLOCK]
+                         if held.ended + begun < hook.arrived < answered(held) + int(asked) - CLOCK]
                 self.assertEqual(early, [], held)
 
     def check_order(self):
@@ -316,7 +320,7 @@ class ManyMessagesTest(unittest.TestCase):
     def test_by_https(self):
         daemon = Daemon(settings={})
         tls = make_certificate(daemon.home, "endpoint")
-        daemon.settings = {"push": {"ca": tls[0], "allow": ["127.0.0.1"], "timeout": "2s", "connect_timeout": "2s"}}
+        daemon.settings = {"push": {"ca": tls[0], "allow": ["127.0.0.1"], "timeout": "5s", "connect_timeout": "5s"}}
         self.start(daemon, tls)
         self.check()
 
@@ -326,7 +330,7 @@ class ScheduleTest(unittest.TestCase):
     looked at by a clock of its own, in tests/unit/courier."""
 
     # The schedule looks every 32 ms, and on a busy machine a process has to be waited for.
-    late = 2
+    late = 4
 
     @classmethod
     def setUpClass(cls):
@@ -364,7 +368,7 @@ class ScheduleTest(unittest.TestCase):
         hooks = list(self.receiver.hooks)
         self.assertEqual(len(hooks), len(bounds) + 1)
         for (least, most), before, after in zip(bounds, hooks, hooks[1:]):
-            self.assertGreaterEqual(after.arrived - before.ended, least - CLOCK)
+            self.assertGreaterEqual(after.arrived - answered(before), least - CLOCK)
             self.assertLessEqual(after.arrived - before.ended, most + self.late)
         self.assertTrue(all(hook.verified for hook in hooks))
 
@@ -445,7 +449,7 @@ class ScheduleTest(unittest.TestCase):
             self.tokenize(ttl_ms=20000)
         wait_until(lambda: len(self.receiver.hooks) == 5, what="all others")
         first, *others = self.receiver.hooks
-        self.assertGreaterEqual(min(hook.arrived for hook in others), first.ended + 2 - CLOCK)
+        self.assertGreaterEqual(min(hook.arrived for hook in others), answered(first) + 2 - CLOCK)
 
     def test_all_are_told_where_each_may_have_been_told_already(self):
         """An answer that breaks off is none: the message comes again, under the same id."""

@@ -254,6 +254,7 @@ class BurstTest(unittest.TestCase):
                 sqs.create(name)
                 made = stats.post("/v1/subscriptions", {"queue": name, "url": "http://127.0.0.1:9/none"})
                 self.assertEqual(made.status, 201, made)
+            daemon.wait_event(lambda event: event.get("subject") == made.json()["id"] and event["role"] == "keeper")
 
             def look():
                 answer = stats.get("/v1/stats").json()

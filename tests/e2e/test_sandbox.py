@@ -53,7 +53,10 @@ def links(pid):
         packets = {line.split()[6] for line in table.readlines()[1:] if line.split()[4] == "0005"}  # SOCK_SEQPACKET
     found = []
     for number in sorted(map(int, os.listdir(f"/proc/{pid}/fd"))):
-        target = os.readlink(f"/proc/{pid}/fd/{number}")
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{number}")
+        except FileNotFoundError:
+            continue  # closed meanwhile
         if target.startswith("socket:[") and target[8:-1] in packets and number != CONTROL_FD:
             found.append(number)
     return found

@@ -1,4 +1,6 @@
 """What the workers of front share, and what they do for each other."""
+import contextlib
+import os
 import signal
 import time
 import unittest
@@ -14,9 +16,21 @@ class WorkersTest(unittest.TestCase):
             for _ in range(20):
                 client.tokenize()
             client.close()
-            made = [event for event in daemon.events() if event["event"] == "key.epoch"]
-            self.assertEqual(len(made), 1)
+            daemon.wait_event(lambda event: event["event"] == "key.epoch")
+            daemon.stop()  # and with it comes what was on its way
+            self.assertEqual(sum(event["event"] == "key.epoch" for event in daemon.events()), 1)
             self.assertNotIn("could not be taken over", daemon.log())
+
+    def test_none_refuses_once_the_daemon_is_ready(self):
+        with Daemon("--workers", "16") as daemon:
+            for role in ("scribe", "keeper", "front"):
+                pid = daemon.roles()[role]
+                os.kill(pid, signal.SIGKILL)
+                wait_until(lambda role=role, pid=pid: daemon.roles().get(role, pid) != pid, what=f"another {role}")
+                daemon.wait_ready()
+            for _ in range(64):
+                with contextlib.closing(daemon.client()) as client:
+                    self.assertEqual(client.post("/v1/tokens", {"card": CARD}).status, 201)
 
     def test_the_last_worker_sweeps_what_the_others_leave(self):
         with Daemon("--workers", "4") as daemon:
