@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "daemon/role.h"
+#include "daemon/starter.h"
 #include "daemon/supervisor.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000, QUICK_MS = 10000, QUICK_DEATHS_MAX = 10, NEVER_SERVED_MAX = 4 };
@@ -75,7 +76,7 @@ static void link_to_peers(struct amp_child *child)
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         struct amp_child *a = &supervisor->children[pairs[i].a];
         struct amp_child *b = &supervisor->children[pairs[i].b];
-        if ((child == a || child == b) && a->pid != 0 && b->pid != 0)
+        if ((child == a || child == b) && amp_child_runs(a) && amp_child_runs(b))
             link_pair(a, b, pairs[i].count != 0 ? pairs[i].count : supervisor->config.workers);
     }
     if (child->role == AMP_ROLE_SCRIBE)
@@ -88,11 +89,11 @@ static void punish(struct amp_supervisor *supervisor, enum amp_role role, const 
                           amp_role_name(role));
     for (size_t i = 0; i < AMP_CHILDREN; i++) {
         struct amp_child *child = &supervisor->children[i];
-        if (child->role != role || child->pid == 0)
+        if (child->role != role || !amp_child_runs(child))
             continue;
         amp_log_text(AMP_LOG_ERROR, "a role broke the table of messages and is killed", "role", amp_role_name(role));
         child->punished = true;
-        kill(child->pid, SIGKILL);
+        amp_child_kill(child);
     }
 }
 
@@ -106,7 +107,7 @@ static void on_accusation(struct amp_child *witness, enum amp_role named)
     const int64_t now = amp_clock_mono_ms(&supervisor->clock);
     for (size_t i = 0; i < AMP_CHILDREN; i++) {
         const struct amp_child *child = &supervisor->children[i];
-        if (child->role == named && (child->pid == 0 || child->punished))
+        if (child->role == named && (!amp_child_runs(child) || child->punished))
             return;
     }
     bool again = witness->accused_mono_ms != 0 && now - witness->accused_mono_ms < QUICK_MS;
@@ -148,7 +149,7 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
 {
     struct amp_child *child = ctx;
     if (type == AMP_IPC_READY) {
-        child->ready = true;
+        child->ready = child->served = true;
         amp_supervisor_child_ready(child);
         return true;
     }
@@ -180,6 +181,7 @@ static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role 
                                  .state = -1,
                                  .tls = {-1, -1, -1},
                                  .push_ca = -1,
+                                 .binary = amp_role_binary(),
                                  .empty = supervisor->state.empty_fd,
                                  .user = amp_users_of(&supervisor->users, role)};
     if (amp_link_pair(control) != AMP_OK)
@@ -223,6 +225,44 @@ static bool write_resume(const struct amp_child *child, char resume[RESUME_MAX])
     return text.len != 0;
 }
 
+static void bury(struct amp_child *child, int wait_status);
+
+static void end_starter(struct amp_child *child)
+{
+    int fd = event_get_fd(child->starter);
+    event_free(child->starter);
+    child->starter = NULL;
+    close(fd);
+}
+
+static void on_starter(evutil_socket_t fd, short what, void *ctx)
+{
+    struct amp_child *child = ctx;
+    int wait_status = amp_starter_reap(fd);
+    end_starter(child);
+    bury(child, wait_status);
+}
+
+static enum amp_err order(struct amp_child *child, const struct amp_role_fds *fds)
+{
+    struct amp_supervisor *supervisor = child->supervisor;
+    int fd = -1;
+    enum amp_err err = amp_starter_order(&fd, supervisor->options->starters, child->role, fds, !child->served);
+    if (err == AMP_ERR_NOT_PERMITTED)
+        amp_supervisor_record(supervisor, AMP_ACT_ROLE_VIOLATION, AMP_OUTCOME_REFUSED, err, "supervisor",
+                              amp_role_name(child->role));
+    if (err != AMP_OK)
+        return err;
+    child->starter = event_new(supervisor->base, fd, EV_READ, on_starter, child);
+    if (child->starter != NULL && event_add(child->starter, NULL) == 0)
+        return AMP_OK;
+    if (child->starter != NULL)
+        event_free(child->starter);
+    child->starter = NULL;
+    close(fd);
+    return AMP_ERR_OUT_OF_MEMORY;
+}
+
 static enum amp_err spawn(struct amp_child *child, int *control_fd)
 {
     struct amp_role_fds fds;
@@ -232,7 +272,8 @@ static enum amp_err spawn(struct amp_child *child, int *control_fd)
     if (write_resume(child, resume))
         fds.resume = resume;
     if (err == AMP_OK)
-        err = amp_role_spawn(child->role, &fds, &child->pid);
+        err = child->supervisor->options->starters != NULL ? order(child, &fds)
+                                                           : amp_role_spawn(child->role, &fds, &child->pid);
     if (fds.config >= 0)
         close(fds.config);
     if (control[1] >= 0)
@@ -267,7 +308,7 @@ enum amp_err amp_child_start(struct amp_child *child)
         return err;
     err = amp_link_new(&child->control, &config, control_fd);
     if (err != AMP_OK) {
-        kill(child->pid, SIGKILL);
+        amp_child_kill(child);
         return err;
     }
     if (child->role == AMP_ROLE_KEEPER && supervisor->kek != NULL)
@@ -283,7 +324,7 @@ static void restart_later(struct amp_child *child);
 static void on_restart(evutil_socket_t fd, short what, void *ctx)
 {
     struct amp_child *child = ctx;
-    if (amp_child_start(child) != AMP_OK && child->pid == 0)
+    if (amp_child_start(child) != AMP_OK && !amp_child_runs(child))
         restart_later(child);
 }
 
@@ -333,6 +374,23 @@ static void note_death(struct amp_child *child, int wait_status)
     record_death(child->supervisor, child);
 }
 
+/* It has ended, and was waited for. */
+static void bury(struct amp_child *child, int wait_status)
+{
+    struct amp_supervisor *supervisor = child->supervisor;
+    bool asked = child->draining && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+    amp_link_free(child->control);
+    child->control = NULL;
+    if (!asked)
+        note_death(child, wait_status);
+    amp_supervisor_child_ended(child, asked);
+    if (child->draining || supervisor->stage >= AMP_STAGE_DRAIN_SCRIBE)
+        return;
+    if (child->role == AMP_ROLE_FRONT && amp_listen_renew(&supervisor->listen) != AMP_OK)
+        amp_log(AMP_LOG_WARN, "the next front tries to listen again");
+    restart_later(child);
+}
+
 void amp_children_reap(struct amp_supervisor *supervisor)
 {
     for (size_t i = 0; i < AMP_CHILDREN; i++) {
@@ -340,19 +398,22 @@ void amp_children_reap(struct amp_supervisor *supervisor)
         int wait_status;
         if (child->pid == 0 || waitpid(child->pid, &wait_status, WNOHANG) != child->pid)
             continue;
-        bool asked = child->draining && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
         child->pid = 0;
-        amp_link_free(child->control);
-        child->control = NULL;
-        if (!asked)
-            note_death(child, wait_status);
-        amp_supervisor_child_ended(child, asked);
-        if (child->draining || supervisor->stage >= AMP_STAGE_DRAIN_SCRIBE)
-            continue;
-        if (child->role == AMP_ROLE_FRONT && amp_listen_renew(&supervisor->listen) != AMP_OK)
-            amp_log(AMP_LOG_WARN, "the next front tries to listen again");
-        restart_later(child);
+        bury(child, wait_status);
     }
+}
+
+bool amp_child_runs(const struct amp_child *child)
+{
+    return child->pid != 0 || child->starter != NULL;
+}
+
+void amp_child_kill(struct amp_child *child)
+{
+    if (child->pid != 0)
+        kill(child->pid, SIGKILL);
+    if (child->starter != NULL)
+        amp_starter_kill(event_get_fd(child->starter));
 }
 
 void amp_children_kill(struct amp_supervisor *supervisor)
@@ -364,10 +425,16 @@ void amp_children_kill(struct amp_supervisor *supervisor)
         child->restart = NULL;
         amp_link_free(child->control);
         child->control = NULL;
-        if (child->pid == 0)
-            continue;
-        kill(child->pid, SIGKILL);
-        waitpid(child->pid, NULL, 0);
+        amp_child_kill(child);
+    }
+    for (size_t i = 0; i < AMP_CHILDREN; i++) {
+        struct amp_child *child = &supervisor->children[i];
+        if (child->pid != 0)
+            waitpid(child->pid, NULL, 0);
         child->pid = 0;
+        if (child->starter == NULL)
+            continue;
+        amp_starter_wait(event_get_fd(child->starter));
+        end_starter(child);
     }
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "crypto/crypto.h"
 #include "daemon/role.h"
+#include "daemon/starter.h"
 #include "daemon/supervisor.h"
 
 enum { EXIT_USAGE = 2, POOL_BYTES = 16 << 20 };
@@ -99,9 +100,11 @@ static enum amp_err listen_on(struct amp_config *config)
                            config->listen.backlog);
 }
 
-static enum amp_err make_kek(void)
+static enum amp_err make_kek(const struct amp_options *options)
 {
-    enum amp_err err = amp_state_ready_sealed(&supervisor.state, supervisor.config.keys.provider);
+    enum amp_err err = AMP_OK;
+    if (options->starters == NULL) /* else the keeper's starter does */
+        err = amp_state_ready_sealed(&supervisor.state, supervisor.config.keys.provider);
     if (err != AMP_OK || supervisor.config.keys.provider != AMP_CONFIG_PROVIDER_EPHEMERAL)
         return err;
     supervisor.kek = amp_secret_alloc(sizeof(*supervisor.kek));
@@ -139,13 +142,17 @@ static enum amp_err configure_dev(const struct amp_options *options)
 }
 
 /* The directories of the roles, for who they will be. */
-static enum amp_err make_room(void)
+static enum amp_err make_room(const struct amp_options *options)
 {
     bool suffices = amp_sandbox_kernel_suffices();
     if (!suffices && supervisor.config.sandbox.required && !supervisor.config.dev)
         return AMP_ERR_SANDBOX_REFUSED;
-    enum amp_err err = amp_users_find(&supervisor.users, &supervisor.config);
-    return err == AMP_OK ? amp_state_open_roles(&supervisor.state, &supervisor.users) : err;
+    bool starts = options->starters == NULL;
+    enum amp_err err = amp_users_find(&supervisor.users, &supervisor.config, starts);
+    if (err != AMP_OK)
+        return err;
+    return starts ? amp_state_open_roles(&supervisor.state, &supervisor.users)
+                  : amp_state_without_roles(&supervisor.state, supervisor.config.state);
 }
 
 static enum amp_err prepare_dev(const struct amp_options *options)
@@ -154,7 +161,7 @@ static enum amp_err prepare_dev(const struct amp_options *options)
     if (err == AMP_OK)
         err = configure_dev(options);
     if (err == AMP_OK)
-        err = make_room();
+        err = make_room(options);
     if (err == AMP_OK)
         err = amp_dev_prepare(&supervisor.state);
     if (err == AMP_OK)
@@ -162,11 +169,11 @@ static enum amp_err prepare_dev(const struct amp_options *options)
     return err;
 }
 
-static enum amp_err prepare(void)
+static enum amp_err prepare(const struct amp_options *options)
 {
     enum amp_err err = amp_state_open(&supervisor.state, supervisor.config.state, false);
     if (err == AMP_OK)
-        err = make_room();
+        err = make_room(options);
     return err == AMP_OK ? listen_on(&supervisor.config) : err;
 }
 
@@ -188,7 +195,7 @@ static int serve(const struct amp_options *options)
     int status = 1;
     enum amp_err err = harden(options->dev);
     if (err == AMP_OK)
-        err = options->dev ? prepare_dev(options) : prepare();
+        err = options->dev ? prepare_dev(options) : prepare(options);
     if (err == AMP_OK)
         err = amp_tls_files_load(&supervisor.tls, &supervisor.config);
     if (err == AMP_OK)
@@ -196,7 +203,7 @@ static int serve(const struct amp_options *options)
     if (err == AMP_OK)
         err = amp_horizon_open(&supervisor);
     if (err == AMP_OK)
-        err = make_kek();
+        err = make_kek(options);
     if (err == AMP_OK)
         warn_of_provider(&supervisor.config);
     if (err == AMP_OK)
@@ -230,6 +237,8 @@ int main(int argc, char **argv)
         return 0;
     case AMP_WISH_ROLE:
         return amp_role_run(options.role, options.user, options.resume);
+    case AMP_WISH_STARTER:
+        return amp_starter_run(options.role);
     case AMP_WISH_ERROR:
         break;
     }

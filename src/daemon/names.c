@@ -4,7 +4,6 @@
  * points to now.
  */
 #include <event2/event.h>
-#include <signal.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
@@ -42,18 +41,18 @@ static void on_look(evutil_socket_t fd, short what, void *ctx)
 {
     struct amp_supervisor *supervisor = ctx;
     struct amp_names *names = &supervisor->names;
-    const struct amp_child *courier = &supervisor->children[AMP_CHILD_COURIER];
+    struct amp_child *courier = &supervisor->children[AMP_CHILD_COURIER];
     const int64_t age_ms = amp_clock_mono_ms(&supervisor->clock) - courier->started_mono_ms;
     struct stat now[AMP_NAMES_FILES];
     look(now);
     bool settled = is_same(now, names->seen);
     memcpy(names->seen, now, sizeof(now));
-    if (!settled || is_same(now, names->taken) || courier->pid == 0 || age_ms < COURIER_AGE_MS ||
+    if (!settled || is_same(now, names->taken) || !amp_child_runs(courier) || age_ms < COURIER_AGE_MS ||
         supervisor->stage != AMP_STAGE_SERVE)
         return;
     amp_log(AMP_LOG_WARN, "the file of hosts, or of name servers, was replaced: it takes a new courier to read it");
     memcpy(names->taken, now, sizeof(now));
-    kill(courier->pid, SIGKILL);
+    amp_child_kill(courier);
 }
 
 void amp_names_take(struct amp_supervisor *supervisor)

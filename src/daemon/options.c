@@ -6,13 +6,15 @@
 #include "base/text.h"
 
 static const char help[] =
-    "Usage: ampouled --config FILE [--check-config]\n"
+    "Usage: ampouled --config FILE [--check-config] [--starters DIR]\n"
     "       ampouled --dev --state DIR [--listen ADDRESS:PORT] [--workers N]\n"
     "\n"
     "Moves cardholder data between systems without leaving it readable, forgeable or lying around.\n"
     "\n"
     "  --config FILE          serve as FILE (YAML) says\n"
     "  --check-config         say whether FILE is good, and end\n"
+    "  --starters DIR         have each role started by who listens on DIR/ROLE, as a user of its own: by systemd\n"
+    "  --starter ROLE         be what such a unit runs, standard input its connection\n"
     "  --dev                  development mode: loopback only, keys that die with the process, a first key in dev.env\n"
     "  --state DIR            development mode's directory, made where it does not exist\n"
     "  --listen ADDRESS:PORT  development mode's address (127.0.0.1:8443); port 0 picks a free one\n"
@@ -34,6 +36,8 @@ enum option_id {
     OPTION_STATE,
     OPTION_LISTEN,
     OPTION_WORKERS,
+    OPTION_STARTERS,
+    OPTION_STARTER,
     OPTION_ROLE,
     OPTION_RESUME,
     OPTION_USER,
@@ -48,6 +52,8 @@ static const struct option table[] = {
     {"state", required_argument, NULL, OPTION_STATE},
     {"listen", required_argument, NULL, OPTION_LISTEN},
     {"workers", required_argument, NULL, OPTION_WORKERS},
+    {"starters", required_argument, NULL, OPTION_STARTERS},
+    {"starter", required_argument, NULL, OPTION_STARTER},
     {"role", required_argument, NULL, OPTION_ROLE},
     {"resume", required_argument, NULL, OPTION_RESUME},
     {"user", required_argument, NULL, OPTION_USER},
@@ -87,6 +93,13 @@ static void take(struct amp_options *options, int id)
         else
             options->workers = (uint32_t)number;
         return;
+    case OPTION_STARTERS:
+        options->starters = optarg;
+        return;
+    case OPTION_STARTER:
+        options->wish = AMP_WISH_STARTER;
+        options->role = optarg;
+        return;
     case OPTION_ROLE:
         options->wish = AMP_WISH_ROLE;
         options->role = optarg;
@@ -119,6 +132,8 @@ static void check_whole(struct amp_options *options)
         wrong(options, "--dev needs --state DIR");
     else if (!options->dev && (options->state != NULL || options->listen != NULL || options->workers != 0))
         wrong(options, "--state, --listen and --workers belong to --dev: the configuration file says it otherwise");
+    else if (options->dev && options->starters != NULL)
+        wrong(options, "--starters is not for development mode");
     else if (options->resume != NULL || options->user != NULL)
         wrong(options, "--resume and --user belong to --role, which is the supervisor's own");
     else if (options->dev && options->wish == AMP_WISH_CHECK)

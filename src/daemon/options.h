@@ -10,6 +10,7 @@ enum amp_options_wish {
     AMP_WISH_HELP,
     AMP_WISH_VERSION,
     AMP_WISH_ROLE,
+    AMP_WISH_STARTER,
     AMP_WISH_ERROR
 };
 
@@ -20,7 +21,9 @@ struct amp_options {
     const char *state;
     const char *listen; /* of development mode */
     uint32_t workers;   /* 0: as many as there are processors */
-    const char *role;   /* the supervisor's own, for its children */
+    /* The directory of the sockets behind which roles are started, see starter.h; NULL: the supervisor starts them */
+    const char *starters;
+    const char *role;   /* of a starter; or the supervisor's own, for its children */
     const char *user;   /* the same: "UID:GID" that the role takes; NULL: none */
     const char *resume; /* the same: what an earlier life of the role left behind; NULL: nothing */
 };

@@ -160,8 +160,7 @@ static _Noreturn void become(const struct role *role, const struct amp_role_fds 
     _exit(1);
 }
 
-/* This process's own program, opened once: an upgrade on disk does not mix two versions. */
-static int own_binary(void)
+int amp_role_binary(void)
 {
     static int fd = -1;
     if (fd < 0)
@@ -174,8 +173,7 @@ enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, 
     int sources[FD_LISTEN + AMP_CONFIG_WORKERS_MAX * AMP_CONFIG_ADDRESSES_MAX];
     size_t count = 0;
     const struct role *chosen = find_role(role);
-    int binary = own_binary();
-    if (binary < 0)
+    if (fds->binary < 0)
         return AMP_ERR_IO;
     sources[count++] = fds->control;
     sources[count++] = fds->config;
@@ -189,7 +187,7 @@ enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, 
     pid_t parent = getpid();
     *pid = fork();
     if (*pid == 0)
-        become(chosen, fds, sources, count, binary, parent);
+        become(chosen, fds, sources, count, fds->binary, parent);
     return *pid > 0 ? AMP_OK : AMP_ERR_IO;
 }
 

@@ -16,6 +16,7 @@ struct amp_role_fds {
     int tls[AMP_TLS_FILE_COUNT_];
     int push_ca;
     int empty;                       /* an empty directory */
+    int binary;                      /* the program that it runs, see amp_role_binary */
     const struct amp_listen *listen; /* NULL: none */
     /* Of an earlier life, in words; NULL: nothing. front: the last second whose signatures are refused;
      * scribe: the number of the last durable record, a colon, its hash. */
@@ -23,7 +24,10 @@ struct amp_role_fds {
     const struct amp_sandbox_user *user; /* that it takes; NULL: it keeps the supervisor's */
 };
 
-/* Starts this very binary anew as `role`. It dies with the caller. AMP_ERR_IO (errno). */
+/* This process's own program, opened once (O_PATH): an upgrade on disk does not mix two versions. -1 (errno). */
+int amp_role_binary(void);
+
+/* Starts that program as `role`. It dies with the caller. AMP_ERR_IO (errno). */
 enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, pid_t *pid) AMP_MUST_USE;
 
 /* Everything such a process does, from `--role NAME [--user UID:GID] [--resume TEXT]` on; its exit status. */

@@ -206,6 +206,30 @@ enum amp_err amp_state_open_roles(struct amp_state *state, const struct amp_user
     return err;
 }
 
+enum amp_err amp_state_without_roles(const struct amp_state *state, const char *path)
+{
+    static const char *const names[] = {"keys", "audit", AMP_KEYRING_FILE, AMP_SUBSCRIPTION_FILE};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (faccessat(state->dir_fd, names[i], F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+            continue;
+        amp_log_text(AMP_LOG_ERROR,
+                     "the state directory has files of the roles (keys, audit): move them to the directories of the "
+                     "units that start these",
+                     "path", path);
+        return AMP_ERR_INVALID;
+    }
+    return AMP_OK;
+}
+
+enum amp_err amp_state_open_own(int *fd, const char *path)
+{
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    enum amp_err err = *fd >= 0 ? check_private(*fd, path, geteuid()) : fail("a directory cannot be opened", path);
+    if (err != AMP_OK)
+        close_one(fd);
+    return err;
+}
+
 /* Whether the file is there, and this provider's. */
 static enum amp_err look_at(const struct amp_state *state, const struct sealed *sealed, const char *provider,
                             bool *exists)

@@ -28,6 +28,11 @@ enum amp_err amp_state_open(struct amp_state *out, const char *path, bool dev) A
  * releases had beside it. AMP_ERR_INVALID for one that belongs to anybody else.
  */
 enum amp_err amp_state_open_roles(struct amp_state *state, const struct amp_users *users) AMP_MUST_USE;
+/* In place of it, where starters have the roles' directories: `state`, at `path`, has none of these files.
+ * AMP_ERR_INVALID where it has, from when the supervisor started the roles: they would be left behind. */
+enum amp_err amp_state_without_roles(const struct amp_state *state, const char *path) AMP_MUST_USE;
+/* Opens the directory of this process's role: its user's, mode 0700. AMP_ERR_IO, AMP_ERR_INVALID. */
+enum amp_err amp_state_open_own(int *fd, const char *path) AMP_MUST_USE;
 void amp_state_close(struct amp_state *state);
 /*
  * Before the keeper opens keyring and subscriptions with this provider: what an ephemeral KEK sealed, which died with

@@ -84,7 +84,7 @@ static bool stage_is_over(struct amp_supervisor *supervisor)
                supervisor->children[AMP_CHILD_COURIER].ready;
     if (supervisor->stage == AMP_STAGE_DRAIN_LOG)
         return amp_recorder_idle(supervisor->recorder);
-    return child != NULL && child->pid == 0;
+    return child != NULL && !amp_child_runs(child);
 }
 
 static void enter_stage(struct amp_supervisor *supervisor, enum amp_stage stage)
@@ -111,12 +111,12 @@ static void advance(struct amp_supervisor *supervisor)
 static void on_stage_timeout(evutil_socket_t fd, short what, void *ctx)
 {
     struct amp_supervisor *supervisor = ctx;
-    const struct amp_child *child = draining_child(supervisor);
+    struct amp_child *child = draining_child(supervisor);
     amp_log_text(AMP_LOG_WARN, "did not finish in time", "role",
                  amp_role_name(child != NULL ? child->role : AMP_ROLE_SCRIBE));
     supervisor->status = 1;
-    if (child != NULL && child->pid != 0)
-        kill(child->pid, SIGKILL); /* reaping goes on from there */
+    if (child != NULL && amp_child_runs(child))
+        amp_child_kill(child); /* reaping goes on from there */
     else
         enter_stage(supervisor, supervisor->stage + 1);
     advance(supervisor);
@@ -130,10 +130,9 @@ static void on_durable(void *ctx, uint64_t number)
 static void on_log_violation(void *ctx)
 {
     struct amp_supervisor *supervisor = ctx;
-    const struct amp_child *scribe = &supervisor->children[AMP_CHILD_SCRIBE];
+    struct amp_child *scribe = &supervisor->children[AMP_CHILD_SCRIBE];
     amp_log(AMP_LOG_ERROR, "the scribe broke the table of messages and is killed");
-    if (scribe->pid != 0)
-        kill(scribe->pid, SIGKILL);
+    amp_child_kill(scribe);
     amp_supervisor_record(supervisor, AMP_ACT_ROLE_VIOLATION, AMP_OUTCOME_REFUSED, AMP_ERR_INVALID, "supervisor",
                           amp_role_name(AMP_ROLE_SCRIBE));
 }

@@ -25,9 +25,11 @@ struct amp_supervisor;
 struct amp_child {
     struct amp_supervisor *supervisor;
     enum amp_role role;
-    pid_t pid; /* 0: not running */
+    pid_t pid;             /* 0: not running, or started by a starter */
+    struct event *starter; /* its connection, which tells of the end; NULL: none, or a process of ours */
     struct amp_link *control;
     bool ready;
+    bool served; /* was ready once, in this life or an earlier one */
     bool draining;
     bool punished; /* killed, and not buried yet */
     int64_t started_mono_ms;
@@ -112,6 +114,9 @@ enum amp_err amp_child_start(struct amp_child *child) AMP_MUST_USE;
 /* Reaps; tells amp_supervisor_child_ended of each of ours. */
 void amp_children_reap(struct amp_supervisor *supervisor);
 void amp_children_kill(struct amp_supervisor *supervisor);
+bool amp_child_runs(const struct amp_child *child);
+/* Its end is told as any other; nothing where it does not run. */
+void amp_child_kill(struct amp_child *child);
 void amp_child_send(struct amp_child *child, enum amp_ipc_type type, struct amp_slice payload, int fd);
 
 /* What children.c tells supervisor.c. */

@@ -28,9 +28,9 @@ static enum amp_err check_distinct(const struct amp_users *users)
     return AMP_OK;
 }
 
-static enum amp_err find_separate(struct amp_users *out, const struct amp_config *config)
+static enum amp_err find_separate(struct amp_users *out, const struct amp_config *config, bool starts)
 {
-    if (!amp_sandbox_may_change_users()) {
+    if (starts && !amp_sandbox_may_change_users()) {
         amp_log(AMP_LOG_ERROR, "the roles cannot have users of their own: start the daemon as root (or with CAP_SETUID "
                                "and CAP_SETGID), or set sandbox.users: shared");
         return AMP_ERR_INVALID;
@@ -45,11 +45,15 @@ static enum amp_err find_separate(struct amp_users *out, const struct amp_config
     return err == AMP_OK ? check_distinct(out) : err;
 }
 
-enum amp_err amp_users_find(struct amp_users *out, const struct amp_config *config)
+enum amp_err amp_users_find(struct amp_users *out, const struct amp_config *config, bool starts)
 {
     *out = (struct amp_users){.separate = config->sandbox.separate};
     if (out->separate)
-        return find_separate(out, config);
+        return find_separate(out, config, starts);
+    if (!starts) {
+        amp_log(AMP_LOG_ERROR, "sandbox.users is shared, but --starters gives each role a user of its own");
+        return AMP_ERR_INVALID;
+    }
     if (geteuid() == 0) {
         amp_log(AMP_LOG_ERROR, "sandbox.users is shared, but this is root: start the daemon as another user");
         return AMP_ERR_INVALID;

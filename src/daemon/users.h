@@ -14,11 +14,12 @@ struct amp_users {
 };
 
 /*
- * As `config` says. AMP_ERR_INVALID, after the log said why, where one of them does not exist, where two roles, or a
- * role and the supervisor, would share one though they must not, where this process may not change to others, and where
+ * As `config` says. `starts`: this process starts the roles, rather than starters that have the users already.
+ * AMP_ERR_INVALID, after the log said why, where one of them does not exist, where two roles, or a role and the
+ * supervisor, would share one though they must not, where this process may not change to others and has to, and where
  * the roles would be root's.
  */
-enum amp_err amp_users_find(struct amp_users *out, const struct amp_config *config) AMP_MUST_USE;
+enum amp_err amp_users_find(struct amp_users *out, const struct amp_config *config, bool starts) AMP_MUST_USE;
 /* NULL: the supervisor's. */
 const struct amp_sandbox_user *amp_users_of(const struct amp_users *users, enum amp_role role);
 

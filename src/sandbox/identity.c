@@ -74,21 +74,29 @@ static bool lock_bounds(void)
     return prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) == 0;
 }
 
-static bool take_user(const struct amp_sandbox_user *user)
+/* Started as this user already, which takes no right: with no other group. */
+static bool is_user(const struct amp_sandbox_user *user)
 {
     uid_t uids[3];
     gid_t gids[3];
-    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(0, NULL) != 0 ||
-        setresgid(user->gid, user->gid, user->gid) != 0 || setresuid(user->uid, user->uid, user->uid) != 0 ||
-        prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0)
-        return false;
-    if (getresuid(&uids[0], &uids[1], &uids[2]) != 0 || getresgid(&gids[0], &gids[1], &gids[2]) != 0)
+    gid_t more[1];
+    int count = getgroups(1, more);
+    if (getresuid(&uids[0], &uids[1], &uids[2]) != 0 || getresgid(&gids[0], &gids[1], &gids[2]) != 0 || count < 0)
         return false;
     for (size_t i = 0; i < 3; i++) {
         if (uids[i] != user->uid || gids[i] != user->gid)
             return false;
     }
-    return true;
+    return count == 0 || more[0] == user->gid;
+}
+
+static bool take_user(const struct amp_sandbox_user *user)
+{
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(0, NULL) != 0 ||
+        setresgid(user->gid, user->gid, user->gid) != 0 || setresuid(user->uid, user->uid, user->uid) != 0 ||
+        prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0)
+        return false;
+    return is_user(user);
 }
 
 static bool holds_any(const struct capabilities *mine)
@@ -132,7 +140,7 @@ enum amp_err amp_identity_take(const struct amp_sandbox_user *user)
     bool keep_lock = must_keep_lock(&mine);
     if (has(&mine, CAP_SETPCAP) && !lock_bounds())
         return AMP_ERR_IO;
-    if (user != NULL && !take_user(user))
+    if (user != NULL && !is_user(user) && !take_user(user))
         return errno == EPERM || errno == EINVAL ? AMP_ERR_NOT_PERMITTED : AMP_ERR_IO;
     return drop_capabilities(keep_lock) && renew_ties(parent) ? AMP_OK : AMP_ERR_IO;
 }

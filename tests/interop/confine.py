@@ -55,7 +55,8 @@ def confine(unit, more):
         number = library.seccomp_syscall_resolve_name(call.encode())
         if number >= 0 and add(context, ALLOW, number, 0, None) != 0:
             raise OSError(f"no rule for {call}")
-    for family in " ".join(settings(unit, "RestrictAddressFamilies")).split():
+    families = " ".join(settings(unit, "RestrictAddressFamilies")).split()
+    for family in families if families != ["none"] else []:
         rule = Compare(0, EQUAL, FAMILIES[family], 0)
         add(context, ALLOW, library.seccomp_syscall_resolve_name(b"socket"), 1, ctypes.byref(rule))
     if ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or library.seccomp_load(context) != 0:

@@ -1,4 +1,5 @@
-"""The unit in packaging/systemd: how exposed systemd finds it, and that the daemon works with what it leaves."""
+"""The units in packaging/systemd: how exposed systemd finds them, and that the daemon works with what they leave."""
+import glob
 import os
 import re
 import resource
@@ -6,168 +7,294 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import unittest
 
 import harness
-from harness import ROOT, Daemon
+import units
+from harness import ROOT, wait_until
+from receiver import Receiver
+from units import ROLES, SUPERVISOR, UNITS, UnitDaemon
 
-UNIT = os.path.join(ROOT, "packaging", "systemd", "ampouled.service.in")
-DROP_IN = os.path.join(ROOT, "packaging", "systemd", "separate-users.conf")
-# What OPERATIONS.md says of the unit, alone and with the drop-in.
-EXPOSURE = 1.2
-EXPOSURE_WITH_DROP_IN = 2.9
-SOMEBODY = 61010  # no user of this machine's has this number
+INTRUDER = os.path.join(harness.BUILD, "tests", "e2e", "intruder")
+OPEN = 2  # the system call, on x86-64
+THRESHOLD = 13  # tenths: what `systemd-analyze security` may say of any unit at most
+# What OPERATIONS.md says of each.
+EXPOSURE = {"ampouled.service": 1.2, "ampoule-courier@.service": 1.2, "ampoule-front@.service": 0.4,
+            "ampoule-keeper@.service": 0.4, "ampoule-scribe@.service": 0.4}
+
+
+def read(path):
+    with open(path, encoding="utf-8") as text:
+        return text.read()
 
 
 @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd is not installed")
 class ExposureTest(unittest.TestCase):
-    def exposure(self, text):
-        with harness.tempfile.TemporaryDirectory() as folder:
-            unit = os.path.join(folder, "ampouled.service")
+    def analyze(self, name, text, threshold=THRESHOLD):
+        """(whether systemd finds it exposed no more than that, what it says)"""
+        with tempfile.TemporaryDirectory() as folder:
+            unit = os.path.join(folder, name)
             with open(unit, "w", encoding="utf-8") as file:
-                file.write(text.replace("@sbindir@", "/usr/sbin"))
-            said = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", unit], capture_output=True,
-                                  text=True, check=False)
-        found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said.stdout)
-        self.assertIsNotNone(found, said.stdout + said.stderr)
-        return float(found[1])
+                file.write(text)
+            done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager",
+                                   f"--threshold={threshold}", unit], capture_output=True, text=True, check=False)
+        found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
+        self.assertIsNotNone(found, done.stdout + done.stderr)
+        return done.returncode == 0, float(found[1])
 
-    def test_systemd_finds_the_unit_hardly_exposed(self):
-        unit, _ = unit_and_drop_in()
-        self.assertLessEqual(self.exposure(unit), EXPOSURE)
-        self.assertGreater(self.exposure(unit.replace("\nUser=ampoule\n", "\n")), EXPOSURE)
+    def test_systemd_finds_every_unit_hardly_exposed(self):
+        shipped = {os.path.basename(path): read(path) for path in glob.glob(os.path.join(UNITS, "*.service"))}
+        self.assertEqual(set(shipped), set(EXPOSURE))
+        manual = read(os.path.join(ROOT, "docs", "OPERATIONS.md"))
+        for name, text in shipped.items():
+            good, exposure = self.analyze(name, text)
+            self.assertTrue(good, f"{name}: {exposure}")
+            self.assertLessEqual(exposure, EXPOSURE[name], name)
+            self.assertTrue(re.search(rf"`{re.escape(name)}`.*\| {EXPOSURE[name]} \|", manual), f"OPERATIONS.md on {name}")
 
-    def test_with_the_drop_in_it_is_as_exposed_as_the_manual_says(self):
-        unit, drop_in = unit_and_drop_in()
-        self.assertLessEqual(self.exposure(with_drop_in(unit, drop_in)), EXPOSURE_WITH_DROP_IN)
-        self.assertGreater(self.exposure(with_drop_in(unit, drop_in + "CapabilityBoundingSet=~\n")), EXPOSURE_WITH_DROP_IN)
+    def test_one_that_is_exposed_is_noticed(self):
+        text = read(os.path.join(UNITS, "ampouled.service"))
+        self.assertFalse(self.analyze("ampouled.service", text + "[Service]\nAmbientCapabilities=CAP_SETUID\n"
+                                      "CapabilityBoundingSet=CAP_SETUID\nSystemCallFilter=@setuid\n")[0])
 
-
-    def test_no_unit_that_changes_users_is_as_little_exposed(self):
-        """Whatever else is taken from it: what OPERATIONS.md says of why there are two."""
-        unit, _ = unit_and_drop_in()
-        changes = ("SystemCallFilter=@setuid\nCapabilityBoundingSet=CAP_SETUID CAP_SETGID\n"
-                   "AmbientCapabilities=CAP_SETUID CAP_SETGID\n")
-        takes = "RootDirectory=/srv\nIPAddressDeny=any\nIPAddressAllow=192.0.2.0/24\n"
-        self.assertGreater(self.exposure(unit.partition("\n[Install]")[0] + "\n" + changes + takes), 1.3)
+    def test_systemd_understands_all_that_the_units_say(self):
+        with tempfile.TemporaryDirectory() as folder:
+            paths = glob.glob(os.path.join(UNITS, "*.s*")) + [os.path.join(ROOT, "packaging", "systemd", "ampoule.slice")]
+            for path in paths:
+                with open(os.path.join(folder, os.path.basename(path).replace("@.", "@1.")), "w", encoding="utf-8") as to:
+                    to.write(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", read(path)))
+            done = subprocess.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no",
+                                   *sorted(glob.glob(os.path.join(folder, "*")))],
+                                  env={**os.environ, "SYSTEMD_UNIT_PATH": folder + ":"}, capture_output=True, text=True,
+                                  check=False)
+        wrong = [line for line in done.stderr.splitlines() if folder in line]
+        self.assertEqual(wrong, [])
 
 
 class MemoryTest(unittest.TestCase):
     def test_the_kernel_gives_what_the_daemon_may_take_by_default(self):
-        unit, _ = unit_and_drop_in()
-        with open(os.path.join(ROOT, "docs", "OPERATIONS.md"), encoding="utf-8") as manual:
-            default = re.search(r"\| `memory_max` \| size \| `(\d+)GiB`", manual.read())[1]
-        most = int(re.search(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)[1])
-        self.assertEqual(most, int(default) * 1024 + 512)
-        self.assertIn("\nMemorySwapMax=0\n", unit)
+        group = read(os.path.join(ROOT, "packaging", "systemd", "ampoule.slice"))
+        default = re.search(r"\| `memory_max` \| size \| `(\d+)GiB`", read(os.path.join(ROOT, "docs", "OPERATIONS.md")))[1]
+        self.assertEqual(int(re.search(r"^MemoryMax=(\d+)M$", group, re.MULTILINE)[1]), int(default) * 1024 + 512)
+        self.assertIn("\nMemorySwapMax=0\n", group)
+        for path in glob.glob(os.path.join(UNITS, "*.service")):
+            self.assertIn("\nSlice=ampoule.slice\n", read(path), path)
 
 
-def unit_and_drop_in():
-    with open(UNIT, encoding="utf-8") as unit, open(DROP_IN, encoding="utf-8") as drop_in:
-        return unit.read(), drop_in.read()
+class UnitCase(unittest.TestCase):
+    def setUp(self):
+        why = units.lacks()
+        if why:
+            self.skipTest(why)
 
-
-def with_drop_in(unit, drop_in):
-    """The text of a unit with a drop-in's settings behind its own."""
-    return unit.partition("\n[Install]")[0] + "\n" + drop_in.partition("[Service]")[2]
-
-
-class ConfinedDaemon(Daemon):
-    """As a unit starts it: its user, its capabilities, its system calls. Notifications go to `notified`."""
-
-    def __init__(self, unit, **options):
-        super().__init__(**options)
-        self.user = 0 if "\nUser=root" in unit else SOMEBODY
-        self.capabilities = " ".join(re.findall(r"^CapabilityBoundingSet=(.*)", unit, re.MULTILINE)).lower().split()
-        self.unit = os.path.join(self.home, "ampouled.service")
-        with open(self.unit, "w", encoding="utf-8") as file:
-            file.write(unit)
-        self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.notified.settimeout(harness.START_SECONDS)
-        self.notified.bind(os.path.join(self.home, "notify"))
-        for path, mode in ((self.home, 0o755), (self.unit, 0o644), (os.path.join(self.home, "notify"), 0o777)):
-            os.chmod(path, mode)
-
-    def _launch(self, *arguments):
-        kept, unit = [name.removeprefix("cap_") for name in self.capabilities], self.unit
-        # Who may not have LimitMEMLOCK=infinity here takes the capability instead: the daemon wants one of the two, and
-        # each role calls capset(2) to keep no other.
-        if resource.getrlimit(resource.RLIMIT_MEMLOCK)[1] != resource.RLIM_INFINITY:
-            kept, unit = kept + ["ipc_lock"], unit + "+capset"
-        bounds = ",".join(["-all", *("+" + name for name in kept)])
-        words = ["setpriv", "--no-new-privs", "--bounding-set", bounds]
-        if self.user != 0:
-            for path in (self.state, *(os.path.join(self.home, name) for name in ("tls.crt", "tls.key"))):
-                os.chown(path, self.user, self.user)
-            words += ["--reuid", str(self.user), "--regid", str(self.user), "--clear-groups", "--inh-caps", bounds]
-            words += ["--ambient-caps", bounds] if kept else []
-        words += [os.path.join(ROOT, "tests", "interop", "confine.py"), unit, harness.AMPOULED, *arguments]
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env={**os.environ, "NOTIFY_SOCKET": os.path.join(self.home, "notify")})
-
-    def said(self):
-        return self.notified.recv(256).decode()
-
-    def status(self):
-        """{process: {field: value}} of /proc/PID/status."""
-        found = {}
-        for name, pid in {"supervisor": self.process.pid, **self.roles()}.items():
-            with open(f"/proc/{pid}/status", encoding="ascii") as status:
-                found[name] = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
-        return found
-
-    def destroy(self):
-        super().destroy()
-        self.notified.close()
-
-
-@unittest.skipUnless(shutil.which("systemd-analyze") and shutil.which("setpriv"), "systemd or setpriv is not installed")
-@unittest.skipUnless(os.geteuid() == 0, "only root can take another user")
-@unittest.skipIf(harness.is_sanitized(), "a sanitizer asks the kernel for more")
-class ConfinedTest(unittest.TestCase):
-    def start(self, unit, sandbox, state=None):
-        daemon = ConfinedDaemon(unit, settings={"sandbox": sandbox, "keys": {"provider": "ephemeral"}}, state=state)
+    def daemon(self, **options):
+        options.setdefault("settings", {"keys": {"provider": "ephemeral"}})
+        daemon = UnitDaemon(**options)
         self.addCleanup(daemon.destroy)
+        return daemon
+
+    def start(self, **options):
+        daemon = self.daemon(**options)
         daemon.start()
         self.assertEqual(daemon.said(), "READY=1")
         return daemon
 
     def assert_serves(self, daemon):
-        daemon.wait_next_second()
+        wait_until(lambda: len(daemon.roles()) == len(ROLES), 60, "four roles")
+        daemon.wait_ready()
         client = daemon.client()
         card = client.post("/v1/redeem", {"token": client.tokenize()}).json()["card"]
         self.assertEqual(card["number"], harness.CARD["number"])
         client.close()
-        for name, fields in daemon.status().items():
-            self.assertEqual((fields["NoNewPrivs"], fields["Seccomp"]), ("1", "2"), name)
 
-    def test_the_daemon_works_with_what_the_unit_leaves_and_tells_how_it_is(self):
-        with open(UNIT, encoding="utf-8") as text:
-            daemon = self.start(text.read(), {"users": "shared"})
+    def wait_another(self, daemon, role, pid):
+        wait_until(lambda: daemon.roles().get(role, pid) != pid, 60, f"another {role}")
+
+
+class ConfinedTest(UnitCase):
+    def test_each_process_has_its_own_user_no_rights_and_the_daemon_works(self):
+        daemon = self.start()
         self.assert_serves(daemon)
+        # Where RLIMIT_MEMLOCK is finite they keep CAP_IPC_LOCK, see units.py.
+        locked = 0 if resource.getrlimit(resource.RLIMIT_MEMLOCK)[1] == resource.RLIM_INFINITY else 1 << 14
         for name, fields in daemon.status().items():
-            self.assertEqual(set(fields["Uid"].split()), {str(SOMEBODY)}, name)
+            self.assertEqual(set(fields["Uid"].split()), {str(ROLES.get(name, SUPERVISOR))}, name)
+            self.assertEqual(set(fields["Gid"].split()), {str(ROLES.get(name, SUPERVISOR))}, name)
+            self.assertEqual((fields["NoNewPrivs"], fields["Seccomp"], fields["Groups"].strip()), ("1", "2", ""), name)
+            for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+                self.assertEqual(int(fields[kind], 16) & ~locked, 0, f"{name} {kind}")
+        protections = daemon.client().get("/readyz", signed=False).json()["protections"]
+        self.assertLessEqual({"user", "landlock", "seccomp"}, set(protections["sandbox"]))
+        owners = {role: os.stat(daemon.directory(role)).st_uid for role in ("keeper", "scribe")}
+        self.assertEqual(owners, {role: ROLES[role] for role in owners})
+        self.assertFalse({"keys", "audit"} & set(os.listdir(daemon.state)))
+
+    def test_it_tells_how_it_is_and_ends_with_all_that_it_had_started(self):
+        daemon = self.start()
         self.assertEqual(daemon.reload(), "success")
         self.assertEqual([daemon.said(), daemon.said()], ["RELOADING=1", "READY=1"])
         daemon.stop()
         self.assertEqual(daemon.said(), "STOPPING=1")
+        wait_until(lambda: not any(daemon.below().values()), what="the end of all starters")
+        self.assertIn("service.stop", [event["event"] for event in daemon.events()])
 
-    def test_with_the_drop_in_each_role_has_its_own_user(self):
-        with open(UNIT, encoding="utf-8") as text, open(DROP_IN, encoding="utf-8") as more:
-            unit = with_drop_in(text.read(), more.read())
-        roles = ("front", "keeper", "scribe", "courier")
-        sandbox = {"users": "separate", **{role: str(SOMEBODY + place) for place, role in enumerate(roles, 1)}}
-        first = self.start(unit, sandbox)
-        self.assert_serves(first)
-        found = {name: fields["Uid"].split()[0] for name, fields in first.status().items()}
-        self.assertEqual(found, {"supervisor": str(SOMEBODY), **{role: sandbox[role] for role in roles}})
-        held = {name: int(fields["CapEff"], 16) | int(fields["CapPrm"], 16) for name, fields in first.status().items()}
-        self.assertTrue(held.pop("supervisor"))
-        if resource.getrlimit(resource.RLIMIT_MEMLOCK)[1] == resource.RLIM_INFINITY:  # else they keep CAP_IPC_LOCK
-            self.assertEqual(set(held.values()), {0})
-        first.stop()
-        self.assert_serves(self.start(unit, sandbox, state=first.state))  # what the roles own now opens again
+    def test_what_is_left_when_the_supervisor_is_killed_ends_at_once(self):
+        daemon = self.start()
+        daemon.process.kill()
+        daemon.process.wait()
+        wait_until(lambda: not any(daemon.below().values()), what="the end of all roles")
+        daemon.process = None
+
+    def test_keys_outlive_keeper_and_daemon_with_a_kek_that_does(self):
+        daemon = self.daemon()
+        daemon.settings["keys"] = {"provider": "file", "file": os.path.join(daemon.directory("keeper"), "kek")}
+        daemon.start()
+        os.kill(daemon.roles()["keeper"], signal.SIGKILL)
+        daemon.wait_event(lambda event: event["event"] == "role.died" and event["subject"] == "keeper")
+        self.assert_serves(daemon)
+        daemon.stop()
+        daemon.launch()
+        self.assert_serves(daemon)
+
+    def test_keys_under_an_ephemeral_kek_outlive_the_keeper_alone(self):
+        daemon = self.start()
+        keyring = os.path.join(daemon.directory("keeper"), "keyring")
+        keeper = daemon.roles()["keeper"]
+        os.kill(keeper, signal.SIGKILL)
+        self.wait_another(daemon, "keeper", keeper)
+        self.assert_serves(daemon)
+        self.assertTrue(os.path.exists(keyring))
+        daemon.stop()
+        daemon.start()
+        self.assertIn("its ephemeral KEK died with that run", daemon.log())
+        self.assert_serves(daemon)
+
+    def test_a_courier_that_was_killed_is_replaced_and_delivers(self):
+        daemon = self.daemon()
+        tls = harness.make_certificate(daemon.home, "endpoint")
+        os.chmod(tls[0], 0o644)
+        daemon.settings["push"] = {"ca": tls[0], "allow": ["127.0.0.1"]}
+        daemon.start()
+        receiver = self.enterContext(Receiver(tls=tls))
+        client = daemon.client()
+        self.addCleanup(client.close)
+        made = client.post("/v1/subscriptions", {"queue": "pay", "url": receiver.url("/hook")})
+        self.assertEqual(made.status, 201, made)
+        client.tokenize(queue="pay", ttl_ms=60000)
+        wait_until(lambda: len(receiver.hooks) == 1, what="a webhook")
+        courier = daemon.roles()["courier"]
+        os.kill(courier, signal.SIGKILL)
+        client.tokenize(queue="pay", ttl_ms=60000)
+        wait_until(lambda: len({hook.id for hook in list(receiver.hooks)}) == 2, what="a webhook of another courier")
+        self.assertNotEqual(daemon.roles()["courier"], courier)
+        daemon.wait_event(lambda event: event["event"] == "role.died" and event["subject"] == "courier")
+
+
+@unittest.skipUnless(os.uname().machine == "x86_64", "needs x86-64")
+class ViolationTest(UnitCase):
+    def test_what_a_sandbox_does_not_allow_is_recorded_though_another_process_sees_it(self):
+        daemon = self.start()
+        self.assert_serves(daemon)
+        for role in ROLES:
+            pid = daemon.roles()[role]
+            tried = subprocess.run([INTRUDER, str(pid), str(OPEN), "s:/etc/passwd", "0"], capture_output=True, text=True,
+                                   timeout=60, check=True)
+            self.assertEqual(tried.stdout.strip(), "killed 31", role)
+            daemon.wait_event(lambda event, who=role: event["event"] == "role.violation" and event["subject"] == who
+                              and event["code"] == "sandbox_violation" and event["alarm"])
+            self.wait_another(daemon, role, pid)
+            self.assert_serves(daemon)
+
+    def test_who_breaks_the_table_of_messages_is_killed(self):
+        daemon = self.start()
+        self.assert_serves(daemon)
+        courier = daemon.roles()["courier"]
+        subprocess.run([INTRUDER, str(courier), "44", "3", "x:00", "1", str(0x4040), "0", "0"], capture_output=True,
+                       timeout=60, check=False)  # sendto the supervisor: LINK, which is its own
+        daemon.wait_event(lambda event: event["event"] == "role.violation" and event["subject"] == "courier"
+                          and event["code"] == "invalid")
+        self.wait_another(daemon, "courier", courier)
+        self.assert_serves(daemon)
+
+
+class RefusedTest(UnitCase):
+    """What is not as the units have it does not start, and says why."""
+
+    def refused(self, daemon, status, words):
+        daemon.launch()
+        self.assertEqual(daemon.process.wait(harness.START_SECONDS), status, daemon.log())
+        daemon.process = None
+        self.assertIn(words, daemon.log())
+
+    def test_a_socket_that_nobody_listens_on(self):
+        daemon = self.daemon()
+        daemon.prepare()
+        daemon.activate("scribe")
+        daemon.deactivate("scribe")
+        daemon.activators["scribe"] = subprocess.Popen(["sleep", "600"])
+        self.refused(daemon, 1, "a starter cannot be reached")
+
+    def test_a_listener_that_is_neither_root_nor_the_role(self):
+        daemon = self.daemon()
+        daemon.prepare()
+        where = os.path.join(daemon.starters, "scribe")
+        stranger = subprocess.Popen(["/usr/bin/setpriv", "--reuid", str(SUPERVISOR + 9), "--clear-groups",
+                                     "systemd-socket-activate", "--seqpacket", "--listen", where, "/bin/true"],
+                                    stderr=subprocess.DEVNULL, preexec_fn=lambda: os.chmod(daemon.starters, 0o777))
+        daemon.activators["scribe"] = stranger
+        wait_until(lambda: os.path.exists(where) and units.is_listening(where), what="the stranger's socket")
+        os.chmod(where, 0o666)
+        self.refused(daemon, 1, "neither root nor the role's user")
+
+    def test_a_role_that_is_started_as_another_user(self):
+        daemon = self.daemon(users={"scribe": SUPERVISOR + 9})
+        self.refused(daemon, 1, "the starter must be the user that sandbox.ROLE names")
+
+    def test_files_of_roles_that_the_supervisor_started_before(self):
+        daemon = self.daemon()
+        os.makedirs(os.path.join(daemon.state, "audit"), mode=0o700)
+        os.chmod(daemon.state, 0o700)
+        self.refused(daemon, 2, "move them to the directories of the units")
+
+    def test_one_user_for_all(self):
+        daemon = self.daemon(settings={"sandbox": {"users": "shared"}})
+        self.refused(daemon, 2, "--starters gives each role a user of its own")
+
+    def test_a_keyring_of_another_provider(self):
+        daemon = self.daemon()
+        daemon.settings["keys"] = {"provider": "file", "file": os.path.join(daemon.directory("keeper"), "kek")}
+        daemon.start()
+        daemon.stop()
+        daemon.settings["keys"] = {"provider": "ephemeral"}
+        self.refused(daemon, 1, "belongs to another keys.provider")
+
+
+class StarterTest(unittest.TestCase):
+    """By itself."""
+
+    def starter(self, role, stdin, **options):
+        return subprocess.Popen([harness.AMPOULED, "--starter", role], stdin=stdin, stderr=subprocess.PIPE, text=True,
+                                **options)
+
+    def test_it_is_not_started_by_hand(self):
+        for role in ("front", "nobody"):
+            starter = self.starter(role, subprocess.DEVNULL)
+            self.assertIn("run by a service manager", starter.communicate(timeout=60)[1])
+            self.assertEqual(starter.returncode, 2)
+
+    def test_what_is_no_order_ends_it(self):
+        for nonsense in (b"\x02", b"\x01" * 64, b"x" * 4096, b""):
+            ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            starter = self.starter("front", its)
+            its.close()
+            if nonsense:
+                ours.send(nonsense)
+            else:
+                ours.close()
+            self.assertIn("no order came", starter.communicate(timeout=60)[1])
+            self.assertEqual(starter.returncode, 1)
+            ours.close()
 
 
 if __name__ == "__main__":

@@ -56,6 +56,12 @@ static void good_lines_are_understood(void **state)
     assert_int_equal(options.wish, AMP_WISH_VERSION);
     parse(&options, "--role front");
     assert_int_equal(options.wish, AMP_WISH_ROLE);
+    parse(&options, "--config /etc/a.yaml --starters /run/a");
+    assert_int_equal(options.wish, AMP_WISH_SERVE);
+    assert_string_equal(options.starters, "/run/a");
+    parse(&options, "--starter keeper");
+    assert_int_equal(options.wish, AMP_WISH_STARTER);
+    assert_string_equal(options.role, "keeper");
 }
 
 static void wrong_lines_are_refused(void **state)
@@ -74,6 +80,7 @@ static void wrong_lines_are_refused(void **state)
         "--dev --state s --check-config",
         "--dev --state s surplus",
         "--dev --state s --resume 5",
+        "--dev --state s --starters /run/a",
         "--config a --resume 5",
         "--config a --user 1:1",
         "--check-config",
