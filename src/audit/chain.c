@@ -21,8 +21,6 @@ enum {
     WRAPPED_MAX = 512,
 };
 
-#define MAC_MEMBER ",\"mac\":\""
-
 struct amp_chain {
     struct amp_chain_config config;
     int fd; /* -1: no file yet */
@@ -117,12 +115,10 @@ static enum amp_err add_line(struct amp_chain *chain, const struct amp_event *ev
                              struct amp_slice extra)
 {
     uint8_t hash[AMP_SHA256_LEN], mac[AMP_SHA256_LEN];
-    struct amp_sha256_chain so_far;
     const struct amp_slice hash_part = amp_slice(hash, sizeof(hash));
-    uint8_t *start = chain->tail + chain->tail_len;
     if (TAIL_CAP - chain->tail_len < AMP_CHAIN_LINE_MAX)
         return AMP_ERR_AUDIT_UNAVAILABLE;
-    struct amp_out line = amp_out(start, AMP_CHAIN_LINE_MAX);
+    struct amp_out line = amp_out(chain->tail + chain->tail_len, AMP_CHAIN_LINE_MAX);
     amp_out_str(&line, "{\"v\":1,\"seq\":");
     amp_out_u64(&line, chain->seq + 1);
     amp_out_byte(&line, ',');
@@ -132,21 +128,17 @@ static enum amp_err add_line(struct amp_chain *chain, const struct amp_event *ev
     amp_out_hex(&line, chain->prev, sizeof(chain->prev));
     amp_out_str(&line, "\",\"epoch\":");
     amp_out_u64(&line, chain->epoch);
-    enum amp_err err = amp_sha256_begun(hash, &so_far, amp_out_done(&line));
+    const struct amp_slice covered = amp_out_done(&line);
+    enum amp_err err = amp_sha256(hash, &covered, 1);
     if (err == AMP_OK)
         err = amp_hmac_sha256_under(mac, chain->key, &hash_part, 1);
     if (err != AMP_OK)
         return err;
-    amp_out_str(&line, MAC_MEMBER);
+    amp_out_str(&line, ",\"mac\":\"");
     amp_out_hex(&line, mac, sizeof(mac));
-    amp_out_str(&line, "\"}");
-    struct amp_slice whole = amp_out_done(&line);
-    amp_out_byte(&line, '\n');
+    amp_out_str(&line, "\"}\n");
     if (line.overflow)
         return AMP_ERR_TOO_LARGE;
-    err = amp_sha256_longer(hash, &so_far, whole);
-    if (err != AMP_OK)
-        return err;
     memcpy(chain->prev, hash, sizeof(chain->prev));
     chain->tail_len += line.len;
     chain->seq++;

@@ -4,9 +4,10 @@
  *   {"v":1,"seq":N, <members of amp_event_write_json> ,"prev":"P","epoch":E,"mac":"M"}
  *
  * seq  counts from 1 through all files, without a gap
- * prev lower-case hex of SHA-256 of the line before, without its newline; 64 zeros before the first line of all
- * mac  lower-case hex of HMAC-SHA256 under the epoch's key over the SHA-256 (32 bytes) of the line up to, and without,
- *      the `,` before "mac": so each line is hashed once
+ * prev lower-case hex of the hash of the line before; 64 zeros in the first line of all
+ * mac  lower-case hex of HMAC-SHA256 under the epoch's key over the line's hash (its 32 bytes)
+ *
+ * The hash of a line is the SHA-256 of it from `{` up to, and without, the `,` before "mac".
  *
  * A life of the log begins with log.start, which carries "wrapped": the epoch key wrapped by the KEK, base64. An epoch
  * ends, every 10 minutes and every 65536 records, with a log.epoch record under its own key, empty epochs too; then the
@@ -61,7 +62,7 @@ bool amp_chain_started(const struct amp_chain *chain);
 enum amp_err amp_chain_append(struct amp_chain *chain, const struct amp_event *event, const char *role) AMP_MUST_USE;
 /* Less than a megabyte of room is left: take no more until it is written. */
 bool amp_chain_full(const struct amp_chain *chain);
-/* The newest record's number and its line's hash; 0 and zeros: there is none yet. */
+/* The newest record's number and its line's hash (as above); 0 and zeros: there is none yet. */
 uint64_t amp_chain_end(const struct amp_chain *chain, uint8_t hash[32]);
 /* Bytes that are not durable. */
 size_t amp_chain_pending(const struct amp_chain *chain);

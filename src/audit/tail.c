@@ -84,13 +84,15 @@ static bool strip_number(struct amp_slice *line, uint64_t *value, uint64_t max)
     return amp_u64_parse(value, amp_slice(line->ptr + line->len, digits), max) == AMP_OK;
 }
 
-/* seq and epoch of a line of ours. */
-static bool parse_line(struct amp_slice line, uint64_t *seq, uint64_t *epoch)
+/* seq and epoch of a line of ours, and what its code covers. */
+static bool parse_line(struct amp_slice line, uint64_t *seq, uint64_t *epoch, struct amp_slice *covered)
 {
     static const char begin[] = "{\"v\":1,\"seq\":";
     const size_t begin_len = sizeof(begin) - 1;
-    if (!strip_end(&line, "\"}") || !strip_hex(&line, 64) || !strip_end(&line, ",\"mac\":\"") ||
-        !strip_number(&line, epoch, UINT32_MAX) || !strip_end(&line, "\",\"epoch\":") || !strip_hex(&line, 64) ||
+    if (!strip_end(&line, "\"}") || !strip_hex(&line, 64) || !strip_end(&line, ",\"mac\":\""))
+        return false;
+    *covered = line;
+    if (!strip_number(&line, epoch, UINT32_MAX) || !strip_end(&line, "\",\"epoch\":") || !strip_hex(&line, 64) ||
         !strip_end(&line, ",\"prev\":\""))
         return false;
     if (line.len <= begin_len || !amp_slice_is(amp_slice(line.ptr, begin_len), begin))
@@ -116,10 +118,11 @@ static enum amp_err read_last_line(struct amp_log_end *end, int fd, uint64_t lin
     const uint8_t *before = memrchr(block, '\n', len);
     const uint8_t *start = before != NULL ? before + 1 : block;
     struct amp_slice line = amp_slice(start, len - (size_t)(start - block));
-    if (line.len > AMP_CHAIN_LINE_MAX || !parse_line(line, &end->seq, &epoch))
+    struct amp_slice covered;
+    if (line.len > AMP_CHAIN_LINE_MAX || !parse_line(line, &end->seq, &epoch, &covered))
         return AMP_ERR_INVALID;
     end->epoch = (uint32_t)epoch;
-    return amp_sha256(end->hash, &line, 1);
+    return amp_sha256(end->hash, &covered, 1);
 }
 
 static enum amp_err write_torn(int dir_fd, int fd, uint64_t from, uint64_t size, const char *name, uint8_t *block)

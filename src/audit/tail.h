@@ -13,7 +13,7 @@ struct amp_log_end {
     uint64_t torn_bytes; /* cut off and set aside */
     uint64_t seq;        /* 0: no line yet */
     uint32_t epoch;
-    uint8_t hash[32]; /* SHA-256 of the last line; zeros */
+    uint8_t hash[32]; /* of the last line, as the next one's "prev" has it; zeros */
 };
 
 /* See amp_chain_open. Opens no other names than these. */

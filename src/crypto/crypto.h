@@ -39,23 +39,14 @@ enum amp_err amp_sha256(uint8_t out[AMP_SHA256_LEN], const struct amp_slice *par
 enum amp_err amp_hmac_sha256(uint8_t out[AMP_SHA256_LEN], struct amp_slice key, const struct amp_slice *parts,
                              size_t count) AMP_MUST_USE;
 
-/* What hashing a text has come to behind its first `len_bytes`, whole blocks: as secret as they are. 0: nothing yet. */
-struct amp_sha256_chain {
-    uint32_t words[AMP_SHA256_LEN / 4];
-    size_t len_bytes;
-};
-/* amp_sha256 of `text`, and how far it came, for amp_sha256_longer. */
-enum amp_err amp_sha256_begun(uint8_t out[AMP_SHA256_LEN], struct amp_sha256_chain *chain,
-                              struct amp_slice text) AMP_MUST_USE;
-/* amp_sha256 of `text`, which begins with the text that `chain` is of: that part is not hashed again. */
-enum amp_err amp_sha256_longer(uint8_t out[AMP_SHA256_LEN], const struct amp_sha256_chain *chain,
-                               struct amp_slice text) AMP_MUST_USE;
-
 /* A key that many MACs are made under: what HMAC does with the key alone is done once. In secret memory, as the key. */
+struct amp_sha256_words {
+    uint32_t words[AMP_SHA256_LEN / sizeof(uint32_t)];
+};
 struct amp_hmac_key {
     struct amp_key256 key;
-    struct amp_sha256_chain inner;
-    struct amp_sha256_chain outer;
+    struct amp_sha256_words inner; /* what hashing has come to behind the block that the key begins it with */
+    struct amp_sha256_words outer;
 };
 void amp_hmac_key_make(struct amp_hmac_key *out, const struct amp_key256 *key);
 /* amp_hmac_sha256 under it. */

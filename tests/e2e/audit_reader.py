@@ -94,9 +94,10 @@ def read_log(folder, kek=None, sealed_end=False):
         sealed = False
         if (record["seq"], record["prev"], record["epoch"]) != (seq, previous, epoch):
             raise Broken(f"{place}: number, link or epoch is not what follows")
+        covered = hashlib.sha256(line[:line.rindex(b',"mac":"')])
         if key is not None:
-            covered = hashlib.sha256(line[:line.rindex(b',"mac":"')]).digest()
-            if not hmac.compare_digest(hmac.new(key, covered, hashlib.sha256).hexdigest(), record["mac"]):
+            mac = hmac.new(key, covered.digest(), hashlib.sha256).hexdigest()
+            if not hmac.compare_digest(mac, record["mac"]):
                 raise Broken(f"{place}: the code does not verify")
         if record["event"] == "log.epoch":
             if record.get("count", 0) != in_epoch:
@@ -104,7 +105,7 @@ def read_log(folder, kek=None, sealed_end=False):
             sealed = True
             key = evolve(key) if key is not None else None
         in_epoch += 1
-        previous = hashlib.sha256(line).hexdigest()
+        previous = covered.hexdigest()
         records.append(record)
     if sealed_end and not sealed:
         raise Broken("the last epoch is not sealed: something was cut off")

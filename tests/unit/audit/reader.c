@@ -47,11 +47,11 @@ static bool contains(const char *line, size_t len, const char *text)
     return line != NULL && memmem(line, len, text, strlen(text)) != NULL;
 }
 
-/* The line must be exactly what its parts say it is. */
-static bool check_line(struct chain *chain, const char *line, size_t len)
+/* The line must be exactly what its parts say it is. `hash`: of all but its code. */
+static bool check_line(struct chain *chain, const char *line, size_t len, uint8_t hash[32])
 {
     char expected[256];
-    uint8_t hash[32], mac[32];
+    uint8_t mac[32];
     char mac_text[65];
     if (len < 128)
         return false;
@@ -61,7 +61,7 @@ static bool check_line(struct chain *chain, const char *line, size_t len)
         return false;
     size_t covered = len - (sizeof(",\"mac\":\"") - 1) - 64 - 2;
     SHA256((const uint8_t *)line, covered, hash);
-    hmac(mac, chain->key, hash, sizeof(hash));
+    hmac(mac, chain->key, hash, 32);
     hex(mac_text, mac);
     n = snprintf(expected, sizeof(expected), ",\"prev\":\"%s\",\"epoch\":%llu,\"mac\":\"%s\"}", chain->prev,
                  (unsigned long long)chain->epoch, mac_text);
@@ -85,7 +85,7 @@ static bool take_line(struct chain *chain, const char *line, size_t len, const u
         chain->records = 0;
     }
     chain->evolved = false;
-    if (reading->starts == 0 || !check_line(chain, line, len))
+    if (reading->starts == 0 || !check_line(chain, line, len, hash))
         return false;
     if (seal) {
         char count[48];
@@ -98,7 +98,6 @@ static bool take_line(struct chain *chain, const char *line, size_t len, const u
     }
     chain->records++;
     chain->seq++;
-    SHA256((const unsigned char *)line, len, hash);
     hex(chain->prev, hash);
     reading->sealed_end = seal;
     reading->lines++;

@@ -121,29 +121,9 @@ static void a_key_made_ready_makes_the_same_macs(void **state)
         assert_int_equal(amp_hmac_sha256(expected, amp_slice(key.bytes, sizeof(key.bytes)), &whole, 1), AMP_OK);
         assert_int_equal(amp_hmac_sha256_under(out, &ready, parts, 3), AMP_OK);
         assert_memory_equal(out, expected, sizeof(out));
-    }
-}
-
-static void a_longer_text_is_hashed_on(void **state)
-{
-    uint8_t text[300], expected[AMP_SHA256_LEN], out[AMP_SHA256_LEN];
-    struct amp_sha256_chain chain;
-    for (size_t i = 0; i < sizeof(text); i++)
-        text[i] = (uint8_t)i;
-    for (size_t first = 0; first <= 200; first++) {
-        const struct amp_slice start = amp_slice(text, first);
-        assert_int_equal(amp_sha256(expected, &start, 1), AMP_OK);
-        assert_int_equal(amp_sha256_begun(out, &chain, start), AMP_OK);
+        assert_int_equal(amp_hmac_sha256_under(out, &ready, &whole, 1), AMP_OK);
         assert_memory_equal(out, expected, sizeof(out));
-        for (size_t len = first; len <= sizeof(text); len += 33) {
-            const struct amp_slice whole = amp_slice(text, len);
-            assert_int_equal(amp_sha256(expected, &whole, 1), AMP_OK);
-            assert_int_equal(amp_sha256_longer(out, &chain, whole), AMP_OK);
-            assert_memory_equal(out, expected, sizeof(out));
-        }
     }
-    if (chain.len_bytes != 0)
-        assert_int_equal(amp_sha256_longer(out, &chain, amp_slice(text, chain.len_bytes - 1)), AMP_ERR_INVALID);
 }
 
 static void hkdf_meets_rfc5869(void **state)
@@ -231,7 +211,6 @@ int main(void)
         cmocka_unit_test(hmac_keys_around_the_block_length_differ),
         cmocka_unit_test(hmac_may_be_written_over_its_key_and_message),
         cmocka_unit_test(a_key_made_ready_makes_the_same_macs),
-        cmocka_unit_test(a_longer_text_is_hashed_on),
         cmocka_unit_test(hkdf_meets_rfc5869),
         cmocka_unit_test(hkdf_stops_at_255_rounds),
         cmocka_unit_test(md5_meets_rfc1321),
