@@ -84,13 +84,26 @@ struct race {
     uint64_t expired;
 };
 
-static _Noreturn void die(const char *why, const struct connection *connection)
+enum { CONVICTED = 1, COULD_NOT = 2 };
+
+static _Noreturn void end(int status, const char *why, const struct connection *connection)
 {
     fprintf(stderr, "race: %s\n", why);
     if (connection != NULL)
         fprintf(stderr, "race: %d %.*s\n", connection->status, (int)connection->body.len,
                 (const char *)connection->body.ptr);
-    exit(1);
+    exit(status);
+}
+
+static _Noreturn void die(const char *why, const struct connection *connection)
+{
+    end(COULD_NOT, why, connection);
+}
+
+/* The daemon did what it may not, be it once in a hundred thousand times. */
+static _Noreturn void convict(const char *why, const struct connection *connection)
+{
+    end(CONVICTED, why, connection);
 }
 
 static void must(enum amp_err err, const char *what)
@@ -280,16 +293,16 @@ static void judge_winner(struct side *side, struct connection *winner, enum verb
     if (verb == REVOKE)
         return;
     if (!body_holds(winner, side->race->numbers[lane], sizeof side->race->numbers[lane]))
-        die("the winner got another card", winner);
+        convict("the winner got another card", winner);
     if (verb != CLAIM)
         return;
     if (!amp_client_path_find(winner->body, "claim", &claim) || claim.len != TOKEN_LEN + 2)
-        die("the winner got no claim", winner);
+        convict("the winner got no claim", winner);
     prepare_act(side, winner, "/v1/commit", "claim", amp_slice(claim.ptr + 1, TOKEN_LEN));
     send_prepared(side, winner);
     receive(side, winner);
     if (winner->status != 204)
-        die("the winner's claim cannot be committed", winner);
+        convict("the winner's claim cannot be committed", winner);
 }
 
 static void judge(struct race *race, size_t lane)
@@ -298,18 +311,18 @@ static void judge(struct race *race, size_t lane)
     const enum verb *verb = race->pair->verbs;
     bool won[2] = {both[0]->status == verbs[verb[0]].won, both[1]->status == verbs[verb[1]].won};
     if (won[0] && won[1])
-        die("both won", both[0]);
+        convict("both won", both[0]);
     for (size_t side = 0; side < 2; side++) {
         if (!won[side] && (!is_refused_rightly(race, both[side], verb[1 - side]) ||
                            body_holds(both[side], race->numbers[lane], sizeof race->numbers[lane])))
-            die("an answer is neither a win nor a right refusal", both[side]);
+            convict("an answer is neither a win nor a right refusal", both[side]);
         /* Both clocks are this machine's; each rounds down to a millisecond. */
         if (won[side] && race->pair->expires && both[side]->sent_unix_ms > race->expires_unix_ms[lane] + 1)
-            die("a card came out after its expiry", both[side]);
+            convict("a card came out after its expiry", both[side]);
     }
     if (!won[0] && !won[1]) {
         if (!race->pair->expires)
-            die("nobody won", both[0]);
+            convict("nobody won", both[0]);
         race->expired++;
         return;
     }
