@@ -72,7 +72,7 @@ class SubscriptionsCase(unittest.TestCase):
     def push_stats(self):
         return self.client.get("/v1/stats").json()["push"]
 
-    def wait_idle(self, seconds=60):
+    def wait_idle(self, seconds=180):
         wait_until(lambda: self.push_stats()["pending"] + self.push_stats()["under_way"] == 0, seconds, "an empty outbox")
 
     def ends(self, made):
