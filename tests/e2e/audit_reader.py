@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sys
+import time
 
 LINE = re.compile(rb'\{"v":1,"seq":(\d+),(.*),"prev":"([0-9a-f]{64})","epoch":(\d+),"mac":"([0-9a-f]{64})"\}')
 NAME = re.compile(r"events-\d{8}T\d{6}Z-(\d{6,})\.jsonl")
@@ -110,6 +111,18 @@ def read_log(folder, kek=None, sealed_end=False):
     if sealed_end and not sealed:
         raise Broken("the last epoch is not sealed: something was cut off")
     return records
+
+
+def read_live_log(folder, looks=100):
+    """The same of a log that is being written: its last line may be half there, for a moment."""
+    while True:
+        try:
+            return read_log(folder)
+        except Broken:
+            looks -= 1
+            if looks == 0:
+                raise
+            time.sleep(0.05)
 
 
 def main(argv):

@@ -298,7 +298,7 @@ class EndTest(unittest.TestCase):
             said = daemon.log()[before:]
             # Before main() there is nobody yet who could catch it.
             self.assertIn(status, (0,) if said else (0, -signal.SIGTERM), f"after {moment_ms} ms: {said}")
-            self.assertLess(time.monotonic() - started, 20, f"after {moment_ms} ms")
+            self.assertLess(time.monotonic() - started, 60, f"after {moment_ms} ms")
             daemon.process = None
             audit = os.path.join(daemon.state, "audit")
             if status == 0 and os.path.isdir(audit) and os.listdir(audit):
@@ -330,7 +330,7 @@ class EndTest(unittest.TestCase):
                 wait_until(lambda pid=pid: gone(pid), what=f"the end of {role}")
             os.unlink(os.path.join(daemon.state, "dev.env"))
             daemon.start()  # and the state it left behind is good
-            audit_reader.read_log(os.path.join(daemon.state, "audit"))
+            audit_reader.read_live_log(os.path.join(daemon.state, "audit"))
 
 
 def gone(pid):
@@ -362,7 +362,7 @@ class RestartTest(DaemonCase):
             self.client.close()
             token = self.client.tokenize()
             self.assertEqual(self.client.post("/v1/redeem", {"token": token}).status, 200)
-        audit_reader.read_log(os.path.join(self.daemon.state, "audit"))
+        audit_reader.read_live_log(os.path.join(self.daemon.state, "audit"))
 
     def test_tokens_lost_with_front_are_counted(self):
         self.kill("front")
@@ -743,7 +743,7 @@ class EventLogTest(unittest.TestCase):
             with open(os.path.join(folder, sorted(os.listdir(folder))[-1]), "ab") as log:
                 log.write(b'{"v":1,"seq":')
             daemon.start()
-            records = audit_reader.read_log(folder)
+            records = audit_reader.read_live_log(folder)
             torn = [record for record in records if record["event"] == "log.torn"]
             self.assertEqual([record["count"] for record in torn], [13])
             self.assertTrue(any(name.startswith("torn-") for name in os.listdir(folder)))
@@ -868,7 +868,7 @@ class FullDiskTest(unittest.TestCase):
             os.unlink(os.path.join(self.home, "ballast"))
             daemon.wait_ready()
             self.assertEqual(daemon.roles().get("scribe"), scribe)
-            torn = [record for record in audit_reader.read_log(folder) if record["event"] == "log.torn"]
+            torn = [record for record in audit_reader.read_live_log(folder) if record["event"] == "log.torn"]
             self.assertEqual([record["count"] for record in torn], [13])
 
 
