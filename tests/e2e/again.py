@@ -31,6 +31,6 @@ def is_allowed(failures):
 
 def tell(verdict, name, detail):
     """Prints a case that did not pass at once; ./check looks for these lines."""
-    words = ": failed beside others, passed alone" if verdict == "unsteady" else ""
+    words = ": it failed, and passed the second time" if verdict == "unsteady" else ""
     print(f"  {verdict}  {name}{words}")
     print("\n".join("  | " + line for line in detail.rstrip().splitlines()[-60:]), flush=True)

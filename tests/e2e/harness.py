@@ -464,7 +464,8 @@ class Daemon:
             return False
 
     def wait_ready(self, seconds=START_SECONDS):
-        wait_until(self.is_ready, seconds, "/readyz")
+        """Until every worker is: which of them answers is the kernel's choice, of so many looks hardly always the same."""
+        wait_until(lambda: all(self.is_ready() for _ in range(16)), seconds, "/readyz")
         self.wait_next_second()
 
     @staticmethod
