@@ -183,6 +183,7 @@ static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role 
                                  .push_ca = -1,
                                  .binary = amp_role_binary(),
                                  .empty = supervisor->state.empty_fd,
+                                 .workers = supervisor->config.workers,
                                  .user = amp_users_of(&supervisor->users, role)};
     if (amp_link_pair(control) != AMP_OK)
         return AMP_ERR_IO;

@@ -510,24 +510,27 @@ static void share_out(struct reading *reading, struct amp_config *config)
     amp_shares_of_connections(&config->limits);
 }
 
-/* As at the first look: it opens a file, which is death for a role that reads its configuration again. Nor shall a core
- * that was switched off since be a reason to refuse a reload. */
-static uint32_t cores(void)
+static uint32_t default_workers;
+
+void amp_config_set_default_workers(uint32_t workers)
 {
-    static uint32_t seen;
-    if (seen == 0) {
+    default_workers = workers;
+}
+
+uint32_t amp_config_default_workers(void)
+{
+    if (default_workers == 0) {
         long count = sysconf(_SC_NPROCESSORS_ONLN);
-        seen = count < 1 ? 1 : count > AMP_CONFIG_WORKERS_MAX ? AMP_CONFIG_WORKERS_MAX : (uint32_t)count;
+        default_workers = count < 1 ? 1 : count > AMP_CONFIG_WORKERS_MAX ? AMP_CONFIG_WORKERS_MAX : (uint32_t)count;
     }
-    return seen;
+    return default_workers;
 }
 
 /* What one setting asks of another. */
 static void check_whole(struct reading *reading, struct amp_config *config)
 {
-    const uint32_t one_for_each_core = cores(); /* looked for in any case: the next text may not name them */
     if (config->workers == 0)
-        config->workers = one_for_each_core;
+        config->workers = amp_config_default_workers();
     if (!reading->bad)
         share_out(reading, config);
     if (config->state[0] == '\0')

@@ -23,6 +23,13 @@ struct amp_config_critic {
  */
 enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text,
                               const struct amp_config_critic *critic) AMP_MUST_USE;
+/*
+ * Event loops where a text names none: one for each core that was online when this was first asked. A core that was
+ * switched on or off since is no reason to refuse a reload. A role is told what it is to take, before it reads a text:
+ * what the supervisor has opened sockets and counted memory for.
+ */
+uint32_t amp_config_default_workers(void);
+void amp_config_set_default_workers(uint32_t workers);
 /* The same from an open file of at most AMP_CONFIG_TEXT_MAX bytes, read from its start; without complaints. */
 enum amp_err amp_config_read(struct amp_config *out, int fd) AMP_MUST_USE;
 /* Reads the text of an open file into caller's AMP_CONFIG_TEXT_MAX bytes. AMP_ERR_IO: also where it is no plain

@@ -128,10 +128,7 @@ static enum amp_err configure_dev(const struct amp_options *options)
     }
     if (realpath(options->state, state) == NULL)
         return AMP_ERR_IO;
-    uint32_t workers = options->workers;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (workers == 0)
-        workers = cores < 1 ? 1 : cores > AMP_CONFIG_WORKERS_MAX ? AMP_CONFIG_WORKERS_MAX : (uint32_t)cores;
+    uint32_t workers = options->workers != 0 ? options->workers : amp_config_default_workers();
     enum amp_err err = amp_listen_open(&supervisor.listen, &address, 1, workers, 4096);
     if (err != AMP_OK)
         return err;
@@ -236,7 +233,7 @@ int main(int argc, char **argv)
         puts("ampouled " AMP_VERSION);
         return 0;
     case AMP_WISH_ROLE:
-        return amp_role_run(options.role, options.user, options.resume);
+        return amp_role_run(options.role, options.workers, options.user, options.resume);
     case AMP_WISH_STARTER:
         return amp_starter_run(options.role);
     case AMP_WISH_ERROR:

@@ -20,7 +20,7 @@ struct amp_options {
     bool dev;
     const char *state;
     const char *listen; /* of development mode */
-    uint32_t workers;   /* 0: as many as there are processors */
+    uint32_t workers;   /* 0: as many as there are processors; of a role, where its configuration does not say */
     /* The directory of the sockets behind which roles are started, see starter.h; NULL: the supervisor starts them */
     const char *starters;
     const char *role;   /* of a starter; or the supervisor's own, for its children */

@@ -73,6 +73,7 @@ enum amp_err amp_order_send(int link_fd, enum amp_role role, const struct amp_ro
     amp_ipc_put_u8(&head, present_fds(fds, present, &count));
     amp_ipc_put_u32(&head, fds->user->uid);
     amp_ipc_put_u32(&head, fds->user->gid);
+    amp_ipc_put_u32(&head, fds->workers);
     amp_ipc_put_u32(&head, (uint32_t)listening);
     amp_ipc_put_bytes(&head, amp_slice_str(fds->resume != NULL ? fds->resume : ""));
     if (head.overflow)
@@ -145,6 +146,7 @@ static bool read_head(struct amp_order *order, struct amp_slice text, const int 
     unsigned mask = amp_ipc_get_u8(&in);
     order->user.uid = amp_ipc_get_u32(&in);
     order->user.gid = amp_ipc_get_u32(&in);
+    order->fds.workers = amp_ipc_get_u32(&in);
     *listening = amp_ipc_get_u32(&in);
     struct amp_slice resume = amp_ipc_get_bytes(&in, AMP_ORDER_RESUME_MAX);
     if (!amp_ipc_end(&in) || !known || first > 1 || *listening > LISTEN_MAX || (mask >> FIXED) != 0 ||

@@ -24,7 +24,7 @@
 
 enum { FD_CONTROL = 3, FD_CONFIG, FD_STATE, FD_TLS, FD_PUSH_CA = FD_TLS + AMP_TLS_FILE_COUNT_, FD_EMPTY, FD_LISTEN };
 enum { KEEPER_POOL = 48 << 20, SCRIBE_POOL = 16 << 20 };
-enum { USER_TEXT_MAX = 48 }; /* "UID:GID" with its NUL */
+enum { USER_TEXT_MAX = 48, WORKERS_TEXT_MAX = 12 }; /* "UID:GID", a number; each with its NUL */
 
 static const struct role {
     enum amp_role role;
@@ -136,10 +136,13 @@ static const char *user_text(char text[USER_TEXT_MAX], const struct amp_sandbox_
 static _Noreturn void become(const struct role *role, const struct amp_role_fds *fds, const int *sources, size_t count,
                              int binary, pid_t parent)
 {
-    char user[USER_TEXT_MAX];
-    char *arguments[8] = {(char *)(uintptr_t)role->title};
+    char user[USER_TEXT_MAX], workers[WORKERS_TEXT_MAX] = "";
+    struct amp_out workers_text = amp_out(workers, sizeof(workers) - 1);
+    char *arguments[10] = {(char *)(uintptr_t)role->title};
     size_t argument_count = 1;
+    amp_out_u64(&workers_text, fds->workers);
     put_argument(arguments, &argument_count, "--role", role->name);
+    put_argument(arguments, &argument_count, "--workers", workers);
     if (fds->user != NULL)
         put_argument(arguments, &argument_count, "--user", user_text(user, fds->user));
     if (fds->resume != NULL)
@@ -316,7 +319,7 @@ static bool take_resume(enum amp_role role, const char *resume, struct amp_role_
     return true;
 }
 
-int amp_role_run(const char *name, const char *user_words, const char *resume)
+int amp_role_run(const char *name, uint32_t workers, const char *user_words, const char *resume)
 {
     static struct amp_config config;
     static int listen_fds[AMP_CONFIG_WORKERS_MAX * AMP_CONFIG_ADDRESSES_MAX];
@@ -329,7 +332,8 @@ int amp_role_run(const char *name, const char *user_words, const char *resume)
     const struct role *role = find_role(which);
     amp_log_init(role->name, AMP_LOG_INFO);
     prctl(PR_SET_NAME, role->comm, 0, 0, 0);
-    if (amp_config_read(&config, FD_CONFIG) != AMP_OK) {
+    amp_config_set_default_workers(workers);
+    if (workers == 0 || amp_config_read(&config, FD_CONFIG) != AMP_OK) {
         amp_log(AMP_LOG_ERROR, "a role is started by the supervisor alone");
         return 1;
     }

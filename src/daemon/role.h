@@ -17,6 +17,7 @@ struct amp_role_fds {
     int push_ca;
     int empty;                       /* an empty directory */
     int binary;                      /* the program that it runs, see amp_role_binary */
+    uint32_t workers;                /* event loops of front, where the configuration does not say */
     const struct amp_listen *listen; /* NULL: none */
     /* Of an earlier life, in words; NULL: nothing. front: the last second whose signatures are refused;
      * scribe: the number of the last durable record, a colon, its hash. */
@@ -30,8 +31,9 @@ int amp_role_binary(void);
 /* Starts that program as `role`. It dies with the caller. AMP_ERR_IO (errno). */
 enum amp_err amp_role_spawn(enum amp_role role, const struct amp_role_fds *fds, pid_t *pid) AMP_MUST_USE;
 
-/* Everything such a process does, from `--role NAME [--user UID:GID] [--resume TEXT]` on; its exit status. */
-int amp_role_run(const char *name, const char *user, const char *resume);
+/* Everything such a process does, from `--role NAME --workers N [--user UID:GID] [--resume TEXT]` on; its exit status.
+ */
+int amp_role_run(const char *name, uint32_t workers, const char *user, const char *resume);
 
 /* In such a process, before it is confined: pins the names of its files and opens what it will need. AMP_ERR_IO,
  * AMP_ERR_INVALID, after the log said why where it is the operator's to mend. */

@@ -354,6 +354,7 @@ class Daemon:
         self.host = "127.0.0.1"
         self.region = "us-east-1"
         self.process = None
+        self.launcher = ()  # a command that executes what its arguments say
         self.log_path = os.path.join(self.home, "stderr.log")
         self.config_path = os.path.join(self.home, "ampoule.yaml")
 
@@ -384,7 +385,7 @@ class Daemon:
 
     def _launch(self, *arguments):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([AMPOULED, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.process = subprocess.Popen([*self.launcher, AMPOULED, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.extra_env})
 
     def _wait_started(self, condition, what):

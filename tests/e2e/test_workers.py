@@ -2,10 +2,17 @@
 import contextlib
 import os
 import signal
+import subprocess
 import time
 import unittest
 
 from harness import CARD, Daemon, wait_until
+
+
+def write_text(path, text):
+    """Over what is there: who has the file mounted sees it."""
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
 
 
 class WorkersTest(unittest.TestCase):
@@ -49,6 +56,30 @@ class WorkersTest(unittest.TestCase):
                 self.assertIsNone(daemon.process.poll())
             self.assertEqual(daemon.process.wait(30), 0)
             daemon.process = None
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to play the machine's cores")
+    def test_cores_that_come_and_go_change_nothing(self):
+        """A front that is started again serves the sockets that were opened at the start, and no others."""
+        daemon = Daemon(settings={"workers": None})
+        online = os.path.join(daemon.home, "online")
+        play = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /sys/devices/system/cpu/online && exec "$@"', online)
+        write_text(online, "0-4\n")
+        if subprocess.run([*play, "true"], check=False).returncode != 0:
+            daemon.destroy()
+            self.skipTest("may not mount")
+        daemon.launcher = play
+        with daemon:
+            write_text(online, "0-1\n")
+            front = daemon.roles()["front"]
+            os.kill(front, signal.SIGKILL)
+            wait_until(lambda: daemon.roles().get("front") not in (None, front), what="another front")
+            daemon.wait_ready()
+            for pid in daemon.roles().values():
+                with open(f"/proc/{pid}/cmdline", "rb") as words:
+                    self.assertIn(b"\0--workers\0005\0", words.read())
+            daemon.client().tokenize()
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_event(lambda event: event["event"] == "config.reload" and event["outcome"] == "success")
 
 
 if __name__ == "__main__":

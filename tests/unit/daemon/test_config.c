@@ -273,6 +273,25 @@ static void lists_of_queues_and_of_exceptions_are_bounded(void **state)
     assert_int_equal(parse(&config, LEAST "queue: {names: []}\npush: {allow: []}\n", &heard), AMP_OK);
 }
 
+/* Cores may come and go while the daemon runs: a role takes what it is told, and counts none. */
+static void workers_are_as_many_as_the_supervisor_counted(void **state)
+{
+    struct amp_config few, many, named;
+    struct heard heard;
+    uint32_t counted = amp_config_default_workers();
+    amp_config_set_default_workers(3);
+    assert_int_equal(parse(&few, LEAST, &heard), AMP_OK);
+    amp_config_set_default_workers(8);
+    assert_int_equal(parse(&many, LEAST, &heard), AMP_OK);
+    assert_int_equal(parse(&named, LEAST "workers: 3\n", &heard), AMP_OK);
+    amp_config_set_default_workers(counted);
+    assert_int_equal(few.workers, 3);
+    assert_int_equal(many.workers, 8);
+    assert_int_equal(named.workers, 3);
+    assert_int_equal(few.memory.bodies, named.memory.bodies);
+    assert_true(few.memory.bodies < many.memory.bodies);
+}
+
 static void development_text_reads_back(void **state)
 {
     uint8_t storage[2048];
@@ -365,6 +384,7 @@ int main(void)
         cmocka_unit_test(every_mistake_is_told_not_the_first_alone),
         cmocka_unit_test(paths_and_address_lists_are_bounded),
         cmocka_unit_test(lists_of_queues_and_of_exceptions_are_bounded),
+        cmocka_unit_test(workers_are_as_many_as_the_supervisor_counted),
         cmocka_unit_test(development_text_reads_back),
         cmocka_unit_test(a_role_reads_the_same_from_a_descriptor),
         cmocka_unit_test(addresses_are_numeric_and_have_one_form),

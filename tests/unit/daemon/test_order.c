@@ -73,6 +73,7 @@ static void an_order_comes_as_it_was_given(void **state)
     given.config = any_file();
     given.tls[1] = any_file();
     given.resume = "17:9b7e";
+    given.workers = 5;
     assert_int_equal(amp_order_send(ends[0], AMP_ROLE_SCRIBE, &given, true), AMP_OK);
     assert_int_equal(amp_order_receive(&order, ends[1]), AMP_OK);
     assert_int_equal(order.role, AMP_ROLE_SCRIBE);
@@ -80,6 +81,7 @@ static void an_order_comes_as_it_was_given(void **state)
     assert_int_equal(order.fds.user->uid, user.uid);
     assert_int_equal(order.fds.user->gid, user.gid);
     assert_string_equal(order.fds.resume, "17:9b7e");
+    assert_int_equal(order.fds.workers, 5);
     assert_null(order.fds.listen);
     assert_true(is_same_file(order.fds.binary, given.binary));
     assert_true(is_same_file(order.fds.control, given.control));
@@ -141,7 +143,7 @@ static void what_is_cut_longer_or_of_another_form_is_no_order(void **state)
     const struct {
         size_t at;
         uint8_t value;
-    } wrong[] = {{0, 2}, {2, 2}, {3, 1}, {3, 0x80}, {12, 1}}; /* form, first, bits of descriptors, sockets */
+    } wrong[] = {{0, 2}, {2, 2}, {3, 1}, {3, 0x80}, {16, 1}}; /* form, first, bits of descriptors, sockets */
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         uint8_t right = head[wrong[i].at];
         head[wrong[i].at] = wrong[i].value;
