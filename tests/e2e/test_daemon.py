@@ -13,6 +13,7 @@ import time
 import unittest
 
 import audit_reader
+from again import Unforgivable
 from harness import AMPOULE, AMPOULED, CARD, Daemon, DaemonCase, free_port, is_sanitized, make_certificate, wait_until
 
 FILE_KEYS = {"keys": {"provider": "file", "file": ""}}
@@ -402,6 +403,16 @@ class RestartTest(DaemonCase):
         died = [record for record in self.daemon.events() if record["event"] == "role.died"][-1]
         self.assertTrue(died["alarm"])
         self.assertEqual((died["outcome"], died["who"]), ("failure", "supervisor"))
+
+
+class CrashTest(unittest.TestCase):
+    def test_a_role_that_misuses_memory_is_no_chance(self):
+        """Whatever becomes of the case: its daemon's log is searched, and no second run forgives what is found."""
+        with self.assertRaises(Unforgivable):
+            with Daemon() as daemon:
+                front = daemon.roles()["front"]
+                os.kill(front, signal.SIGSEGV)
+                wait_until(lambda: daemon.roles().get("front", front) != front, what="another front")
 
 
 class SubscriptionsAcrossLivesTest(unittest.TestCase):
