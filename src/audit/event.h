@@ -107,9 +107,10 @@ struct amp_event {
  */
 void amp_event_pack(struct amp_out *out, const struct amp_event *event);
 /* Slices borrow from `packed`. Reads one event from its front; *used counts its bytes. AMP_ERR_INVALID for any other
- * form; the texts are checked to be printable ASCII without quote or backslash. */
+ * form, and *event is then of no use; the texts are checked to be printable ASCII without quote or backslash. */
 enum amp_err amp_event_unpack(struct amp_event *event, struct amp_slice packed, size_t *used) AMP_MUST_USE;
-/* The members of the log's JSON line for it, without braces, from "time" to the last; at most AMP_EVENT_JSON_MAX. */
+/* The members of the log's JSON line for it, without braces, from "time" to the last. Overflow where there is no room
+ * for AMP_EVENT_JSON_MAX bytes, however many they are. The texts are those that were unpacked, or as plain. */
 #define AMP_EVENT_JSON_MAX 640
 void amp_event_write_json(struct amp_out *out, const struct amp_event *event, const char *role);
 

@@ -123,16 +123,24 @@ void amp_date_format_basic(char out[16], int64_t unix_s)
     out[15] = 'Z';
 }
 
+/* Most times that are told one behind the other lie in one second: only its milliseconds are new then. */
 void amp_out_time(struct amp_out *out, int64_t unix_ms)
 {
-    struct civil c = civil_of(unix_ms / 1000);
-    char text[24] = "yyyy-mm-ddThh:mm:ss.mmmZ";
-    write_padded(text, c.year, 4);
-    write_padded(text + 5, c.month, 2);
-    write_padded(text + 8, c.day, 2);
-    write_padded(text + 11, c.hour, 2);
-    write_padded(text + 14, c.minute, 2);
-    write_padded(text + 17, c.second, 2);
-    write_padded(text + 20, unix_ms < 0 ? 0 : (uint32_t)(unix_ms % 1000), 3);
-    amp_out_bytes(out, text, sizeof(text));
+    static _Thread_local struct {
+        int64_t unix_s;
+        char text[24];
+    } latest = {-1, "yyyy-mm-ddThh:mm:ss.mmmZ"};
+    const int64_t unix_s = unix_ms < 0 ? 0 : unix_ms / 1000;
+    if (unix_s != latest.unix_s) {
+        struct civil c = civil_of(unix_s);
+        write_padded(latest.text, c.year, 4);
+        write_padded(latest.text + 5, c.month, 2);
+        write_padded(latest.text + 8, c.day, 2);
+        write_padded(latest.text + 11, c.hour, 2);
+        write_padded(latest.text + 14, c.minute, 2);
+        write_padded(latest.text + 17, c.second, 2);
+        latest.unix_s = unix_s;
+    }
+    write_padded(latest.text + 20, unix_ms < 0 ? 0 : (uint32_t)(unix_ms % 1000), 3);
+    amp_out_bytes(out, latest.text, sizeof(latest.text));
 }

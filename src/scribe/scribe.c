@@ -172,9 +172,9 @@ static void on_flush(evutil_socket_t fd, short what, void *ctx)
 /* Appends the events of one packet; false where one of them is malformed. */
 static bool append_events(struct peer *peer, struct amp_slice events)
 {
+    struct amp_event event;
+    size_t used;
     while (events.len != 0) {
-        struct amp_event event;
-        size_t used;
         if (amp_event_unpack(&event, events, &used) != AMP_OK)
             return false;
         if (amp_chain_append(peer->scribe->chain, &event, amp_role_name(peer->role)) != AMP_OK)

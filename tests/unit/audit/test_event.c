@@ -156,6 +156,31 @@ static void unpack_holds_every_field_to_its_bounds(void **state)
     }
 }
 
+/* Texts are looked at in runs of 16: each place of a run, in texts of less and more than one. */
+static void unpack_finds_what_is_not_plain_wherever_it_stands(void **state)
+{
+    static const size_t lens[] = {1, 15, 16, 17, 31, 32, 33, AMP_EVENT_QUEUE_MAX};
+    uint8_t text[AMP_EVENT_QUEUE_MAX], storage[AMP_EVENT_PACKED_MAX];
+    const struct amp_event *plain = &(const struct amp_event){.queue = {text, sizeof(text)}};
+    memset(text, 'q', sizeof(text));
+    for (size_t l = 0; l < sizeof(lens) / sizeof(lens[0]); l++) {
+        struct amp_event event = *plain;
+        event.queue.len = lens[l];
+        struct amp_slice packed = pack(&event, storage);
+        uint8_t *queue = storage + packed.len - 1 - lens[l]; /* before the length of an empty subject */
+        for (size_t at = 0; at < lens[l]; at++) {
+            for (unsigned c = 0; c <= UINT8_MAX; c++) {
+                struct amp_event read;
+                size_t used;
+                bool refused = c < ' ' || c > '~' || c == '"' || c == '\\';
+                queue[at] = (uint8_t)c;
+                assert_int_equal(amp_event_unpack(&read, packed, &used), refused ? AMP_ERR_INVALID : AMP_OK);
+            }
+            queue[at] = 'q';
+        }
+    }
+}
+
 static void every_act_has_a_name_of_its_own(void **state)
 {
     for (int a = 0; a < AMP_ACT_COUNT_; a++) {
@@ -198,6 +223,7 @@ int main(void)
         cmocka_unit_test(unpack_takes_one_event_and_leaves_the_next),
         cmocka_unit_test(unpack_refuses_every_truncation),
         cmocka_unit_test(unpack_holds_every_field_to_its_bounds),
+        cmocka_unit_test(unpack_finds_what_is_not_plain_wherever_it_stands),
         cmocka_unit_test(every_act_has_a_name_of_its_own),
         cmocka_unit_test(longest_event_fits_its_promises),
     };

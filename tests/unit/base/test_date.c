@@ -90,6 +90,30 @@ static void time_is_written_as_rfc3339_with_milliseconds(void **state)
     assert_string_equal(text, "2024-02-29T23:59:59.007Z");
 }
 
+static void times_are_written_in_any_order(void **state)
+{
+    static const struct {
+        int64_t unix_ms;
+        const char *text;
+    } times[] = {
+        {1709251199007, "2024-02-29T23:59:59.007Z"},
+        {1709251199999, "2024-02-29T23:59:59.999Z"},
+        {1709251200000, "2024-03-01T00:00:00.000Z"},
+        {1709251199008, "2024-02-29T23:59:59.008Z"},
+        {0, "1970-01-01T00:00:00.000Z"},
+        {-1, "1970-01-01T00:00:00.000Z"},
+        {999, "1970-01-01T00:00:00.999Z"},
+        {253402300799999, "9999-12-31T23:59:59.999Z"},
+    };
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        uint8_t text[24];
+        struct amp_out out = amp_out(text, sizeof(text));
+        amp_out_time(&out, times[i].unix_ms);
+        assert_false(out.overflow);
+        assert_memory_equal(text, times[i].text, sizeof(text));
+    }
+}
+
 static void time_that_does_not_fit_writes_nothing(void **state)
 {
     char text[23] = "";
@@ -107,6 +131,7 @@ int main(void)
         cmocka_unit_test(date_agrees_with_the_c_library_on_every_day),
         cmocka_unit_test(date_refuses_what_is_no_moment),
         cmocka_unit_test(time_is_written_as_rfc3339_with_milliseconds),
+        cmocka_unit_test(times_are_written_in_any_order),
         cmocka_unit_test(time_that_does_not_fit_writes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

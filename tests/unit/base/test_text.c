@@ -21,6 +21,26 @@ static void hex_decodes_every_byte_it_encodes(void **state)
     }
 }
 
+/* Digits are made of sixteen bytes, of four and of one at a time. */
+static void hex_of_many_bytes_is_that_of_each(void **state)
+{
+    uint8_t bytes[256], back[64];
+    char digits[2 * sizeof(back)], one[2];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)i;
+    for (size_t from = 0; from + sizeof(back) <= sizeof(bytes); from += 7) {
+        for (size_t len = 0; len <= sizeof(back); len++) {
+            amp_hex_encode(digits, bytes + from, len);
+            for (size_t i = 0; i < len; i++) {
+                amp_hex_encode(one, bytes + from + i, 1);
+                assert_memory_equal(digits + 2 * i, one, 2);
+            }
+            assert_int_equal(amp_hex_decode(back, len, amp_slice(digits, 2 * len)), AMP_OK);
+            assert_memory_equal(back, bytes + from, len);
+        }
+    }
+}
+
 static void hex_refuses_every_other_character(void **state)
 {
     for (unsigned i = 0; i < 256; i++) {
@@ -233,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hex_writes_lower_case),
         cmocka_unit_test(hex_decodes_every_byte_it_encodes),
+        cmocka_unit_test(hex_of_many_bytes_is_that_of_each),
         cmocka_unit_test(hex_refuses_every_other_character),
         cmocka_unit_test(hex_refuses_another_length),
         cmocka_unit_test(base64_meets_rfc4648),
