@@ -144,6 +144,7 @@ struct amp_net {
     struct amp_net_limits limits;
     struct amp_net_handler handler;
     struct amp_net_listener *listeners; /* NULL: draining */
+    int64_t drained_ms;                 /* since then; INT64_MAX before */
     struct event *sweep_event;
     bool accept_paused;
     int64_t now_ms; /* as of the last amp_net_flow_work */
@@ -262,5 +263,7 @@ void amp_net_phase_enter(struct amp_net_conn *conn, enum amp_net_phase phase, bo
 void amp_net_phase_leave(struct amp_net_conn *conn);
 /* One of `phase` whose time is over, the one longest in it first; NULL where none is. */
 struct amp_net_conn *amp_net_phase_overdue(struct amp_net *net, enum amp_net_phase phase);
+/* The drain has gone on for so long that whoever is in `phase` is overdue: no peer keeps a stop waiting. */
+bool amp_net_phase_is_cut_short(const struct amp_net *net, enum amp_net_phase phase);
 
 #endif

@@ -180,7 +180,11 @@ bool amp_net_turn(struct amp_net *net);
 void amp_net_work_for(struct amp_net *net, const struct amp_net_exchange *exchange);
 /* New connections get the new TLS side and all get the new limits. */
 void amp_net_reload(struct amp_net *net, struct amp_tls *tls, const struct amp_net_limits *limits);
-/* Stops accepting; idle connections close now, the others behind their answer ("Connection: close"). */
+/*
+ * Stops accepting; idle connections close now, the others behind their answer ("Connection: close"). All are closed
+ * within 22 s, whatever the limits are: peers that are slow with their requests or take no answers end after 10 s,
+ * unanswered exchanges (AMP_ERR_OVERLOADED) after 20 s.
+ */
 void amp_net_drain(struct amp_net *net);
 size_t amp_net_connections(const struct amp_net *net); /* any thread */
 

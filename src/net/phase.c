@@ -3,6 +3,9 @@
 enum {
     REST_AFTER_MS = 1000, /* a busy peer comes back sooner, and its buffers are still there */
     LINGER_MS = 2000,
+    /* Since the drain began: what hangs on the peer, and what hangs on us. A supervisor waits 30 s. */
+    DRAIN_PEER_MS = 10000,
+    DRAIN_OWN_MS = 20000,
 };
 
 static int64_t limit_ms(const struct amp_net *net, enum amp_net_phase phase)
@@ -87,10 +90,20 @@ static struct amp_net_conn *overdue_parked(struct amp_net *net)
     return (struct amp_net_conn *)(void *)((uint8_t *)node - offsetof(struct amp_net_conn, parked));
 }
 
+bool amp_net_phase_is_cut_short(const struct amp_net *net, enum amp_net_phase phase)
+{
+    if (phase == AMP_NET_LINGER)
+        return false; /* two seconds, and the peer may read its answer yet */
+    const bool hangs_on_us = phase == AMP_NET_ANSWER || phase == AMP_NET_PARKED;
+    return net->now_ms - net->drained_ms >= (hangs_on_us ? DRAIN_OWN_MS : DRAIN_PEER_MS);
+}
+
 struct amp_net_conn *amp_net_phase_overdue(struct amp_net *net, enum amp_net_phase phase)
 {
+    struct amp_net_conn *conn = net->queues[phase].first;
+    if (amp_net_phase_is_cut_short(net, phase))
+        return conn;
     if (phase == AMP_NET_PARKED)
         return overdue_parked(net);
-    struct amp_net_conn *conn = net->queues[phase].first;
     return conn != NULL && net->now_ms - conn->since_ms >= limit_ms(net, phase) ? conn : NULL;
 }

@@ -218,7 +218,7 @@ static bool end_overdue(struct amp_net *net, enum amp_net_phase phase)
     if (conn == NULL)
         return false;
     amp_net_flow_work(net, conn->flow);
-    is_kept_waiting(conn) ? end_deferred(conn) : end_phase(conn);
+    is_kept_waiting(conn) && !amp_net_phase_is_cut_short(net, phase) ? end_deferred(conn) : end_phase(conn);
     return true;
 }
 
@@ -287,6 +287,7 @@ enum amp_err amp_net_new(struct amp_net **out, struct amp_net_commons *commons, 
                             .limits = *limits,
                             .handler = *handler,
                             .date = {.unix_s = -1}};
+    net->drained_ms = INT64_MAX;
     amp_wheel_init(&net->parked, amp_clock_mono_ms(&clock));
     amp_net_flows_init(net);
     enum amp_err err = start_events(net);
@@ -339,6 +340,7 @@ void amp_net_drain(struct amp_net *net)
 {
     static const enum amp_net_phase resting[] = {AMP_NET_IDLE, AMP_NET_DORMANT};
     stop_listening(net);
+    net->drained_ms = amp_clock_mono_ms(&net->clock);
     for (size_t i = 0; i < sizeof(resting) / sizeof(resting[0]); i++) {
         for (struct amp_net_conn *conn = net->queues[resting[i]].first, *next; conn != NULL; conn = next) {
             next = conn->next;

@@ -1,9 +1,11 @@
 """The daemon's own life: starting, restarting what dies, draining, reloading, administration, and its event log."""
+import contextlib
 import json
 import os
 import shutil
 import signal
 import socket
+import ssl
 import stat
 import struct
 import subprocess
@@ -14,7 +16,8 @@ import unittest
 
 import audit_reader
 from again import Unforgivable
-from harness import AMPOULE, AMPOULED, CARD, Daemon, DaemonCase, free_port, is_sanitized, make_certificate, wait_until
+from harness import (AMPOULE, AMPOULED, CARD, Daemon, DaemonCase, free_port, is_sanitized, make_certificate,
+                     raw_request, wait_until)
 
 FILE_KEYS = {"keys": {"provider": "file", "file": ""}}
 
@@ -321,6 +324,24 @@ class EndTest(unittest.TestCase):
             self.assertIn(answer.status if answer else None, (201, 503))
             self.assertEqual(daemon.process.wait(30), 0)
             daemon.process = None
+
+    def test_no_stranger_keeps_it_from_ending(self):
+        """Half a body, and answers that nobody takes, with limits of an hour: it ends as if they were not there."""
+        with Daemon(settings={"limits": {"body": "1h", "request": "1h"}}) as daemon:
+            half, unread = daemon.raw(), daemon.raw()
+            self.addCleanup(half.close)
+            self.addCleanup(unread.close)
+            half.send(raw_request("POST", "/v1/tokens", daemon.host, {"content-length": "10"}) + b"abc")
+            unread.socket.settimeout(0.2)
+            with contextlib.suppress(TimeoutError, ssl.SSLWantWriteError):
+                for _ in range(300):
+                    unread.send(raw_request("GET", "/openapi.json", daemon.host))
+            daemon.process.send_signal(signal.SIGTERM)
+            self.assertEqual(daemon.process.wait(60), 0)
+            daemon.process = None
+            events = [event["event"] for event in daemon.events()]
+            self.assertNotIn("role.died", events)
+            self.assertEqual(events[-2:], ["service.stop", "log.epoch"])
 
     def test_no_role_survives_the_supervisor(self):
         with Daemon() as daemon:

@@ -321,6 +321,51 @@ static void draining_closes_the_idle_now_and_the_others_behind_their_answer(void
     assert_int_equal(amp_net_connections(rig.net), 0);
 }
 
+/* However long their phases may take: whoever stops the service waits for it to end. */
+static void draining_waits_for_no_peer(void **state)
+{
+    static char body[8 * 1024 * 1024];
+    const int64_t hour_ms = 3600 * 1000;
+    struct peer shaking, uploading, unread, parked;
+    rig.net->limits.handshake_ms = rig.net->limits.body_ms = rig.net->limits.write_ms = hour_ms;
+    rig.net->limits.request_ms = hour_ms;
+    peer_open(&uploading, &rig);
+    peer_send(&uploading, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
+    peer_open(&unread, &rig);
+    rig.answer.body = amp_slice(body, sizeof(body));
+    peer_send(&unread, GET);
+    rig_await_requests(&rig, 1);
+    rig.park = true;
+    peer_open(&parked, &rig);
+    peer_send(&parked, GET);
+    rig_await_requests(&rig, 2);
+    peer_connect(&shaking, &rig);
+    rig_turn(&rig);
+    assert_int_equal(rig.net->queues[AMP_NET_WRITE].count, 1);
+
+    amp_net_drain(rig.net);
+    rig_pass(&rig, 9999);
+    assert_int_equal(amp_net_connections(rig.net), 4);
+    rig_pass(&rig, 1);
+    struct reply reply = peer_take(&uploading, false);
+    assert_int_equal(reply.head.status, 408);
+    peer_expect_end(&uploading);
+    peer_close(&uploading);
+    rig_turn(&rig);
+    assert_int_equal(amp_net_connections(rig.net), 1);
+    rig_pass(&rig, 9999);
+    assert_int_equal(amp_net_connections(rig.net), 1);
+    rig_pass(&rig, 1);
+    reply = peer_take(&parked, false);
+    assert_int_equal(reply.head.status, 503);
+    assert_false(rig_answer(&rig));
+    peer_expect_end(&parked);
+    peer_close(&parked);
+    peer_close(&unread);
+    peer_close(&shaking);
+    assert_int_equal(amp_net_connections(rig.net), 0);
+}
+
 static void drain_from_the_handler(struct rig *on)
 {
     amp_net_drain(on->net);
@@ -449,6 +494,7 @@ int main(void)
         TEST(new_limits_hold_for_old_connections),
         TEST(no_more_than_so_many_idle_connections_keep_tls_buffers),
         TEST(draining_closes_the_idle_now_and_the_others_behind_their_answer),
+        TEST(draining_waits_for_no_peer),
         TEST(draining_from_within_a_request_is_safe),
         TEST(freeing_closes_whatever_is_under_way),
         TEST(unfinished_bodies_hold_no_more_than_their_share),
