@@ -1,9 +1,10 @@
 /*
- * attack --to ADDRESS:PORT --seconds N [--sources N] [--harmless] KIND[=CONNECTIONS[@RATE]]...
+ * attack --to ADDRESS:PORT [--sources N] [--harmless] KIND[=CONNECTIONS[@RATE]]...
  *
  * All kinds at once, against a daemon that speaks TLS. Those that need a key take it from AWS_ACCESS_KEY_ID and
- * AWS_SECRET_ACCESS_KEY. Writes "ready" on a line once every connection that shall stand was tried (or could not be
- * within READY_MS), and at the end what became of it, one JSON object for each kind on a line of its own.
+ * AWS_SECRET_ACCESS_KEY. First it opens the connections that shall stand; once they do, or READY_MS have passed, the
+ * others begin, and it writes "ready" on a line. It goes on until SIGTERM, and then says what became of it since it was
+ * ready, one JSON object for each kind on a line of its own. While it is stopped (SIGSTOP) no time passes for it.
  */
 #include "attack.h"
 
@@ -20,7 +21,8 @@
 enum {
     ATTACKS_MAX = 16,
     EVENTS = 256,
-    READY_MS = 12000,
+    READY_MS = 20000,
+    PAUSE_MS = 100,       /* a turn that took longer was none: it was stopped, or has waited for the processor */
     OPENING_AT_ONCE = 32, /* of those that stand */
     OPENS_PER_TURN = 64,
     ACTS_PER_TURN = 256,
@@ -30,6 +32,13 @@ _Noreturn void die(const char *what)
 {
     (void)fprintf(stderr, "attack: %s: %s\n", what, strerror(errno));
     exit(1);
+}
+
+static volatile sig_atomic_t is_over;
+
+static void on_term(int signal_number)
+{
+    is_over = signal_number;
 }
 
 static int64_t now_ms(void)
@@ -84,7 +93,7 @@ static bool act_on_next(struct attack *attack)
             continue;
         if (conn->head == NULL && (conn->head = malloc(HEAD_MAX)) == NULL)
             die("memory");
-        attack->acts++;
+        attack->told.acts++;
         attack->kind->act(conn);
         conn_send(conn);
         return true;
@@ -110,9 +119,15 @@ static void act_some(struct attack *attack, int64_t elapsed_ms)
         attack->owed -= 1;
 }
 
+/* Those that stand go first. */
+static bool has_begun(const struct attack *attack)
+{
+    return attack->kind->stands || attack->attacker->is_ready;
+}
+
 static bool stands(const struct attack *attack)
 {
-    return !attack->kind->stands || attack->opened >= attack->conn_count;
+    return !attack->kind->stands || attack->standing >= attack->conn_count;
 }
 
 /* Whether there is more to do that no event will tell of. */
@@ -122,7 +137,7 @@ static int wait_ms(const struct attack *attacks, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct attack *attack = &attacks[i];
         const unsigned at_once = attack->kind->stands ? OPENING_AT_ONCE : attack->conn_count;
-        if (attack->shaking + attack->standing < attack->conn_count && attack->shaking < at_once)
+        if (has_begun(attack) && attack->shaking + attack->standing < attack->conn_count && attack->shaking < at_once)
             wait = 0;
     }
     return wait;
@@ -132,51 +147,66 @@ static void turn(struct attacker *attacker, struct attack *attacks, size_t count
 {
     struct epoll_event events[EVENTS];
     for (size_t i = 0; i < count; i++) {
+        if (!has_begun(&attacks[i]))
+            continue;
         open_some(&attacks[i]);
-        act_some(&attacks[i], elapsed_ms);
+        if (attacker->is_ready)
+            act_some(&attacks[i], elapsed_ms);
     }
     const int ready = epoll_wait(attacker->epoll, events, EVENTS, wait_ms(attacks, count));
     for (int i = 0; i < ready; i++)
         conn_drive(events[i].data.ptr, events[i].events);
 }
 
-static void run(struct attacker *attacker, struct attack *attacks, size_t count, int64_t run_ms)
+/* What is told begins here. */
+static void be_ready(struct attacker *attacker, struct attack *attacks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        attacks[i].told = (struct told){.standing_least = attacks[i].standing};
+    attacker->is_ready = true;
+    (void)printf("ready\n");
+    (void)fflush(stdout);
+}
+
+static void run(struct attacker *attacker, struct attack *attacks, size_t count)
 {
     const int64_t start = now_ms();
-    int64_t now = start, ready_at = -1;
-    if (attacker->is_harmless) {
-        (void)printf("ready\n");
-        return;
-    }
-    while (ready_at < 0 || now - ready_at < run_ms) {
+    int64_t now = start;
+    while (!is_over) {
         const int64_t before = now;
         now = now_ms();
-        turn(attacker, attacks, count, now - before);
+        const int64_t elapsed = now - before < PAUSE_MS ? now - before : PAUSE_MS;
+        if (!attacker->is_harmless)
+            turn(attacker, attacks, count, elapsed);
         bool all = true;
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
             all = all && stands(&attacks[i]);
-        if (ready_at < 0 && (all || now - start > READY_MS)) {
-            ready_at = now;
-            (void)printf("ready\n");
-            (void)fflush(stdout);
+            if (attacks[i].standing < attacks[i].told.standing_least)
+                attacks[i].told.standing_least = attacks[i].standing;
         }
+        if (attacker->is_ready)
+            attacker->active_ms += elapsed;
+        else if (all || attacker->is_harmless || now - start > READY_MS)
+            be_ready(attacker, attacks, count);
     }
 }
 
 static void report(const struct attack *attack)
 {
+    const struct told *told = &attack->told;
     (void)printf(
-        "{\"attack\":\"%s\",\"wanted\":%u,\"standing\":%u,\"opened\":%llu,\"unconnected\":%llu,\"handshakes\":%llu,"
-        "\"refused_handshakes\":%llu,\"closed_by_peer\":%llu,\"acts\":%llu,\"bytes_sent\":%llu,\"answers\":{",
-        attack->kind->name, attack->conn_count, attack->standing, (unsigned long long)attack->opened,
-        (unsigned long long)attack->unconnected, (unsigned long long)attack->shaken,
-        (unsigned long long)attack->unshaken, (unsigned long long)attack->closed_by_peer,
-        (unsigned long long)attack->acts, (unsigned long long)attack->bytes_sent);
+        "{\"attack\":\"%s\",\"active_ms\":%lld,\"standing\":%u,\"standing_least\":%u,\"opened\":%llu,"
+        "\"unconnected\":%llu,\"handshakes\":%llu,\"refused_handshakes\":%llu,\"closed_by_peer\":%llu,\"acts\":%llu,"
+        "\"bytes_sent\":%llu,\"answers\":{",
+        attack->kind->name, (long long)attack->attacker->active_ms, attack->standing, told->standing_least,
+        (unsigned long long)told->opened, (unsigned long long)told->unconnected, (unsigned long long)told->shaken,
+        (unsigned long long)told->unshaken, (unsigned long long)told->closed_by_peer, (unsigned long long)told->acts,
+        (unsigned long long)told->bytes_sent);
     const char *comma = "";
     for (unsigned status = 0; status < STATUS_MAX; status++) {
-        if (attack->answers[status] == 0)
+        if (told->answers[status] == 0)
             continue;
-        (void)printf("%s\"%u\":%llu", comma, status, (unsigned long long)attack->answers[status]);
+        (void)printf("%s\"%u\":%llu", comma, status, (unsigned long long)told->answers[status]);
         comma = ",";
     }
     (void)printf("}}\n");
@@ -248,6 +278,7 @@ static void raise_descriptors(void)
 static void prepare(struct attacker *attacker)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGTERM, on_term);
     raise_descriptors();
     copy_from_environment("AWS_ACCESS_KEY_ID", attacker->key_id, sizeof attacker->key_id);
     copy_from_environment("AWS_SECRET_ACCESS_KEY", attacker->secret, sizeof attacker->secret);
@@ -264,13 +295,10 @@ int main(int argc, char **argv)
     static struct attacker attacker = {.sources = 16};
     static struct attack attacks[ATTACKS_MAX];
     unsigned count = 0;
-    double seconds = 10;
     for (int i = 1; i < argc; i++) {
         const bool has_value = i + 1 < argc;
         if (strcmp(argv[i], "--to") == 0 && has_value)
             parse_address(&attacker, argv[++i]);
-        else if (strcmp(argv[i], "--seconds") == 0 && has_value)
-            seconds = strtod(argv[++i], NULL);
         else if (strcmp(argv[i], "--harmless") == 0)
             attacker.is_harmless = true;
         else if (strcmp(argv[i], "--sources") == 0 && has_value)
@@ -279,14 +307,14 @@ int main(int argc, char **argv)
             parse_attack(&attacks[count++], argv[i]);
     }
     if (count == 0 || attacker.to.sin_port == 0 || attacker.sources == 0 || attacker.sources > SOURCES_MAX) {
-        (void)fprintf(stderr, "usage: attack --to ADDRESS:PORT --seconds N [--sources N] [--harmless] "
-                              "KIND[=CONNECTIONS[@RATE]]...\n");
+        (void)fprintf(stderr,
+                      "usage: attack --to ADDRESS:PORT [--sources N] [--harmless] KIND[=CONNECTIONS[@RATE]]...\n");
         return 2;
     }
     prepare(&attacker);
     for (unsigned i = 0; i < count; i++)
         prepare_attack(&attacks[i], &attacker, i);
-    run(&attacker, attacks, count, (int64_t)(seconds * 1000));
+    run(&attacker, attacks, count);
     for (unsigned i = 0; i < count; i++)
         report(&attacks[i]);
     return 0;

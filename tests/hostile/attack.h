@@ -60,6 +60,13 @@ struct kind {
     void (*act)(struct conn *conn);
 };
 
+/* What became of an attack, since it was ready. */
+struct told {
+    unsigned standing_least;
+    uint64_t opened, unconnected, shaken, unshaken, closed_by_peer, acts, bytes_sent;
+    uint64_t answers[STATUS_MAX];
+};
+
 struct attack {
     const struct kind *kind;
     struct attacker *attacker;
@@ -71,8 +78,7 @@ struct attack {
     uint64_t turn;
     SSL_SESSION *session;
 
-    uint64_t opened, unconnected, shaken, unshaken, closed_by_peer, acts, bytes_sent;
-    uint64_t answers[STATUS_MAX];
+    struct told told;
 };
 
 struct attacker {
@@ -81,6 +87,8 @@ struct attacker {
     char key_id[KEY_ID_MAX], secret[SECRET_MAX];
     unsigned sources; /* addresses of each attack */
     bool is_harmless; /* does nothing at all: those who judge must notice */
+    bool is_ready;
+    int64_t active_ms; /* since it was ready */
     SSL_CTX *tls;
     int epoll;
     uint8_t hello[HELLO_MAX];

@@ -1,6 +1,7 @@
 /* One hostile connection: from a chosen source address, over TLS, reset at its end. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,11 +54,12 @@ static void bind_source(struct conn *conn)
 static void make_socket(struct conn *conn)
 {
     static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    static const int small = SMALL_WINDOW;
+    static const int small = SMALL_WINDOW, on = 1;
     conn->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (conn->fd < 0)
         die("socket");
     (void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (conn->attack->kind->reads_nothing)
         (void)setsockopt(conn->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     bind_source(conn);
@@ -68,11 +70,11 @@ void conn_open(struct conn *conn)
     struct attack *attack = conn->attack;
     const struct attacker *attacker = attack->attacker;
     make_socket(conn);
-    attack->opened++;
+    attack->told.opened++;
     attack->shaking++;
     conn->state = CONN_CONNECTING;
     if (connect(conn->fd, (const struct sockaddr *)&attacker->to, sizeof attacker->to) != 0 && errno != EINPROGRESS) {
-        attack->unconnected++;
+        attack->told.unconnected++;
         conn_close(conn);
         return;
     }
@@ -97,7 +99,7 @@ static void start_tls(struct conn *conn)
 /* What was refused before the handshake was complete. */
 static void fail_shaking(struct conn *conn)
 {
-    conn->attack->unshaken++;
+    conn->attack->told.unshaken++;
     conn_close(conn);
 }
 
@@ -107,7 +109,7 @@ static void connected(struct conn *conn)
     int error = 0;
     socklen_t len = sizeof error;
     if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
-        attack->unconnected++;
+        attack->told.unconnected++;
         conn_close(conn);
         return;
     }
@@ -127,9 +129,9 @@ static void connected(struct conn *conn)
 static void leave_hello(struct conn *conn)
 {
     if (recv(conn->fd, scratch, 1, MSG_PEEK) == 1)
-        conn->attack->shaken++;
+        conn->attack->told.shaken++;
     else
-        conn->attack->unshaken++;
+        conn->attack->told.unshaken++;
     conn_close(conn);
 }
 
@@ -156,7 +158,7 @@ static void shake(struct conn *conn)
             fail_shaking(conn);
         return;
     }
-    attack->shaken++;
+    attack->told.shaken++;
     attack->shaking--;
     attack->standing++;
     conn->state = CONN_READY;
@@ -168,7 +170,7 @@ static void shake(struct conn *conn)
 
 static void end(struct conn *conn)
 {
-    conn->attack->closed_by_peer++;
+    conn->attack->told.closed_by_peer++;
     conn_close(conn);
 }
 
@@ -179,7 +181,7 @@ static bool send_some(struct conn *conn, const uint8_t *bytes, size_t len, size_
     const int result = SSL_write_ex(conn->ssl, bytes + *at, len - *at, &sent);
     if (result == 1) {
         *at += sent;
-        conn->attack->bytes_sent += sent;
+        conn->attack->told.bytes_sent += sent;
         return true;
     }
     if (!waits(conn, result))
@@ -209,7 +211,7 @@ static void count_answer(struct conn *conn, size_t len)
         return;
     scratch[12] = '\0';
     const unsigned long status = strtoul((const char *)scratch + 9, NULL, 10);
-    conn->attack->answers[status < STATUS_MAX ? status : 0]++;
+    conn->attack->told.answers[status < STATUS_MAX ? status : 0]++;
     if (conn->state == CONN_WAITING)
         conn->state = CONN_READY;
 }

@@ -113,6 +113,18 @@ static void invented_key(struct conn *conn)
     request(conn, fields, NULL, 0);
 }
 
+/* By a key that may, and right: of one who wants all that he can get. */
+static void good_request(struct conn *conn)
+{
+    static const char body[] = "{\"card\":{\"number\":\"4111111111111111\",\"exp_month\":12,\"exp_year\":2030}}";
+    static char hash[65];
+    char fields[512];
+    if (hash[0] == '\0')
+        hash_hex(body, sizeof body - 1, hash);
+    (void)sign_fields(conn->attack->attacker, "POST", "/v1/tokens", hash, fields, sizeof fields);
+    request(conn, fields, (const uint8_t *)body, sizeof body - 1);
+}
+
 /* By a key that may: the body is what it is about. */
 static void json_bomb(struct conn *conn)
 {
@@ -176,16 +188,17 @@ void kinds_prepare(void)
 }
 
 const struct kind kinds[] = {
-    {.name = "idle", .connections = 10000, .stands = true},
+    {.name = "idle", .connections = 10100, .stands = true},
     {.name = "hellos", .connections = 64, .hello_only = true},
     {.name = "handshakes", .connections = 64, .full_handshake = true, .leaves_at_once = true},
-    {.name = "heads", .connections = 1000, .rate = 1000, .stands = true, .act = slow_head},
-    {.name = "bodies", .connections = 1000, .rate = 1000, .stands = true, .act = slow_body},
-    {.name = "reads", .connections = 500, .rate = 500, .stands = true, .reads_nothing = true, .act = slow_read},
+    {.name = "heads", .connections = 1010, .rate = 1010, .stands = true, .act = slow_head},
+    {.name = "bodies", .connections = 1010, .rate = 1010, .stands = true, .act = slow_body},
+    {.name = "reads", .connections = 510, .rate = 510, .stands = true, .reads_nothing = true, .act = slow_read},
     {.name = "chunked", .connections = 4, .act = giant_chunked},
-    {.name = "signatures", .connections = 32, .rate = 100000.0 / 60, .awaits = true, .act = bad_signature},
-    {.name = "strangers", .connections = 32, .rate = 100000.0 / 60, .awaits = true, .act = invented_key},
+    {.name = "signatures", .connections = 256, .rate = 2000, .awaits = true, .act = bad_signature},
+    {.name = "strangers", .connections = 256, .rate = 2000, .awaits = true, .act = invented_key},
     {.name = "bombs", .connections = 8, .awaits = true, .act = json_bomb},
+    {.name = "principal", .connections = 64, .awaits = true, .act = good_request},
     {.name = NULL},
 };
 

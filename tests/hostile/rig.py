@@ -1,8 +1,8 @@
-"""A daemon on a core of its own, an honest client and its attackers on the other, and what becomes of each."""
+"""Daemons on a core of their own, an honest client and its attackers on the other, and what becomes of each."""
 import functools
 import json
 import os
-import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,15 +18,19 @@ ATTACK = os.path.join(BUILD, "tests", "hostile", "attack")
 MIB = 1 << 20
 DAEMON_CPU = 0
 CLIENT_CPU = 1 if os.cpu_count() > 1 else 0
-# Attackers have machines of their own; here they live on the honest client's core, and yield to it: beneath its class, or
-# by weight alone, which lets one that runs go on for a millisecond while answers wait to be read.
-ATTACKER_NICE = 10
-START_SECONDS = 40
+# Attackers have machines of their own; on two cores they live on the honest client's, and yield to it: beneath its class, or
+# by weight alone where that is not permitted, which lets one that runs go on for a millisecond while answers wait.
+ATTACKER_CPU = 2 if os.cpu_count() > 2 else CLIENT_CPU
+ATTACKER_NICE = 19
+READY_SECONDS = 40
+END_SECONDS = 20
+WARMUP_SECONDS = 0.1
 
 
 def pinned(cpu, *command, nice=0, first=False):
-    """`first`: whoever else is on this core waits for it, and at once, where this is permitted."""
-    words = ["taskset", "-c", str(cpu), *command]
+    """Ends with who started it, stopped or not. `first`: whoever else is on this core waits for it, and at once, where
+    this is permitted."""
+    words = ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(cpu), *command]
     if first and may_go_first():
         words = ["chrt", "-r", "1", *words]
     return ["nice", "-n", str(nice), *words] if nice else words
@@ -79,6 +83,16 @@ class Target(Daemon):
                 "AWS_SECRET_ACCESS_KEY": credentials.secret_key}
 
 
+def core_seconds():
+    """Time that DAEMON_CPU was not idle, or not ours to use."""
+    for line in _read("/proc/stat").splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{DAEMON_CPU}":
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, ticks[:8])
+            return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 class MemoryWatch(threading.Thread):
     """The most that the daemon's processes held at once."""
 
@@ -123,102 +137,135 @@ def offered(target, rate, seconds):
 
 def closed(target, connections, seconds):
     """Answers a second of connections that ask again as soon as they are answered."""
-    report = bench(target, "--connections", str(connections), "--duration", str(seconds))
+    report = bench(target, "--connections", str(connections), "--duration", str(seconds), "--warmup", str(WARMUP_SECONDS))
     return {"rps": report["rps"], "failed": report["failed"], "errors": report["errors"]}
 
 
-class Attackers:
-    """Everything hostile of one scenario, from ready to stopped; `told` has what became of each."""
+class Spinner:
+    """Keeps the attackers' core busy in the rest of its time, with attackers and without: that its neighbour is slower beside
+    a busy core is not their doing. Where two cores share one processor that is a quarter of a client's throughput."""
 
-    def __init__(self, target, scenario, seconds, options=()):
-        self.options = options  # of tests/hostile/attack
+    def __enter__(self):
+        self.process = subprocess.Popen(["chrt", "--idle", "0", *pinned(ATTACKER_CPU, "sh", "-c", "while :; do :; done")])
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+class Attackers:
+    """Everything hostile of one scenario, from ready to its end; `told` has what became of each."""
+
+    def __init__(self, target, kinds, tools=(), key=None, options=()):
         self.target = target
-        self.scenario = scenario
-        self.seconds = seconds
+        self.kinds, self.tools, self.key = kinds, tools, key
+        self.options = options  # of tests/hostile/attack
         self.running = []
         self.told = []
         self.folder = tempfile.TemporaryDirectory(prefix="ampoule-hostile-")
 
-    def _start(self, command, reader, client=None, ready=None):
-        process = subprocess.Popen(pinned(CLIENT_CPU, *command, nice=ATTACKER_NICE), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder.name,
-                                   env=self.target.environment(client))
-        self.running.append((process, reader))
-        if ready and process.stdout.readline().strip() != ready:
-            raise HostileRigError(f"{command[0]} was not ready: {process.communicate()[0][-800:]}")
-
-    def start(self):
-        stranger = self.target.new_key("tokenize", name="flood") if self.scenario.needs_key else None
-        if self.scenario.principal:
-            self._start([AMPOULE, "bench", "--json", "--connections", str(self.scenario.principal), "--duration",
-                         str(self.seconds + 2)], self._told_bench, stranger)
-        for number, tool in enumerate(self.scenario.tools):
-            path = "/v1/tokens" if "-B" in tool else "/openapi.json"
-            self._start(["slowhttptest", *tool, "-l", str(int(self.seconds) + 2), "-g", "-o", f"slow{number}", "-u",
-                         f"{self.target.url}{path}"], self._told_tool(number))
-        if self.scenario.kinds:
-            self._start([ATTACK, "--to", f"127.0.0.1:{self.target.port}", "--seconds", str(self.seconds + 1),
-                         *self.options, *self.scenario.kinds], self._told_attack, stranger, ready="ready")
-        time.sleep(1.0)  # those that do not say when they are ready are by now
-
-    def stop(self):
+    def __enter__(self):
         try:
-            for process, reader in self.running:
-                output = process.communicate(timeout=START_SECONDS + self.seconds)[0]
-                reader(output, process.returncode)
+            self._start_all()
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    def __exit__(self, failed, *_):
+        try:
+            if failed is None:
+                self._end()
         finally:
-            for process, _ in self.running:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-            self.folder.cleanup()
+            self._kill()
+
+    def _start_all(self):
+        # Who may is another than who may not, and waits for nobody.
+        for kinds in ({"principal"} & set(self.kinds), [kind for kind in self.kinds if kind != "principal"]):
+            if kinds:
+                process = self._start([ATTACK, "--to", f"127.0.0.1:{self.target.port}", *self.options, *kinds],
+                                      signal.SIGTERM, self._told_attack)
+                if process.stdout.readline().strip() != "ready":
+                    raise HostileRigError(f"the attack was not ready: {process.communicate()[0][-800:]}")
+        for number, tool in enumerate(self.tools):
+            path = "/v1/tokens" if "-B" in tool else "/openapi.json"
+            self._start(["slowhttptest", *tool, "-l", "300", "-g", "-o", f"slow{number}", "-u", f"{self.target.url}{path}"],
+                        signal.SIGINT, self._told_tool(number))
+        time.sleep(2.5 if self.tools else 0.2)  # it does not say when it is ready
+
+    def _start(self, command, ends_by, reader):
+        process = subprocess.Popen(pinned(ATTACKER_CPU, *command, nice=0 if may_go_first() else ATTACKER_NICE),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder.name,
+                                   env=self.target.environment(self.key))
+        self.running.append((process, ends_by, reader))
+        return process
+
+    def pause(self):
+        """Connections stay, and nobody speaks."""
+        for process, _, _ in self.running:
+            process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        for process, _, _ in self.running:
+            process.send_signal(signal.SIGCONT)
+
+    def _end(self):
+        self.go_on()
+        for process, ends_by, _ in self.running:
+            process.send_signal(ends_by)
+        for process, _, reader in self.running:
+            reader(process.communicate(timeout=END_SECONDS)[0], process.returncode)
+
+    def _kill(self):
+        for process, _, _ in self.running:
+            process.kill()
+            process.wait()
+        self.folder.cleanup()
 
     def _told_attack(self, output, code):
         if code != 0:
             raise HostileRigError(f"the attack ended with {code}: {output[-800:]}")
         self.told += [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
-    def _told_bench(self, output, _code):
-        try:
-            report = json.loads(output)
-        except ValueError:
-            report = {"errors": {output[-300:]: 1}}
-        self.told.append({"attack": "principal", "acts": report.get("requests", 0), "answers": report.get("errors", {}),
-                          "rps": report.get("rps", 0)})
-
     def _told_tool(self, number):
         def read(output, _code):
             path = os.path.join(self.folder.name, f"slow{number}.csv")
             if not os.path.exists(path):
                 raise HostileRigError(f"slowhttptest told nothing: {output[-800:]}")
-            rows = [line.split(",") for line in _read(path).splitlines()[1:]]
+            rows = [list(map(int, line.split(",")[:5])) for line in _read(path).splitlines()[1:]]
             # Its columns: second, closed, pending, connected, and as many as it asked for while the service was there.
-            self.told.append({"attack": f"slowhttptest {self.scenario.tools[number][0]}", "opened": max(sum(map(int, row[1:4])) for row in rows),
-                              "closed_by_peer": max(int(row[1]) for row in rows),
-                              "unavailable_s": sum(row[4] == "0" for row in rows)})
+            self.told.append({"attack": f"slowhttptest {self.tools[number][0]}", "standing": max(row[3] for row in rows),
+                              "opened": max(sum(row[1:4]) for row in rows), "closed_by_peer": max(row[1] for row in rows),
+                              "unavailable_s": sum(row[4] == 0 for row in rows)})
         return read
 
 
-def describe(told):
-    """What was refused how often, in a few words."""
-    words = []
-    for one in told:
-        parts = []
-        if one.get("refused_handshakes") or one.get("unconnected"):
-            parts.append(f"{one.get('refused_handshakes', 0) + one.get('unconnected', 0)} of {one['opened']} not let in")
-        if one.get("handshakes"):
-            parts.append(f"{one['handshakes']} handshakes")
-        if one.get("closed_by_peer"):
-            parts.append(f"{one['closed_by_peer']} closed")
-        if one.get("bytes_sent", 0) > 100 * MIB:
-            parts.append(f"{one['bytes_sent'] // MIB} MiB sent")
-        parts += [f"{status}: {count}" for status, count in one.get("answers", {}).items()]
-        if "rps" in one:
-            parts.append(f"{one['rps']:.0f}/s served")
-        if one.get("unavailable_s"):
-            parts.append(f"unavailable for {one['unavailable_s']} s")
-        words.append(f"{one['attack']}: {', '.join(parts) or str(one.get('standing', one.get('opened', 0))) + ' held'}")
-    return "; ".join(words)
+def per_second(one, field):
+    """Of what an attack told."""
+    return one.get(field, 0) * 1000 / one["active_ms"] if one.get("active_ms") else 0
+
+
+def describe(one):
+    """What an attack did, in a few words."""
+    parts = []
+    if one.get("standing"):
+        parts.append(f"{one['standing']} held")
+    if one.get("opened") and one.get("active_ms") and per_second(one, "opened") > 1:
+        parts.append(f"{per_second(one, 'opened'):.0f} connections/s")
+    if one.get("handshakes"):
+        parts.append(f"{per_second(one, 'handshakes'):.0f} handshakes/s")
+    refused = one.get("refused_handshakes", 0) + one.get("unconnected", 0)
+    if refused:
+        parts.append(f"{refused / one['opened']:.0%} not let in")
+    if one.get("closed_by_peer"):
+        parts.append(f"{one['closed_by_peer']} closed")
+    if one.get("bytes_sent", 0) > 100 * MIB:
+        parts.append(f"{per_second(one, 'bytes_sent') / MIB:.0f} MiB/s sent")
+    parts += [f"{status}: {count * 60000 / one['active_ms']:.0f}/min" for status, count in one.get("answers", {}).items()]
+    if one.get("unavailable_s"):
+        parts.append(f"unavailable for {one['unavailable_s']} s")
+    return f"{one['attack']}: {', '.join(parts)}"
 
 
 def _listdir(path):
