@@ -350,6 +350,7 @@ class Daemon:
         self.extra_env = env or {}
         self.home = tempfile.mkdtemp(prefix="ampoule-e2e-")
         self.state = state or os.path.join(self.home, "state")
+        self.audit = os.path.join(self.state, "audit")  # the event log
         self.port = port or free_port()
         self.host = "127.0.0.1"
         self.region = "us-east-1"
@@ -551,7 +552,7 @@ class Daemon:
 
     def events(self):
         """Every record of the event log so far, oldest first. An incomplete last line is not yet one."""
-        folder = os.path.join(self.state, "audit")
+        folder = self.audit
         records = []
         for name in sorted(_listdir(folder)):
             if name.endswith(".jsonl"):

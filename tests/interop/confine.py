@@ -2,6 +2,7 @@
 """confine.py UNIT[+CALL] PROGRAM...: runs PROGRAM with the system calls, socket families and namespaces that a systemd
 unit leaves it, as systemd would make them, and no new privileges. It must have its user and capabilities already."""
 import ctypes
+import functools
 import os
 import re
 import subprocess
@@ -23,11 +24,22 @@ def settings(unit, name):
         return [line.partition("=")[2].strip() for line in text if line.startswith(name + "=")]
 
 
+@functools.cache
+def groups():
+    """{group: the system calls and groups in it}, as systemd has them."""
+    text = subprocess.run(["systemd-analyze", "syscall-filter", "--no-pager"], check=True, capture_output=True, text=True).stdout
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("@"):
+            words = found[line.strip()] = set()
+        elif line.startswith("    ") and not line.strip().startswith("#"):
+            words.add(line.strip())
+    return found
+
+
 def expand(group):
     """The system calls of a group, and of those in it."""
-    text = subprocess.run(["systemd-analyze", "syscall-filter", "--no-pager", group], check=True, capture_output=True, text=True).stdout
-    words = [line.strip() for line in text.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
-    return set().union(*(expand(word) if word.startswith("@") else {word} for word in words))
+    return set().union(*(expand(word) if word.startswith("@") else {word} for word in groups()[group]))
 
 
 def allowed_calls(unit):

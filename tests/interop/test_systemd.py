@@ -29,6 +29,11 @@ def read(path):
         return text.read()
 
 
+def read_bytes(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
 @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd is not installed")
 class ExposureTest(unittest.TestCase):
     def analyze(self, name, text, threshold=THRESHOLD):
@@ -218,56 +223,63 @@ class ViolationTest(UnitCase):
         self.assert_serves(daemon)
 
 
+class StrangerTest(UnitCase):
+    def test_who_is_neither_root_nor_the_role_starts_nothing_and_is_recorded(self):
+        daemon = self.start()
+        self.assert_serves(daemon)
+        courier = daemon.roles()["courier"]
+        daemon.deactivate("courier")
+        stranger = daemon.impersonate("courier")
+        self.addCleanup(stranger.communicate)
+        self.addCleanup(stranger.kill)
+        os.kill(courier, signal.SIGKILL)
+        daemon.wait_event(lambda event: event["event"] == "role.violation" and event["subject"] == "courier"
+                          and event["code"] == "not_permitted" and event["alarm"])
+        self.assertIn("neither root nor the role's user", daemon.log())
+        self.assertEqual(stranger.communicate(timeout=60)[0].strip(), "0")  # and told nothing
+
+
 class RefusedTest(UnitCase):
     """What is not as the units have it does not start, and says why."""
 
-    def refused(self, daemon, status, words):
+    def told(self, daemon, words):
         daemon.launch()
-        self.assertEqual(daemon.process.wait(harness.START_SECONDS), status, daemon.log())
+        wait_until(lambda: words in daemon.log(), 60, words)
+
+    def refused(self, daemon, words, status=1):
+        self.told(daemon, words)
+        self.assertEqual(daemon.process.wait(harness.STOP_SECONDS), status, daemon.log())
         daemon.process = None
-        self.assertIn(words, daemon.log())
 
     def test_a_socket_that_nobody_listens_on(self):
         daemon = self.daemon()
         daemon.prepare()
         daemon.activate("scribe")
         daemon.deactivate("scribe")
-        daemon.activators["scribe"] = subprocess.Popen(["sleep", "600"])
-        self.refused(daemon, 1, "a starter cannot be reached")
-
-    def test_a_listener_that_is_neither_root_nor_the_role(self):
-        daemon = self.daemon()
-        daemon.prepare()
-        where = os.path.join(daemon.starters, "scribe")
-        stranger = subprocess.Popen(["/usr/bin/setpriv", "--reuid", str(SUPERVISOR + 9), "--clear-groups",
-                                     "systemd-socket-activate", "--seqpacket", "--listen", where, "/bin/true"],
-                                    stderr=subprocess.DEVNULL, preexec_fn=lambda: os.chmod(daemon.starters, 0o777))
-        daemon.activators["scribe"] = stranger
-        wait_until(lambda: os.path.exists(where) and units.is_listening(where), what="the stranger's socket")
-        os.chmod(where, 0o666)
-        self.refused(daemon, 1, "neither root nor the role's user")
+        self.refused(daemon, "a starter cannot be reached")
 
     def test_a_role_that_is_started_as_another_user(self):
-        daemon = self.daemon(users={"scribe": SUPERVISOR + 9})
-        self.refused(daemon, 1, "the starter must be the user that sandbox.ROLE names")
+        self.told(self.daemon(users={"scribe": units.STRANGER}), "the starter must be the user that sandbox.ROLE names")
 
     def test_files_of_roles_that_the_supervisor_started_before(self):
         daemon = self.daemon()
         os.makedirs(os.path.join(daemon.state, "audit"), mode=0o700)
         os.chmod(daemon.state, 0o700)
-        self.refused(daemon, 2, "move them to the directories of the units")
+        self.refused(daemon, "move them to the directories of the units", 2)
 
     def test_one_user_for_all(self):
         daemon = self.daemon(settings={"sandbox": {"users": "shared"}})
-        self.refused(daemon, 2, "--starters gives each role a user of its own")
+        self.refused(daemon, "--starters gives each role a user of its own", 2)
 
     def test_a_keyring_of_another_provider(self):
         daemon = self.daemon()
         daemon.settings["keys"] = {"provider": "file", "file": os.path.join(daemon.directory("keeper"), "kek")}
         daemon.start()
         daemon.stop()
+        keyring = read_bytes(os.path.join(daemon.directory("keeper"), "keyring"))
         daemon.settings["keys"] = {"provider": "ephemeral"}
-        self.refused(daemon, 1, "belongs to another keys.provider")
+        self.told(daemon, "belongs to another keys.provider")
+        self.assertEqual(read_bytes(os.path.join(daemon.directory("keeper"), "keyring")), keyring)
 
 
 class StarterTest(unittest.TestCase):

@@ -14,8 +14,16 @@ from harness import ROOT, Daemon, wait_until
 UNITS = os.path.join(harness.BUILD, "packaging")
 CONFINE = os.path.join(ROOT, "tests", "interop", "confine.py")
 SUPERVISOR = 61010  # no user of this machine's has this number, nor the four that follow
+STRANGER = SUPERVISOR + 9
 ROLES = {role: SUPERVISOR + place for place, role in enumerate(("front", "keeper", "scribe", "courier"), 1)}
 SANDBOX = {role: str(user) for role, user in ROLES.items()}
+
+LISTENER = """import socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+    listener.bind(sys.argv[1])
+    listener.listen()
+    print(len(listener.accept()[0].recv(65536)))
+"""
 
 
 def unit_path(role):
@@ -43,6 +51,7 @@ class UnitDaemon(Daemon):
     def __init__(self, users=None, **options):
         super().__init__(**options)
         self.settings = {"sandbox": SANDBOX, **self.settings}
+        self.audit = self.directory("scribe")
         self.starters = os.path.join(self.home, "run")
         self.users = {**ROLES, **(users or {})}
         self.activators = {}
@@ -74,10 +83,20 @@ class UnitDaemon(Daemon):
         os.chmod(where, 0o600)
 
     def deactivate(self, role):
-        activator = self.activators.pop(role)
-        activator.kill()
-        activator.wait()
+        """Nobody listens there any more; what runs goes on."""
+        self.activators[role].kill()
+        self.activators[role].wait()
         os.unlink(os.path.join(self.starters, role))
+
+    def impersonate(self, role):
+        """A stranger listens there instead; a Popen that prints how many bytes it is told, and ends."""
+        where = os.path.join(self.starters, role)
+        os.chmod(self.starters, 0o777)
+        stranger = subprocess.Popen(["/usr/bin/setpriv", "--reuid", str(STRANGER), "--clear-groups", "/usr/bin/python3",
+                                     "-c", LISTENER, where], stdout=subprocess.PIPE, text=True)
+        wait_until(lambda: os.path.exists(where) and is_listening(where), what="the stranger's socket")
+        os.chmod(where, 0o666)
+        return stranger
 
     def prepare(self):
         """What `_start_configured` does, but for the start; belongs to the supervisor's user."""
@@ -122,25 +141,12 @@ class UnitDaemon(Daemon):
         return {name: dict(line.split(":\t", 1) for line in read(f"/proc/{pid}/status").splitlines() if ":\t" in line)
                 for name, pid in {"supervisor": self.process.pid, **self.roles()}.items()}
 
-    def events(self):
-        link = os.path.join(self.state, "audit")
-        self.state, state = self.home, self.state  # the scribe's directory is no part of the supervisor's
-        try:
-            if not os.path.islink(os.path.join(self.home, "audit")):
-                os.symlink("scribe", os.path.join(self.home, "audit"))
-            return super().events()
-        finally:
-            self.state = state
-            assert not os.path.exists(link)
-
     def destroy(self):
         super().destroy()
         for activator in self.activators.values():
-            for pid in descendants(activator.pid):
+            for pid in [*descendants(activator.pid), activator.pid]:
                 kill(pid)
-            activator.kill()
             activator.wait()
-        self.activators = {}
         self.notified.close()
 
 
