@@ -22,6 +22,7 @@ enum { WAITING_MAX = 16 << 20, WAITING_READY = WAITING_MAX - (256 << 10) };
 
 struct block {
     struct block *next;
+    uint64_t last; /* number of its newest event */
     size_t len;
     uint8_t events[BLOCK_BYTES];
 };
@@ -160,23 +161,25 @@ static void note_health(struct amp_recorder *recorder)
                                     : "the event log answers again");
 }
 
-/* Steps over one event, and into the next block where it was the last of its own. */
-static size_t step(struct place *place)
+/* Behind what was stepped over the next block begins, where there is one. */
+static void enter_next(struct place *place)
 {
-    size_t len = event_len(place->block->events + place->at);
-    place->at += len;
     if (place->at == place->block->len && place->block->next != NULL)
         *place = (struct place){place->block->next, 0};
-    return len;
 }
 
-/* Forgets events up to number `durable`, all of which were sent. */
+/* Forgets events up to number `durable`, all of which were sent: whole blocks unread, and of one a part. */
 static void forget(struct amp_recorder *recorder, uint64_t durable)
 {
     struct place *oldest = &recorder->oldest;
-    for (; recorder->durable < durable; recorder->durable++) {
+    while (recorder->durable < durable) {
         struct block *block = oldest->block;
-        recorder->waiting_bytes -= step(oldest);
+        const bool whole = block->last <= durable;
+        const size_t len = whole ? block->len - oldest->at : event_len(block->events + oldest->at);
+        recorder->durable = whole ? block->last : recorder->durable + 1;
+        recorder->waiting_bytes -= len;
+        oldest->at += len;
+        enter_next(oldest);
         if (oldest->block != block)
             free(block);
     }
@@ -243,19 +246,15 @@ static bool send_batch(struct amp_recorder *recorder, size_t len)
 /* What a block holds is a packet. Where it cannot be sent nothing is lost: it waits for the next link. */
 static void send_all(struct amp_recorder *recorder)
 {
+    struct place *unsent = &recorder->unsent;
     while (recorder->link != NULL && recorder->unsent_bytes > 0 && amp_link_idle(recorder->link)) {
-        struct place end = recorder->unsent;
-        uint64_t last = recorder->sent;
-        size_t len = 0;
-        while (end.block == recorder->unsent.block && end.at < end.block->len) {
-            len += step(&end);
-            last++;
-        }
+        const size_t len = unsent->block->len - unsent->at;
         if (!send_batch(recorder, len))
             return;
-        recorder->unsent = end;
+        recorder->sent = unsent->block->last;
         recorder->unsent_bytes -= len;
-        recorder->sent = last;
+        unsent->at += len;
+        enter_next(unsent);
         watch(recorder);
     }
 }
@@ -324,6 +323,7 @@ static bool make_room(struct amp_recorder *recorder, size_t len)
     if (block == NULL)
         return false;
     block->next = NULL;
+    block->last = recorder->last;
     block->len = 0;
     full->next = recorder->newest = block;
     if (recorder->unsent.block == full && recorder->unsent.at == full->len)
@@ -348,7 +348,7 @@ enum amp_err amp_recorder_add(struct amp_recorder *recorder, const struct amp_ev
     recorder->newest->len += packed.len;
     recorder->waiting_bytes += packed.len;
     recorder->unsent_bytes += packed.len;
-    recorder->last++;
+    recorder->newest->last = ++recorder->last;
     if (want_durable)
         recorder->sync_wanted = recorder->last;
     if (number != NULL)
