@@ -77,6 +77,19 @@ struct amp_index_entry *amp_index_find(const struct amp_index *index, const uint
     return entry;
 }
 
+void amp_index_prefetch_chain(const struct amp_index *index, const uint8_t id[AMP_INDEX_ID_LEN])
+{
+    struct amp_index_shard shard = index->shards[id[0] % AMP_INDEX_SHARDS];
+    if (shard.bits != 0)
+        __builtin_prefetch(chain_of(&shard, id));
+}
+
+void amp_index_prefetch_first(const struct amp_index *index, const uint8_t id[AMP_INDEX_ID_LEN])
+{
+    struct amp_index_shard shard = index->shards[id[0] % AMP_INDEX_SHARDS];
+    __builtin_prefetch(*chain_of(&shard, id));
+}
+
 void amp_index_insert(struct amp_index *index, struct amp_meter *meter, struct amp_index_entry *entry)
 {
     struct amp_index_shard *shard = shard_of(index, entry->id);

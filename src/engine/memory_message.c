@@ -310,12 +310,24 @@ struct message *amp_memory_message_next(struct visit *visit, const struct messag
     return NULL;
 }
 
+/* Which are about to be taken out of the index: nobody has looked at what stands there since they were put in. */
+static void prefetch_for_expiry(const struct stripe *stripe)
+{
+    struct amp_wheel_node *next = amp_wheel_peek(&stripe->wheel, 0);
+    struct amp_wheel_node *then = amp_wheel_peek(&stripe->wheel, 1);
+    if (next != NULL)
+        amp_index_prefetch_first(&stripe->messages, AMP_CONTAINER(next, struct message, due)->entry.id);
+    if (then != NULL)
+        amp_index_prefetch_chain(&stripe->messages, AMP_CONTAINER(then, struct message, due)->entry.id);
+}
+
 bool amp_memory_message_tend(struct visit *visit, size_t *work)
 {
     while (visit->news_count < NEWS_MAX) {
         struct amp_wheel_node *due = amp_wheel_take(&visit->stripe->wheel, visit->now_ms, work);
         if (due == NULL)
             return *work != 0;
+        prefetch_for_expiry(visit->stripe);
         amp_memory_message_ripen(visit, AMP_CONTAINER(due, struct message, due));
     }
     return false;

@@ -143,3 +143,8 @@ struct amp_wheel_node *amp_wheel_take(struct amp_wheel *wheel, int64_t now_ms, s
         wheel->tick = now_tick;
     return NULL;
 }
+
+struct amp_wheel_node *amp_wheel_peek(const struct amp_wheel *wheel, unsigned ahead)
+{
+    return wheel->slots[0][slot_of(wheel->tick, 0)][(wheel->turn + ahead) % AMP_WHEEL_LISTS];
+}

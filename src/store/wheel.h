@@ -38,5 +38,7 @@ void amp_wheel_cancel(struct amp_wheel *wheel, struct amp_wheel_node *node);
  * spent. Every node touched costs one of *work, so *work == 0 means that more may be due.
  */
 struct amp_wheel_node *amp_wheel_take(struct amp_wheel *wheel, int64_t now_ms, size_t *work);
+/* One that amp_wheel_take may hand out next (`ahead` 0) or behind that (1), or NULL: to have its memory fetched. */
+struct amp_wheel_node *amp_wheel_peek(const struct amp_wheel *wheel, unsigned ahead);
 
 #endif
