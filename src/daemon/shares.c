@@ -1,9 +1,11 @@
 #include "daemon/shares.h"
 
+#include "ipc/recorder.h"
+
 #define KIB ((uint64_t)1 << 10)
 #define MIB ((uint64_t)1 << 20)
 
-enum share { VAULT, QUEUES, REPLAY, CONNECTIONS, BODIES, COURIER, TABLES, SHARE_COUNT };
+enum share { VAULT, QUEUES, REPLAY, CONNECTIONS, BODIES, COURIER, RECORDS, TABLES, SHARE_COUNT };
 
 /* What is shared out is counted in units; each takes so many bytes at most. */
 static const struct {
@@ -11,28 +13,36 @@ static const struct {
     uint64_t unit_bytes;
     uint64_t least;
     uint64_t most;
-    unsigned parts; /* of what is left */
+    unsigned parts;          /* of what is left */
+    uint64_t of_each_worker; /* beside `least` */
 } shares[SHARE_COUNT] = {
     /* Tokens give way to as many bytes of idempotent answers, with which it may hold twice as much: store/vault. */
-    [VAULT] = {"vault.memory_max", 2, 4 * MIB, 1024 * 1024 * MIB, 4},
-    [QUEUES] = {"queue.memory_max", 1, 4 * MIB, 1024 * 1024 * MIB, 2},
+    [VAULT] = {"vault.memory_max", 2, 4 * MIB, 1024 * 1024 * MIB, 5, 0},
+    [QUEUES] = {"queue.memory_max", 1, 4 * MIB, 1024 * 1024 * MIB, 3, 0},
     /* A slot of 16 bytes, in tables that are two ninths full at least: store/replay. */
-    [REPLAY] = {"auth.replay_max", 72, 1000, 100000000, 4},
+    [REPLAY] = {"auth.replay_max", 72, 1000, 100000000, 5, 0},
     /* 32 KiB of the pool, for TLS; what net and front know of it. */
-    [CONNECTIONS] = {"limits.max_connections", 36 * KIB, 64, 1000000, 3},
+    [CONNECTIONS] = {"limits.max_connections", 36 * KIB, 64, 1000000, 4, 0},
     /* Requests and answers in the pool: of each worker two of the largest at least. */
-    [BODIES] = {NULL, 1, 0, UINT64_MAX, 2},
+    [BODIES] = {NULL, 1, 0, UINT64_MAX, 3, 16 * MIB},
     /* Its window's 64 MiB, and 300 attempts under way. */
-    [COURIER] = {NULL, 1, 96 * MIB, 384 * MIB, 1},
+    [COURIER] = {NULL, 1, 96 * MIB, 384 * MIB, 1, 0},
+    /* Of front, while the event log hangs. */
+    [RECORDS] = {NULL, 1, 0, UINT64_MAX, 0, AMP_RECORDER_BYTES_MAX},
     /* Sources, rates and day keys of front; keyring, subscriptions and records elsewhere. */
-    [TABLES] = {NULL, 1, 32 * MIB, 32 * MIB, 0},
+    [TABLES] = {NULL, 1, 32 * MIB, 32 * MIB, 0, 0},
 };
 
-enum { POOL_OF_CONNECTION = 32 << 10, BODIES_OF_WORKER = 16 << 20 };
+enum { POOL_OF_CONNECTION = 32 << 10 };
+
+static uint64_t of_workers(enum share share, const struct amp_config *config)
+{
+    return config->workers * shares[share].of_each_worker;
+}
 
 static uint64_t least(enum share share, const struct amp_config *config)
 {
-    return share == BODIES ? (uint64_t)config->workers * BODIES_OF_WORKER : shares[share].least;
+    return shares[share].least + of_workers(share, config);
 }
 
 static void read_counts(uint64_t counts[SHARE_COUNT], const struct amp_config *config)
@@ -41,7 +51,7 @@ static void read_counts(uint64_t counts[SHARE_COUNT], const struct amp_config *c
     counts[QUEUES] = config->queue.memory_max;
     counts[REPLAY] = config->auth.replay_max;
     counts[CONNECTIONS] = config->limits.max_connections;
-    counts[BODIES] = counts[COURIER] = counts[TABLES] = 0;
+    counts[BODIES] = counts[COURIER] = counts[RECORDS] = counts[TABLES] = 0;
 }
 
 static void write_counts(struct amp_config *config, const uint64_t counts[SHARE_COUNT])
@@ -77,7 +87,7 @@ static void explain(struct amp_out *why, const struct amp_config *config, const 
     }
     amp_out_u64(why, config->workers);
     amp_out_str(why, " workers take ");
-    write_mib(why, least(BODIES, config));
+    write_mib(why, of_workers(BODIES, config) + of_workers(RECORDS, config));
     amp_out_str(why, "; with the rest ");
     write_mib(why, needed);
     amp_out_str(why, " are needed");

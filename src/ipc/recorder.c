@@ -18,7 +18,7 @@
 enum { SEND_AT = 32 << 10, SEND_AFTER_US = 5000, STUCK_MS = 3000 };
 enum { HEADER_LEN = 8 + 1, BLOCK_BYTES = AMP_IPC_MAX_PAYLOAD - HEADER_LEN };
 /* A request that was let in may record up to a batch of events: work is refused while there is room for those yet. */
-enum { WAITING_MAX = 16 << 20, WAITING_READY = WAITING_MAX - (256 << 10) };
+enum { WAITING_READY = AMP_RECORDER_BYTES_MAX - (256 << 10) };
 
 struct block {
     struct block *next;
@@ -129,7 +129,7 @@ bool amp_recorder_ready(const struct amp_recorder *recorder)
 
 bool amp_recorder_roomy(const struct amp_recorder *recorder)
 {
-    return recorder->waiting_bytes < WAITING_MAX / 2;
+    return recorder->waiting_bytes < AMP_RECORDER_BYTES_MAX / 2;
 }
 
 bool amp_recorder_idle(const struct amp_recorder *recorder)
@@ -315,7 +315,7 @@ void amp_recorder_attach(struct amp_recorder *recorder, enum amp_role self, int 
 static bool make_room(struct amp_recorder *recorder, size_t len)
 {
     struct block *full = recorder->newest;
-    if (len > WAITING_MAX - recorder->waiting_bytes)
+    if (len > AMP_RECORDER_BYTES_MAX - recorder->waiting_bytes)
         return false;
     if (len <= BLOCK_BYTES - full->len)
         return true;

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "ipc/ipc.h"
 
+#define AMP_RECORDER_BYTES_MAX ((size_t)16 << 20) /* of events that wait */
+
 struct amp_recorder;
 /* `durable` is called whenever more of the log became durable, with the highest durable number. */
 enum amp_err amp_recorder_new(struct amp_recorder **out, struct event_base *base,
@@ -34,7 +36,7 @@ bool amp_recorder_roomy(const struct amp_recorder *recorder);
 /*
  * Adds an event; *number (may be NULL) is its number, from 1. Sent by amp_recorder_flush. `want_durable`: ask the
  * scribe to sync it soon; others reach the disk with the next sync or within a second. AMP_ERR_AUDIT_UNAVAILABLE
- * where 16 MiB wait.
+ * where AMP_RECORDER_BYTES_MAX wait.
  */
 enum amp_err amp_recorder_add(struct amp_recorder *recorder, const struct amp_event *event, bool want_durable,
                               uint64_t *number) AMP_MUST_USE;

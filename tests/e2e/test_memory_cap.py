@@ -77,8 +77,8 @@ class ConfigurationTest(unittest.TestCase):
             checked = subprocess.run([AMPOULED, "--config", daemon.config_path, "--check-config"], capture_output=True,
                                      text=True, timeout=60, check=False)
             self.assertEqual(checked.returncode, 2)
-            self.assertIn("memory_max of 512 MiB is too little: vault.memory_max takes 600 MiB, 2 workers take 32 MiB; "
-                          "with the rest 767 MiB are needed", checked.stderr)
+            self.assertIn("memory_max of 512 MiB is too little: vault.memory_max takes 600 MiB, 2 workers take 64 MiB; "
+                          "with the rest 799 MiB are needed", checked.stderr)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 #include "../support.h"
 #include "daemon/shares.h"
+#include "ipc/recorder.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -22,13 +23,13 @@ static uint64_t sum(const struct amp_config *config)
 {
     return 2 * config->vault.memory_max + config->queue.memory_max + 72 * (uint64_t)config->auth.replay_max +
            4096 * (uint64_t)config->limits.max_connections + config->memory.front_pool + config->memory.courier_pool +
-           32 * MIB;
+           config->workers * AMP_RECORDER_BYTES_MAX + 32 * MIB;
 }
 
 static void shares_fill_the_cap_and_never_pass_it(void **state)
 {
-    for (uint64_t mib = 180; mib < 20000; mib = mib * 5 / 4) {
-        struct amp_config config = {.workers = 2, .memory.cap = mib * MIB};
+    for (uint64_t mib = 280; mib < 20000; mib = mib * 5 / 4) {
+        struct amp_config config = {.workers = 1 + (uint32_t)mib % 4, .memory.cap = mib * MIB};
         assert_true(share(&config));
         assert_true(sum(&config) <= mib * MIB);
         if (mib <= 2048)
@@ -86,20 +87,20 @@ static void what_does_not_fit_is_told_with_names_and_numbers(void **state)
     assert_non_null(strstr(said, "512 MiB is too little"));
     assert_non_null(strstr(said, "vault.memory_max takes 400 MiB"));
     assert_non_null(strstr(said, "limits.max_connections takes 72 MiB"));
-    assert_non_null(strstr(said, "3 workers take 48 MiB"));
-    assert_non_null(strstr(said, "653 MiB are needed"));
+    assert_non_null(strstr(said, "3 workers take 96 MiB"));
+    assert_non_null(strstr(said, "701 MiB are needed"));
     assert_null(strstr(said, "queue.memory_max"));
-    config.memory.cap = 653 * MIB;
+    config.memory.cap = 701 * MIB;
     assert_true(share(&config));
 }
 
 static void the_least_is_exact_and_less_is_refused(void **state)
 {
-    struct amp_config config = {.workers = 1, .memory.cap = 159 * MIB};
+    struct amp_config config = {.workers = 1, .memory.cap = 175 * MIB};
     assert_true(share(&config));
-    config = (struct amp_config){.workers = 1, .memory.cap = 158 * MIB};
+    config = (struct amp_config){.workers = 1, .memory.cap = 174 * MIB};
     assert_false(share(&config));
-    config = (struct amp_config){.workers = 64, .memory.cap = 1024 * MIB};
+    config = (struct amp_config){.workers = 64, .memory.cap = 2048 * MIB};
     assert_false(share(&config));
 }
 
