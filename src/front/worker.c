@@ -234,15 +234,24 @@ static void *run(void *ctx)
     return NULL;
 }
 
+static void close_all(const int *fds, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        (void)close(fds[i]);
+}
+
 static enum amp_err open_net(struct amp_worker *worker, const int *listen_fds, size_t count, struct amp_tls *tls)
 {
     struct amp_net_handler handler = amp_front_handler(worker);
     enum amp_err err = amp_net_new(&worker->net, worker->shared->commons, worker->base, worker->shared->clock, tls,
                                    &worker->settings.limits, &handler);
-    size_t i;
+    size_t taken = 0;
 
-    for (i = 0; i < count && err == AMP_OK; i++)
-        err = amp_net_listen(worker->net, listen_fds[i]);
+    while (err == AMP_OK && taken < count)
+        err = amp_net_listen(worker->net, listen_fds[taken++]);
+    close_all(listen_fds + taken, count - taken);
     return err;
 }
 
@@ -302,6 +311,8 @@ static enum amp_err open_auth(struct amp_worker *worker)
 
 static void worker_free(struct amp_worker *worker)
 {
+    if (worker == NULL)
+        return;
     amp_api_response_fini(&worker->refusal);
     amp_net_free(worker->net);
     amp_link_free(worker->keeper);
@@ -328,16 +339,47 @@ static void worker_free(struct amp_worker *worker)
     free(worker);
 }
 
+/* All but the network. */
+static enum amp_err open_parts(struct amp_worker *worker)
+{
+    enum amp_err err = open_events(worker);
+
+    if (err == AMP_OK)
+        err = amp_discards_new(&worker->discards, worker->shared->clock);
+    if (err == AMP_OK)
+        err = amp_recorder_new(&worker->recorder, worker->base, amp_front_durable, worker);
+    if (err != AMP_OK)
+        return err;
+    amp_recorder_on_violation(worker->recorder, on_scribe_violation, worker);
+    err = open_auth(worker);
+    if (err == AMP_OK)
+        err = make_api(worker);
+    if (err == AMP_OK && worker->number == 0)
+        err = amp_front_open_push(worker);
+    return err;
+}
+
+static enum amp_err start_thread(struct amp_worker *worker)
+{
+    struct amp_front_shared *shared = worker->shared;
+
+    if (worker->number == 0)
+        atomic_store(&shared->pusher, worker);
+    else
+        atomic_fetch_add(&shared->running, 1);
+    return pthread_create(&worker->thread, NULL, run, worker) == 0 ? AMP_OK : AMP_ERR_IO;
+}
+
 enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *shared, unsigned number,
                               const int *listen_fds, size_t listen_count, struct amp_tls *tls,
                               const struct amp_front_settings *settings)
 {
     struct amp_worker *worker = calloc(1, sizeof *worker);
-    enum amp_err err;
+    enum amp_err err = AMP_ERR_OUT_OF_MEMORY;
 
     *out = NULL;
     if (worker == NULL)
-        return AMP_ERR_OUT_OF_MEMORY;
+        goto out;
     worker->shared = shared;
     worker->number = number;
     worker->settings = *settings;
@@ -345,33 +387,20 @@ enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *
     STAILQ_INIT(&worker->waiting);
     STAILQ_INIT(&worker->gated);
     amp_wheel_init(&worker->due, amp_clock_mono_ms(&shared->clock));
-    err = open_events(worker);
+    err = open_parts(worker);
+    if (err != AMP_OK)
+        goto out;
+    err = open_net(worker, listen_fds, listen_count, tls);
+    listen_count = 0; /* taken */
     if (err == AMP_OK)
-        err = amp_discards_new(&worker->discards, shared->clock);
+        err = start_thread(worker);
     if (err == AMP_OK)
-        err = amp_recorder_new(&worker->recorder, worker->base, amp_front_durable, worker);
-    if (err == AMP_OK) {
-        amp_recorder_on_violation(worker->recorder, on_scribe_violation, worker);
-        err = open_auth(worker);
-    }
-    if (err == AMP_OK)
-        err = make_api(worker);
-    if (err == AMP_OK && number == 0)
-        err = amp_front_open_push(worker);
-    if (err == AMP_OK)
-        err = open_net(worker, listen_fds, listen_count, tls);
-    if (err == AMP_OK && number == 0)
-        atomic_store(&shared->pusher, worker);
-    if (err == AMP_OK && number != 0)
-        atomic_fetch_add(&shared->running, 1);
-    if (err == AMP_OK && pthread_create(&worker->thread, NULL, run, worker) != 0)
-        err = AMP_ERR_IO;
-    if (err != AMP_OK) {
+        *out = worker;
+out:
+    close_all(listen_fds, listen_count);
+    if (err != AMP_OK)
         worker_free(worker);
-        return err;
-    }
-    *out = worker;
-    return AMP_OK;
+    return err;
 }
 
 void amp_worker_join(struct amp_worker *worker)

@@ -59,7 +59,7 @@ struct amp_front_settings {
     bool mask_bin8;
 };
 
-/* Takes the descriptors. The thread starts at once. */
+/* Takes the descriptors, also on failure. The thread starts at once. */
 enum amp_err amp_worker_start(struct amp_worker **out, struct amp_front_shared *shared, unsigned number,
                               const int *listen_fds, size_t listen_count, struct amp_tls *tls,
                               const struct amp_front_settings *settings) AMP_MUST_USE;

@@ -36,7 +36,7 @@ void amp_secret_free(void *ptr);
  * and `ptr` is as it was. A NULL `ptr` is amp_secret_alloc.
  */
 void *amp_secret_resize(void *ptr, size_t len) AMP_MUST_USE;
-/* Bytes in use now; it counts them all, for tests. */
+/* Bytes in use now. For tests: it counts them all, while no other thread takes or gives any. */
 size_t amp_secret_used(void);
 /* Bytes of the pool's pages that stand open, and that may: nearer to the cap than what is used of them. */
 size_t amp_secret_held(void);
