@@ -155,6 +155,8 @@ static enum amp_err start(enum amp_role role, pid_t *pid)
         err = ready_keys(&order);
     if (err == AMP_OK)
         err = amp_role_spawn(role, &order.fds, pid);
+    if (order.fds.state >= 0)
+        close(order.fds.state);
     amp_order_close(&order);
     return err;
 }
@@ -177,11 +179,8 @@ static int attend(pid_t pid)
 static bool is_connection(int fd)
 {
     int type = 0;
-    struct ucred peer;
-    socklen_t type_len = sizeof(type);
-    socklen_t peer_len = sizeof(peer);
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 && type == SOCK_SEQPACKET &&
-           getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) == 0 && peer.pid != 0;
+    socklen_t len = sizeof(type);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
 }
 
 int amp_starter_run(const char *name)
