@@ -35,8 +35,8 @@ struct amp_index {
 struct amp_index_entry *amp_index_find(const struct amp_index *index, const uint8_t id[AMP_INDEX_ID_LEN]);
 /* The entry stays where it is in memory while inside. */
 void amp_index_insert(struct amp_index *index, struct amp_meter *meter, struct amp_index_entry *entry);
-/* For who will take that one out shortly: asks for what it takes to find it, the first time for its chain, the second
- * for what stands in front of it. */
+/* Ask the memory for what the entry with this id is put in or taken out by: where its chain begins and, once that has
+ * come, what it begins with. */
 void amp_index_prefetch_chain(const struct amp_index *index, const uint8_t id[AMP_INDEX_ID_LEN]);
 void amp_index_prefetch_first(const struct amp_index *index, const uint8_t id[AMP_INDEX_ID_LEN]);
 /* Takes out an entry that is inside. Gives memory back where much is empty. */

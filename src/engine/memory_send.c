@@ -63,6 +63,7 @@ static enum amp_err put(struct visit *visit, const struct amp_message_in *in, st
 {
     struct queue *queue = visit->queue;
     struct place place = {0};
+    amp_index_prefetch_chain(&visit->stripe->messages, in->id); /* it is put there last */
     enum amp_err err = queue->settings.fifo ? find_first(visit, in, memo_name, sent) : AMP_OK;
     if (err != AMP_OK || sent->duplicate)
         return err;
