@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/size.h"
 
+enum { SIZES = 64 }; /* of rows of pages: the search for one of them does not pass again what it knows to be taken */
+
 /*
  * Page 0 and the page behind every run stay PROT_NONE, as the whole reservation is at first: an overrun
  * faults on either side, and so does the use of a run that was closed.
@@ -21,6 +23,7 @@ static struct {
     size_t pages;
     struct amp_arena_run **owners; /* by page; the guard behind a run is the run's too */
     size_t hopeless_pages;         /* runs of this many pages were not found, and nothing was closed since */
+    size_t search_from[SIZES];     /* by pages wanted: no row of so many free ones begins below this page */
     _Atomic size_t held_pages;
 } arena = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -89,6 +92,8 @@ enum amp_err amp_arena_init(size_t cap_bytes, enum amp_secret_lock best, enum am
     arena.pages = pages;
     arena.owners = owners;
     arena.hopeless_pages = SIZE_MAX;
+    for (size_t wanted = 0; wanted < SIZES; wanted++)
+        arena.search_from[wanted] = 1;
     return AMP_OK;
 
 fail:
@@ -120,14 +125,19 @@ size_t amp_arena_cap(void)
     return arena.pages * AMP_ARENA_PAGE;
 }
 
+static size_t first_page(const struct amp_arena_run *run)
+{
+    return (size_t)(run->base - arena.base) / AMP_ARENA_PAGE;
+}
+
 /* First fit: the first page of `wanted` free ones in a row, 0 where there are none (page 0 is a guard). */
 static size_t find_free_pages(size_t wanted)
 {
-    size_t row = 0;
-    for (size_t page = 1; page < arena.pages;) {
+    size_t row = 0, page = wanted < SIZES ? arena.search_from[wanted] : 1;
+    while (page < arena.pages) {
         const struct amp_arena_run *owner = arena.owners[page];
         if (owner != NULL) {
-            page += owner->pages + 1;
+            page = first_page(owner) + owner->pages + 1;
             row = 0;
             continue;
         }
@@ -138,9 +148,20 @@ static size_t find_free_pages(size_t wanted)
     return 0;
 }
 
+/* A row that was not there before may begin as far before a run that was closed as leaves one page of it. */
+static void search_again_from(const struct amp_arena_run *run)
+{
+    size_t first = first_page(run);
+    for (size_t wanted = 1; wanted < SIZES; wanted++) {
+        size_t from = first < wanted ? 1 : first - wanted + 1;
+        if (from < arena.search_from[wanted])
+            arena.search_from[wanted] = from;
+    }
+}
+
 static void set_owner(const struct amp_arena_run *run, struct amp_arena_run *owner)
 {
-    size_t first = (size_t)(run->base - arena.base) / AMP_ARENA_PAGE;
+    size_t first = first_page(run);
     for (size_t i = 0; i <= run->pages; i++)
         arena.owners[first + i] = owner;
 }
@@ -159,6 +180,8 @@ static bool open_locked(struct amp_arena_run *run)
     if (mprotect(run->base, run->pages * AMP_ARENA_PAGE, PROT_READ | PROT_WRITE) != 0)
         return false;
     set_owner(run, run);
+    if (wanted < SIZES)
+        arena.search_from[wanted] = first;
     atomic_fetch_add_explicit(&arena.held_pages, wanted, memory_order_relaxed);
     return true;
 }
@@ -182,6 +205,7 @@ void amp_arena_close(struct amp_arena_run *run)
     set_owner(run, NULL);
     atomic_fetch_sub_explicit(&arena.held_pages, run->pages + 1, memory_order_relaxed);
     arena.hopeless_pages = SIZE_MAX;
+    search_again_from(run);
     pthread_mutex_unlock(&arena.lock);
 }
 
