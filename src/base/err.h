@@ -145,6 +145,7 @@
     X(SANDBOX_REFUSED, "sandbox_refused", 500, "The kernel or the process's privileges do not allow the sandbox.")     \
     X(SANDBOX_VIOLATION, "sandbox_violation", 500, "A role made a system call that its sandbox does not allow.")       \
     X(NO_SUCH_PRINCIPAL, "no_such_principal", 404, "No principal has that access key id.")                             \
+    X(KEY_ROTATED, "key_rotated", 409, "This access key was rotated already: rotate the one that follows it.")         \
     X(KEYRING_FULL, "keyring_full", 507, "The keyring holds as many principals as it can.")                            \
     X(WEBHOOK_UNSIGNED, "webhook_unsigned", 401, "The webhook lacks a well-formed webhook-id, webhook-timestamp " \
       "or webhook-signature.")                                                                                         \

@@ -22,7 +22,7 @@ void amp_admin_free(struct amp_admin *admin);
 /*
  * Each blocks until the keeper's answer, at most 30 s. AMP_ERR_IO where the daemon hung up or kept silent,
  * AMP_ERR_INVALID where the answer or a value is malformed, otherwise the keeper's own refusal:
- * AMP_ERR_NO_SUCH_PRINCIPAL, KEYRING_FULL, KEY_DISABLED, AUDIT_UNAVAILABLE, KEEPER_UNAVAILABLE ...
+ * AMP_ERR_NO_SUCH_PRINCIPAL, KEYRING_FULL, KEY_DISABLED, KEY_ROTATED, AUDIT_UNAVAILABLE, KEEPER_UNAVAILABLE ...
  */
 /* `rate`: requests per second, 0 without limit; `burst`: how many at once. */
 enum amp_err amp_admin_key_create(struct amp_admin *admin, struct amp_slice name, uint32_t rate, uint32_t burst,

@@ -333,10 +333,37 @@ static void set_state(struct entry *entry, struct amp_principal *principal, enum
     amp_principal_pack(&packed, principal);
 }
 
+static enum amp_err unpack(const struct entry *entry, struct amp_principal *out)
+{
+    return amp_principal_unpack(out, amp_slice(entry->packed, entry->packed_len));
+}
+
 static enum amp_err find(const struct amp_keyring *keyring, const uint8_t *key_id, struct amp_principal *out)
 {
     size_t at;
-    return locate(keyring, key_id, &at) ? amp_keyring_at(keyring, at, out) : AMP_ERR_NO_SUCH_PRINCIPAL;
+    return locate(keyring, key_id, &at) ? unpack(&keyring->entries[at], out) : AMP_ERR_NO_SUCH_PRINCIPAL;
+}
+
+/* An overlap that is over has ended its key as disabling does. */
+static enum amp_principal_state state_now(const struct amp_keyring *keyring, enum amp_principal_state state,
+                                          int64_t expires_unix_ms)
+{
+    bool ended = state == AMP_PRINCIPAL_EXPIRING && amp_clock_unix_ms(&keyring->config.clock) >= expires_unix_ms;
+    return ended ? AMP_PRINCIPAL_DISABLED : state;
+}
+
+static enum amp_err check_rotatable(const struct amp_keyring *keyring, const struct amp_principal *principal)
+{
+    switch (state_now(keyring, principal->state, principal->expires_unix_ms)) {
+    case AMP_PRINCIPAL_ACTIVE:
+        return AMP_OK;
+    case AMP_PRINCIPAL_EXPIRING:
+        return AMP_ERR_KEY_ROTATED;
+    case AMP_PRINCIPAL_DISABLED:
+    case AMP_PRINCIPAL_STATE_COUNT_:
+        break;
+    }
+    return AMP_ERR_KEY_DISABLED;
 }
 
 /* Changes the state of a key that exists, in memory. */
@@ -353,10 +380,10 @@ enum amp_err amp_keyring_rotate(struct amp_keyring *keyring, const uint8_t key_i
 {
     struct amp_principal old;
     enum amp_err err = find(keyring, key_id, &old);
+    if (err == AMP_OK)
+        err = check_rotatable(keyring, &old);
     if (err != AMP_OK)
         return err;
-    if (old.state != AMP_PRINCIPAL_ACTIVE)
-        return AMP_ERR_KEY_DISABLED;
     if (overlap_ms > (uint64_t)AMP_KEYRING_OVERLAP_MAX_MS)
         return AMP_ERR_INVALID;
     *fresh = old;
@@ -395,14 +422,15 @@ size_t amp_keyring_count(const struct amp_keyring *keyring)
 
 enum amp_err amp_keyring_at(const struct amp_keyring *keyring, size_t index, struct amp_principal *out)
 {
-    const struct entry *entry = &keyring->entries[index];
-    return amp_principal_unpack(out, amp_slice(entry->packed, entry->packed_len));
+    enum amp_err err = unpack(&keyring->entries[index], out);
+    if (err == AMP_OK)
+        out->state = state_now(keyring, out->state, out->expires_unix_ms);
+    return err;
 }
 
 static bool may_sign(const struct amp_keyring *keyring, const struct entry *entry)
 {
-    return entry->state == AMP_PRINCIPAL_ACTIVE || (entry->state == AMP_PRINCIPAL_EXPIRING &&
-                                                    amp_clock_unix_ms(&keyring->config.clock) < entry->expires_unix_ms);
+    return state_now(keyring, entry->state, entry->expires_unix_ms) != AMP_PRINCIPAL_DISABLED;
 }
 
 static enum amp_err locate_signer(const struct amp_keyring *keyring, struct amp_slice key_id, size_t *at)

@@ -52,7 +52,8 @@ enum amp_err amp_keyring_create(struct amp_keyring *keyring, struct amp_principa
                                 struct amp_keyring_secret *secret) AMP_MUST_USE;
 /*
  * A new key with the name, grants and limits of an active one, which expires `overlap_ms` from now.
- * AMP_ERR_NO_SUCH_PRINCIPAL, KEY_DISABLED (not active), INVALID (overlap out of bounds), and as create.
+ * AMP_ERR_NO_SUCH_PRINCIPAL, KEY_DISABLED, KEY_ROTATED (it expires already), INVALID (overlap out of bounds), and as
+ * create.
  */
 enum amp_err amp_keyring_rotate(struct amp_keyring *keyring, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN],
                                 uint64_t overlap_ms, struct amp_principal *fresh,
@@ -62,7 +63,7 @@ enum amp_err amp_keyring_disable(struct amp_keyring *keyring,
                                  const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]) AMP_MUST_USE;
 
 size_t amp_keyring_count(const struct amp_keyring *keyring);
-/* The principal at `index` below the count, in order of key ids. */
+/* The principal at `index` below the count, in order of key ids. Where its overlap is over it is told as disabled. */
 enum amp_err amp_keyring_at(const struct amp_keyring *keyring, size_t index, struct amp_principal *out) AMP_MUST_USE;
 /*
  * Principal and secret of a key that may sign now. AMP_ERR_UNKNOWN_KEY, AMP_ERR_KEY_DISABLED (disabled, or expiring

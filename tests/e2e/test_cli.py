@@ -135,8 +135,20 @@ class KeyTest(CliCase):
         fresh = json.loads(self.key("rotate", made["key_id"], "--overlap-ms", "60000", "--json").stdout)
         states = {key["key_id"]: key["state"] for key in json.loads(self.key("list", "--json").stdout)["keys"]}
         self.assertEqual((states[made["key_id"]], states[fresh["key_id"]]), ("expiring", "active"))
+        again = self.key("rotate", made["key_id"], "--json", expect=REFUSED)
+        self.assertEqual(json.loads(again.stdout)["error"]["code"], "key_rotated")
         self.key("disable", made["key_id"])
         self.json("tokenize", "--queue", "payments", input=json.dumps(CARD), env=env, expect=REFUSED)
+
+    def test_a_key_whose_overlap_is_over_is_told_as_disabled(self):
+        made = json.loads(self.key("create", "--name", "kiosk", "--may", "tokenize", "--json").stdout)
+        self.key("rotate", made["key_id"], "--overlap-ms", "0")
+        listed = json.loads(self.key("list", "--json").stdout)["keys"]
+        mine = next(key for key in listed if key["key_id"] == made["key_id"])
+        self.assertEqual(mine["state"], "disabled")
+        self.assertNotIn("expires_at", mine)
+        again = self.key("rotate", made["key_id"], "--json", expect=REFUSED)
+        self.assertEqual(json.loads(again.stdout)["error"]["code"], "key_disabled")
 
     def test_lines_for_a_shell(self):
         lines = self.key("create", "--name", "shell", "--may", "all", "--env").stdout

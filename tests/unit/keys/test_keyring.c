@@ -86,6 +86,18 @@ static enum amp_err find(struct ring *ring, const uint8_t *key_id, struct amp_ke
     return amp_keyring_find(ring->keyring, amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN), &found, secret);
 }
 
+/* The state that a list of all keys tells of one. */
+static enum amp_principal_state told(struct ring *ring, const uint8_t *key_id)
+{
+    for (size_t i = 0; i < amp_keyring_count(ring->keyring); i++) {
+        struct amp_principal principal;
+        assert_int_equal(amp_keyring_at(ring->keyring, i, &principal), AMP_OK);
+        if (memcmp(principal.key_id, key_id, AMP_PRINCIPAL_KEY_ID_LEN) == 0) /* lint: allow memcmp-secret, ids */
+            return principal.state;
+    }
+    return AMP_PRINCIPAL_STATE_COUNT_;
+}
+
 static void a_created_key_is_found_again_after_a_restart(void **state)
 {
     struct amp_principal principal;
@@ -144,10 +156,53 @@ static void a_rotated_key_works_until_the_overlap_ends(void **state)
     assert_int_equal(reopen(ring), AMP_OK);
     amp_clock_fake_advance(&ring->time, HOUR_MS - 1);
     assert_int_equal(find(ring, old.key_id, &secret), AMP_OK);
+    assert_int_equal(told(ring, old.key_id), AMP_PRINCIPAL_EXPIRING);
     amp_clock_fake_advance(&ring->time, 1);
     assert_int_equal(find(ring, old.key_id, &secret), AMP_ERR_KEY_DISABLED);
+    assert_int_equal(told(ring, old.key_id), AMP_PRINCIPAL_DISABLED);
     assert_int_equal(find(ring, fresh.key_id, &secret), AMP_OK);
     assert_int_equal(amp_keyring_rotate(ring->keyring, old.key_id, HOUR_MS, &fresh, &secret), AMP_ERR_KEY_DISABLED);
+}
+
+static void a_rotation_without_overlap_ends_the_key_at_once(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal old;
+    struct amp_principal fresh;
+    struct amp_keyring_secret secret;
+    assert_int_equal(create(ring, "shop", &old, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, old.key_id, 0, &fresh, &secret), AMP_OK);
+    assert_int_equal(told(ring, old.key_id), AMP_PRINCIPAL_DISABLED);
+    assert_int_equal(told(ring, fresh.key_id), AMP_PRINCIPAL_ACTIVE);
+}
+
+static void a_key_in_its_overlap_is_not_rotated_again(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal old;
+    struct amp_principal fresh;
+    struct amp_principal other;
+    struct amp_keyring_secret secret;
+    assert_int_equal(create(ring, "shop", &old, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, old.key_id, HOUR_MS, &fresh, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, old.key_id, HOUR_MS, &other, &secret), AMP_ERR_KEY_ROTATED);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, fresh.key_id, HOUR_MS, &other, &secret), AMP_OK);
+}
+
+/* A clock that is set back brings no key to life that somebody disabled, though it had ended by itself. */
+static void an_ended_key_is_disabled_for_good(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal old;
+    struct amp_principal fresh;
+    struct amp_keyring_secret secret;
+    assert_int_equal(create(ring, "shop", &old, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, old.key_id, HOUR_MS, &fresh, &secret), AMP_OK);
+    amp_clock_fake_advance(&ring->time, HOUR_MS);
+    assert_int_equal(amp_keyring_disable(ring->keyring, old.key_id), AMP_OK);
+    amp_clock_fake_advance(&ring->time, -HOUR_MS);
+    assert_int_equal(reopen(ring), AMP_OK);
+    assert_int_equal(find(ring, old.key_id, &secret), AMP_ERR_KEY_DISABLED);
 }
 
 static void a_disabled_key_stays_disabled(void **state)
@@ -355,6 +410,9 @@ int main(void)
         TEST(a_created_key_is_found_again_after_a_restart),
         TEST(keys_and_secrets_differ),
         TEST(a_rotated_key_works_until_the_overlap_ends),
+        TEST(a_rotation_without_overlap_ends_the_key_at_once),
+        TEST(a_key_in_its_overlap_is_not_rotated_again),
+        TEST(an_ended_key_is_disabled_for_good),
         TEST(a_disabled_key_stays_disabled),
         TEST(a_principal_lives_as_long_as_any_of_its_keys),
         TEST(unknown_and_malformed_are_refused),
