@@ -17,11 +17,11 @@
 
 #include "audit/chain.h"
 #include "base/log.h"
+#include "scribe/watch.h"
 
 enum {
     TICK_MS = 1000,
     PENDING_SYNC_BYTES = 4 << 20, /* synced without being asked once so much waits */
-    JUMP_MS = 5000,               /* the two clocks may part by so much between two ticks */
     KEY_LINK_INDEX = 1,
 };
 
@@ -56,7 +56,7 @@ struct scribe {
     bool writable;
     bool said_broken;
     bool ready;
-    int64_t clock_apart_ms; /* wall clock minus monotonic clock at the last tick */
+    struct amp_clock_watch watch;
     int status;
 };
 
@@ -336,21 +336,12 @@ static void attach_keeper(struct scribe *scribe, int fd)
     ask_for_key(scribe);
 }
 
-/* Wall clock and monotonic clock parted: somebody set the time (PCI DSS 10.6). */
+/* A jump before the log has begun waits until it has. */
 static void watch_clock(struct scribe *scribe)
 {
-    int64_t apart = amp_clock_unix_ms(&scribe->clock) - amp_clock_mono_ms(&scribe->clock);
-    int64_t moved = apart - scribe->clock_apart_ms;
-    scribe->clock_apart_ms = apart;
-    if (moved < 0)
-        moved = -moved;
-    if (moved < JUMP_MS || !is_begun(scribe))
+    struct amp_event event;
+    if (!is_begun(scribe) || !amp_clock_watch_look(&scribe->watch, &event))
         return;
-    const struct amp_event event = {.unix_ms = amp_clock_unix_ms(&scribe->clock),
-                                    .act = AMP_ACT_CLOCK_JUMP,
-                                    .outcome = AMP_OUTCOME_FAILURE,
-                                    .alarm = true,
-                                    .count = (uint64_t)moved};
     if (amp_chain_append(scribe->chain, &event, "scribe") != AMP_OK)
         amp_log(AMP_LOG_ERROR, "a jump of the clock could not be recorded");
 }
@@ -507,7 +498,7 @@ int amp_scribe_main(const struct amp_role_env *env)
 {
     struct scribe scribe = {.env = env, .clock = amp_clock_system(), .status = 1};
     TAILQ_INIT(&scribe.peers);
-    scribe.clock_apart_ms = amp_clock_unix_ms(&scribe.clock) - amp_clock_mono_ms(&scribe.clock);
+    amp_clock_watch_init(&scribe.watch, scribe.clock);
     scribe.told_seq = env->log_seq;
     scribe.base = event_base_new();
     if (scribe.base == NULL)
