@@ -4,13 +4,15 @@ _ampoule_commands() {
     ampoule help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p'
 }
 
-# Options of a command; with a second argument only those that take a value.
+# Options of a command, but for those that its help says are for other verbs: "create: ...".
 _ampoule_options() {
-    if [ -n "${2-}" ]; then
-        ampoule "$1" --help 2>/dev/null | sed -n 's/^  \(--[a-z0-9-]*\) [A-Z].*/\1/p'
-    else
-        ampoule "$1" --help 2>/dev/null | sed -n 's/^  \(--[a-z0-9-]*\) .*/\1/p'
-    fi
+    ampoule "$1" --help 2>/dev/null | sed -n '/^  --[a-z0-9-]*\( [A-Z][^ ]*\)\{0,1\}  *[a-z, ]*: /{/[ ,]'"${2:-.*}"'[,:]/!d
+        }
+        s/^  \(--[a-z0-9-]*\) .*/\1/p'
+}
+
+_ampoule_takes_value() {
+    ampoule "$1" --help 2>/dev/null | grep -q -- "^  $2 [A-Z]"
 }
 
 _ampoule_queues() {
@@ -19,7 +21,9 @@ _ampoule_queues() {
 
 _ampoule() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]-}
+    local verb=''
     COMPREPLY=()
+    [[ $command =~ ^(key|queue|subscribe)$ && $COMP_CWORD -gt 2 && ${COMP_WORDS[2]} =~ ^[a-z]+$ ]] && verb=${COMP_WORDS[2]}
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_commands)" -- "$cur")
         return
@@ -50,10 +54,12 @@ _ampoule() {
         return
         ;;
     --*)
-        _ampoule_options "$command" value | grep -qx -- "$prev" && return
+        _ampoule_takes_value "$command" "$prev" && return
         ;;
     esac
-    if [ "$command" = help ]; then
+    if [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_options "$command" "$verb")" -- "$cur")
+    elif [ "$command" = help ]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_commands)" -- "$cur")
     elif [ "$command" = key ] && [ "$COMP_CWORD" -eq 2 ]; then
         mapfile -t COMPREPLY < <(compgen -W "create list rotate disable" -- "$cur")
@@ -64,7 +70,7 @@ _ampoule() {
     elif [[ $command =~ ^(send|receive)$ && $COMP_CWORD -eq 2 || $command = queue && $COMP_CWORD -eq 3 ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_queues)" -- "$cur")
     else
-        mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_options "$command")" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_options "$command" "$verb")" -- "$cur")
     fi
 }
 

@@ -330,7 +330,7 @@ int cli_key(struct cli *cli, int argc, char **argv)
         CLI_OPTION_NUMBER("burst", "N", "create: how many at once; default as --rate", &wish.burst, 1, 1000000),
         CLI_OPTION_NUMBER("overlap-ms", "MS", "rotate: life left to the old key; default a day", &wish.overlap_ms, 0,
                           2592000000),
-        CLI_OPTION_FLAG("env", "print the new key as lines for a shell", &wish.env),
+        CLI_OPTION_FLAG("env", "create, rotate: print the new key as lines for a shell", &wish.env),
         CLI_OPTION_TEXT("state", "DIR", "the daemon's state directory; default $AMPOULE_STATE", &wish.state),
         CLI_OPTION_TEXT("socket", "FILE", "its admin.sock, instead of --state", &wish.socket),
     };
