@@ -55,6 +55,8 @@ static int check_config(const char *path)
     amp_tls_files_close(&supervisor.tls);
     amp_push_roots_close(&supervisor.push_ca);
     amp_secret_fini();
+    if (err == AMP_OK)
+        err = amp_users_check(&supervisor.config);
     if (err != AMP_OK)
         return EXIT_USAGE;
     printf("%s is good\n", path);

@@ -14,14 +14,20 @@
 #include "keys/subscription.h"
 #include "net/net.h"
 
-enum { TLS_FILE_MAX = 1 << 20 };
+enum { TLS_FILE_MAX = 1 << 20, FAILURE_MAX = 160 };
 
 static const char dev_mark[] = "dev";
 
 static enum amp_err fail(const char *what, const char *path)
 {
-    amp_log_errno(AMP_LOG_ERROR, what, errno);
-    amp_log_text(AMP_LOG_ERROR, what, "path", path);
+    uint8_t text[FAILURE_MAX];
+    struct amp_out said = amp_out(text, sizeof(text) - 1);
+    const char *why = strerrordesc_np(errno);
+    amp_out_str(&said, what);
+    amp_out_str(&said, ": ");
+    amp_out_str(&said, why != NULL ? why : "unknown error");
+    text[said.len] = '\0';
+    amp_log_text(AMP_LOG_ERROR, (const char *)text, "path", path);
     return AMP_ERR_IO;
 }
 

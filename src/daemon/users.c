@@ -28,13 +28,8 @@ static enum amp_err check_distinct(const struct amp_users *users)
     return AMP_OK;
 }
 
-static enum amp_err find_separate(struct amp_users *out, const struct amp_config *config, bool starts)
+static enum amp_err find_separate(struct amp_users *out, const struct amp_config *config)
 {
-    if (starts && !amp_sandbox_may_change_users()) {
-        amp_log(AMP_LOG_ERROR, "the roles cannot have users of their own: start the daemon as root (or with CAP_SETUID "
-                               "and CAP_SETGID), or set sandbox.users: shared");
-        return AMP_ERR_INVALID;
-    }
     enum amp_err err = find(&out->front, "front", config->sandbox.front);
     if (err == AMP_OK)
         err = find(&out->keeper, "keeper", config->sandbox.keeper);
@@ -48,8 +43,13 @@ static enum amp_err find_separate(struct amp_users *out, const struct amp_config
 enum amp_err amp_users_find(struct amp_users *out, const struct amp_config *config, bool starts)
 {
     *out = (struct amp_users){.separate = config->sandbox.separate};
+    if (out->separate && starts && !amp_sandbox_may_change_users()) {
+        amp_log(AMP_LOG_ERROR, "the roles cannot have users of their own: start the daemon as root (or with CAP_SETUID "
+                               "and CAP_SETGID), or set sandbox.users: shared");
+        return AMP_ERR_INVALID;
+    }
     if (out->separate)
-        return find_separate(out, config, starts);
+        return find_separate(out, config);
     if (!starts) {
         amp_log(AMP_LOG_ERROR, "sandbox.users is shared, but --starters gives each role a user of its own");
         return AMP_ERR_INVALID;
@@ -60,6 +60,12 @@ enum amp_err amp_users_find(struct amp_users *out, const struct amp_config *conf
     }
     amp_log(AMP_LOG_WARN, "the roles have no users of their own: each can reach the files of the others");
     return AMP_OK;
+}
+
+enum amp_err amp_users_check(const struct amp_config *config)
+{
+    struct amp_users users;
+    return config->sandbox.separate ? find_separate(&users, config) : AMP_OK;
 }
 
 const struct amp_sandbox_user *amp_users_of(const struct amp_users *users, enum amp_role role)

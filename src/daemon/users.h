@@ -20,6 +20,8 @@ struct amp_users {
  * the roles would be root's.
  */
 enum amp_err amp_users_find(struct amp_users *out, const struct amp_config *config, bool starts) AMP_MUST_USE;
+/* Whether the users that `config` names are there and differ, whoever asks. AMP_ERR_INVALID, after the log said why. */
+enum amp_err amp_users_check(const struct amp_config *config) AMP_MUST_USE;
 /* NULL: the supervisor's. */
 const struct amp_sandbox_user *amp_users_of(const struct amp_users *users, enum amp_role role);
 

@@ -16,7 +16,7 @@ import unittest
 
 import audit_reader
 from again import Unforgivable
-from harness import (AMPOULE, AMPOULED, CARD, Daemon, DaemonCase, free_port, is_sanitized, make_certificate,
+from harness import (AMPOULE, AMPOULED, CARD, SANDBOX, Daemon, DaemonCase, free_port, is_sanitized, make_certificate,
                      raw_request, wait_until)
 
 FILE_KEYS = {"keys": {"provider": "file", "file": ""}}
@@ -85,6 +85,8 @@ class StartTest(unittest.TestCase):
     def test_development_mode_says_so_and_keeps_its_files_private(self):
         with Daemon() as daemon:
             self.assertIn("DEVELOPMENT MODE - NOT FOR CARD DATA OF REAL PEOPLE", daemon.log())
+            listed = daemon.cli("key", "list")  # its environment says where the daemon's socket is
+            self.assertEqual((listed.returncode, listed.stderr), (0, ""))
             for name, mode in (("", 0o700), ("audit", 0o700), ("dev.env", 0o600), ("tls.key", 0o600),
                                ("keys", 0o700), ("keys/keyring", 0o600), ("keys/subscriptions", 0o600),
                                ("admin.sock", 0o600)):
@@ -575,6 +577,26 @@ class GiveUpTest(unittest.TestCase):
         done = run("--config", daemon.config_path, timeout=60)
         self.assertEqual(done.returncode, 2)
         self.assertIn("cannot be used together", done.stderr)
+
+    def test_users_that_are_not_there_are_told_before_the_start(self):
+        daemon = self.configured()
+        for sandbox, why in (({**SANDBOX, "users": "separate", "front": "nobody-of-that-name"}, "does not exist"),
+                             ({"users": "separate", "front": "61001", "keeper": "61001", "scribe": "61003",
+                               "courier": "61004"}, "five different users")):
+            daemon.configure({"sandbox": sandbox})
+            done = run("--config", daemon.config_path, "--check-config")
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn(why, done.stderr)
+
+    def test_a_file_that_is_not_there_is_told_once(self):
+        daemon = self.configured()
+        missing = os.path.join(daemon.home, "missing.crt")
+        daemon.configure({"listen": {"cert": missing}})
+        for args in ((), ("--check-config",)):
+            said = run("--config", daemon.config_path, *args).stderr.splitlines()
+            errors = [line for line in map(json.loads, said) if line["level"] == "error"]
+            self.assertEqual([line.get("path") for line in errors], [missing])
+            self.assertIn("No such file or directory", errors[0]["message"])
 
     def test_roots_for_push_that_are_none_are_told_at_once(self):
         daemon = self.configured()
