@@ -21,7 +21,7 @@ struct cli_connection {
 
 /* One run of one command. */
 struct cli {
-    const struct cli_command *command;
+    const struct cli_command *command; /* NULL: none that exists */
     bool json;
     struct cli_connection connection;
     struct amp_secret_buf secret_storage;

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "client/runtime.h"
+#include "client/tls.h"
 #include "ipc/admin.h"
 
 #define DEFAULT_OVERLAP_MS 86400000
@@ -59,7 +60,8 @@ static int connect_failed(const struct cli *cli, int errnum)
     if (errnum == ENOENT)
         return cli_fail(cli, CLI_UNREACHABLE, "unreachable",
                         "there is no admin.sock: is this the daemon's state directory, and is ampouled running?");
-    return cli_fail(cli, CLI_UNREACHABLE, "unreachable", "nobody answers at the daemon's socket: is ampouled running?");
+    return cli_fail(cli, CLI_UNREACHABLE, amp_client_connect_code(errnum),
+                    "nobody answers at the daemon's socket: is ampouled running?");
 }
 
 static int refused(const struct cli *cli, enum amp_err err)

@@ -89,6 +89,17 @@ int cli_version(struct cli *cli, int argc, char **argv)
     return CLI_DONE;
 }
 
+static int run_nothing(int argc, char **argv)
+{
+    struct cli cli = {.command = NULL};
+    for (int i = 1; i < argc; i++)
+        cli.json = cli.json || strcmp(argv[i], "--json") == 0;
+    const int code = cli_usage(&cli, argc > 1 ? "there is no such command" : "give a command");
+    fputs("\n", stderr);
+    print_overview(stderr);
+    return code;
+}
+
 int cli_run(int argc, char **argv)
 {
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
@@ -100,10 +111,5 @@ int cli_run(int argc, char **argv)
         return CLI_DONE;
     }
     const struct cli_command *command = argc > 1 ? find_command(argv[1]) : NULL;
-    if (command != NULL)
-        return run_command(command, argc - 1, argv + 1);
-    if (argc > 1)
-        fprintf(stderr, "ampoule: there is no such command\n\n");
-    print_overview(stderr);
-    return CLI_USAGE;
+    return command != NULL ? run_command(command, argc - 1, argv + 1) : run_nothing(argc, argv);
 }

@@ -14,7 +14,10 @@ int cli_fail(const struct cli *cli, int exit_code, const char *code, const char 
     amp_out_str(&out, "}}");
     if (cli->json)
         printf("%.*s\n", (int)out.len, (const char *)out.ptr);
-    fprintf(stderr, "ampoule %s: %s\n", cli->command->name, sentence);
+    if (cli->command != NULL)
+        fprintf(stderr, "ampoule %s: %s\n", cli->command->name, sentence);
+    else
+        fprintf(stderr, "ampoule: %s\n", sentence);
     return exit_code;
 }
 

@@ -51,6 +51,11 @@ const char *amp_client_tls_failure(SSL *ssl)
     return reason != NULL ? reason : "the connection was closed during the TLS handshake";
 }
 
+const char *amp_client_connect_code(int errnum)
+{
+    return errnum == ECONNREFUSED ? "connection_refused" : errnum == ETIMEDOUT ? "connect_timeout" : "unreachable";
+}
+
 const char *amp_client_connect_failure(int errnum)
 {
     switch (errnum) {

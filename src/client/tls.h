@@ -15,5 +15,7 @@ enum amp_err amp_client_tls_expect(SSL *ssl, const struct amp_client_url *url) A
 const char *amp_client_tls_failure(SSL *ssl);
 /* Why a connect failed, for people. Static storage. */
 const char *amp_client_connect_failure(int errnum);
+/* The same for machines: "connection_refused", "connect_timeout", "unreachable". */
+const char *amp_client_connect_code(int errnum);
 
 #endif

@@ -151,11 +151,6 @@ static int connect_to(struct amp_client_transport *transport, const struct addri
     return error;
 }
 
-static const char *connect_code(int errnum)
-{
-    return errnum == ECONNREFUSED ? "connection_refused" : errnum == ETIMEDOUT ? "connect_timeout" : "unreachable";
-}
-
 /* Tries the host's addresses in the order of the resolver (RFC 6724). */
 static enum amp_client_status connect_any(struct amp_client_transport *transport, const struct amp_client_url *url,
                                           int64_t deadline_ms, struct amp_client_fault *fault)
@@ -174,8 +169,8 @@ static enum amp_client_status connect_any(struct amp_client_transport *transport
     freeaddrinfo(found);
     if (error == 0)
         return AMP_CLIENT_OK;
-    return AMP_CLIENT_FAULT(fault, AMP_CLIENT_UNREACHABLE, connect_code(error), "cannot reach https://", url->authority,
-                            ": ", amp_client_connect_failure(error), "; is ampouled running?");
+    return AMP_CLIENT_FAULT(fault, AMP_CLIENT_UNREACHABLE, amp_client_connect_code(error), "cannot reach https://",
+                            url->authority, ": ", amp_client_connect_failure(error), "; is ampouled running?");
 }
 
 static bool attach(struct amp_client_transport *transport, const struct amp_client_url *url)

@@ -110,6 +110,8 @@ static enum amp_err write_env(struct amp_dev *dev, struct amp_slice key_id, stru
     if (err == AMP_OK)
         err = put_line(&text, "AMPOULE_CA", amp_slice_str(config->listen.cert));
     if (err == AMP_OK)
+        err = put_line(&text, "AMPOULE_STATE", amp_slice_str(config->state));
+    if (err == AMP_OK)
         err = put_line(&text, "AWS_ACCESS_KEY_ID", key_id);
     if (err == AMP_OK)
         err = put_line(&text, "AWS_SECRET_ACCESS_KEY", secret);

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -214,9 +215,15 @@ class ExitCodesTest(CliCase):
         nobody = {"AMPOULE_URL": f"https://127.0.0.1:{free_port()}"}
         done = self.json("redeem", random_token(), expect=UNREACHABLE, env=nobody)
         self.assertEqual(done["error"]["code"], "connection_refused")
+        done = self.json("bench", "--requests", "1", expect=UNREACHABLE, env=nobody)
+        self.assertEqual(done["error"]["code"], "connection_refused")
         with tempfile.TemporaryDirectory() as folder:
             other, _ = make_certificate(folder, "other")
             self.run_cli("redeem", random_token(), expect=UNREACHABLE, env={"AMPOULE_CA": other})
+            with socket.socket(socket.AF_UNIX) as left:  # of a daemon that died
+                left.bind(os.path.join(folder, "admin.sock"))
+            done = self.json("key", "list", "--state", folder, expect=UNREACHABLE)
+            self.assertEqual(done["error"]["code"], "connection_refused")
         self.run_cli("tokenize", expect=UNREACHABLE, input=json.dumps(CARD), env=nobody)
 
     def test_options_in_place_of_the_environment(self):

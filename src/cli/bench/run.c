@@ -9,7 +9,8 @@
 #include "cli/bench/crew.h"
 #include "client/tls.h"
 
-#define FILL_BATCH 100 /* tokens; messages go ten at a time */
+#define FILL_BATCH  100 /* tokens; messages go ten at a time */
+#define UNREACHABLE "unreachable"
 
 static const char *const op_names[BENCH_OP_COUNT_] = {
     [BENCH_OP_TOKENIZE] = "tokenize", [BENCH_OP_REDEEM] = "redeem", [BENCH_OP_CLAIM] = "claim",
@@ -24,8 +25,8 @@ const char *bench_op_name(enum bench_op op)
 
 /* ---- before the first phase ---- */
 
-/* The first of the host's addresses that accepts. NULL, or why there is none. */
-static const char *find_address(const struct amp_client_url *url, struct bench_address *address)
+/* The first of the host's addresses that accepts. NULL, or why there is none: `code` where it was refused. */
+static const char *find_address(const struct amp_client_url *url, struct bench_address *address, const char **code)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
@@ -39,6 +40,7 @@ static const char *find_address(const struct amp_client_url *url, struct bench_a
             address->len = at->ai_addrlen;
             failure = NULL;
         } else {
+            *code = amp_client_connect_code(errno);
             failure = amp_client_connect_failure(errno);
         }
         if (fd >= 0)
@@ -57,11 +59,12 @@ static void allow_many_files(void)
     }
 }
 
-static int unreachable(struct cli *cli, const struct bench_plan *plan, const char *why, const char *hint)
+static int unreachable(struct cli *cli, const struct bench_plan *plan, const char *code, const char *why,
+                       const char *hint)
 {
     char text[512];
     snprintf(text, sizeof text, "cannot use https://%s: %s%s", plan->url.authority, why, hint);
-    return cli_fail(cli, CLI_UNREACHABLE, "unreachable", text);
+    return cli_fail(cli, CLI_UNREACHABLE, code, text);
 }
 
 /* ---- the phases ---- */
@@ -181,9 +184,10 @@ int bench_run(struct cli *cli, const struct bench_plan *plan, int phase_fd, cons
 
     signal(SIGPIPE, SIG_IGN);
     allow_many_files();
-    const char *failure = find_address(&plan->url, &address);
+    const char *why = UNREACHABLE;
+    const char *failure = find_address(&plan->url, &address, &why);
     if (failure != NULL) {
-        code = unreachable(cli, plan, failure, "; is ampouled running?");
+        code = unreachable(cli, plan, why, failure, "; is ampouled running?");
         goto out;
     }
     if (results == NULL || bench_crew_new(&crew, plan, &address) != AMP_OK) {
@@ -191,7 +195,7 @@ int bench_run(struct cli *cli, const struct bench_plan *plan, int phase_fd, cons
         goto out;
     }
     if ((failure = run_phases(cli, plan, crew, phase_fd, results)) != NULL) {
-        code = unreachable(cli, plan, failure, "");
+        code = unreachable(cli, plan, UNREACHABLE, failure, "");
         goto out;
     }
     const struct bench_report report = {

@@ -17,6 +17,10 @@ static void wants_a_command_that_exists(void **state)
     assert_int_equal(run_ampoule("", (const char *const[]){NULL})->exit_code, CLI_USAGE);
     assert_int_equal(RUN("", "fly")->exit_code, CLI_USAGE);
     assert_int_equal(RUN("", "")->exit_code, CLI_USAGE);
+    const struct capture *got = RUN("", "fly", "--json");
+    assert_int_equal(got->exit_code, CLI_USAGE);
+    assert_string_equal(got->out, "{\"error\":{\"code\":\"usage\",\"message\":\"there is no such command\"}}\n");
+    assert_string_equal(RUN("", "fly")->out, "");
     assert_int_equal(RUN("", "help")->exit_code, CLI_DONE);
     assert_int_equal(RUN("", "--help")->exit_code, CLI_DONE);
     assert_int_equal(RUN("", "--version")->exit_code, CLI_DONE);
