@@ -228,7 +228,7 @@ class Client:
                 if response.will_close:
                     self.close()
                 return answer
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
                 self.close()
                 if fresh or attempt == 2:
                     raise
