@@ -388,7 +388,7 @@ void amp_front_readiness(void *ctx, struct amp_api_readiness *out)
         .dev = worker->shared->dev,
         .memory = worker->shared->memory,
         .log_writable = amp_recorder_ready(worker->recorder) && atomic_load(&worker->shared->served),
-        .keeper_reachable = worker->keeper != NULL && amp_subscribers_known(worker->shared->subscribers),
+        .keeper_reachable = amp_front_keeper_answers(worker) && amp_subscribers_known(worker->shared->subscribers),
         .courier_reachable = atomic_load(&worker->shared->courier_here),
         .epoch_key = amp_epochs_count(worker->shared->epochs) > 0,
         .draining = atomic_load(&worker->shared->draining),

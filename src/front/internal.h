@@ -73,7 +73,10 @@ struct amp_worker {
 
     int64_t next_second_mono_ms;
     int64_t keeper_missed_mono_ms; /* without a link until then the keeper is missed; 0: there was none yet */
-    uint64_t expired;              /* swept since the last event of it */
+    int64_t keeper_ping_mono_ms;   /* when it was asked whether it is well, */
+    bool keeper_pinged;            /* where that is not answered yet */
+    bool keeper_said_stuck;
+    uint64_t expired; /* swept since the last event of it */
     uint64_t lapsed;
     struct amp_engine_swept swept;
     struct amp_discards *discards;
@@ -141,6 +144,10 @@ void amp_front_ring(struct amp_worker *worker);
 void amp_front_attach_keeper(struct amp_worker *worker, int fd);
 void amp_front_detach_keeper(struct amp_worker *worker);
 void amp_front_miss_keeper(struct amp_worker *worker, int64_t now_mono_ms); /* its link ended, and none came since */
+/* Each second: asks it whether it is well, so that one that hangs is noticed also where nothing else is asked of it. */
+void amp_front_ping_keeper(struct amp_worker *worker);
+/* It is there, and what it was asked 3 s ago is answered. */
+bool amp_front_keeper_answers(const struct amp_worker *worker);
 enum amp_err amp_front_ask_keeper(void *worker, uint64_t ask, const struct amp_sigv4 *scope);
 void amp_front_want_epoch(struct amp_worker *worker);
 

@@ -5,6 +5,8 @@
 /* Before a keeper that had no epoch key is asked again. */
 #define EPOCH_AGAIN_MS     1000
 #define KEEPER_PATIENCE_MS (AMP_KEEPER_PATIENCE_S * 1000)
+/* One that is well answers within milliseconds; one that hangs says nothing at all. */
+#define KEEPER_STUCK_MS 3000
 
 /* Whoever asks does so for all workers: each key that is made has its record, and more than wanted would be spent. */
 static bool become_asker(struct amp_worker *worker)
@@ -61,6 +63,46 @@ static bool take_epoch(struct amp_worker *worker, struct amp_ipc_in *in)
     return good;
 }
 
+bool amp_front_keeper_answers(const struct amp_worker *worker)
+{
+    return worker->keeper != NULL &&
+           (!worker->keeper_pinged ||
+            amp_clock_mono_ms(&worker->shared->clock) - worker->keeper_ping_mono_ms <= KEEPER_STUCK_MS);
+}
+
+/* Says once that it does not answer, and once that it does again. */
+static void note_stuck(struct amp_worker *worker, bool stuck)
+{
+    if (stuck != worker->keeper_said_stuck)
+        amp_log(AMP_LOG_ERROR, stuck ? "the keeper does not answer: keys that are not known yet are refused"
+                                     : "the keeper answers again");
+    worker->keeper_said_stuck = stuck;
+}
+
+void amp_front_ping_keeper(struct amp_worker *worker)
+{
+    if (worker->keeper == NULL)
+        return;
+    if (worker->keeper_pinged) {
+        note_stuck(worker, !amp_front_keeper_answers(worker));
+        return;
+    }
+    worker->keeper_ping_mono_ms = amp_clock_mono_ms(&worker->shared->clock);
+    worker->keeper_pinged = true; /* also where it could not be sent: then no answer comes either */
+    if (amp_link_send(worker->keeper, AMP_IPC_PING, amp_slice(NULL, 0), -1) != AMP_OK)
+        amp_log(AMP_LOG_WARN, "the keeper could not be asked whether it is well");
+}
+
+/* False where nothing was asked. */
+static bool take_pong(struct amp_worker *worker)
+{
+    bool asked = worker->keeper_pinged;
+
+    worker->keeper_pinged = false;
+    note_stuck(worker, false);
+    return asked;
+}
+
 static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
 {
     struct amp_worker *worker = ctx;
@@ -73,6 +115,8 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
         return take_day_key(worker, &in);
     if (type == AMP_IPC_EPOCH)
         return take_epoch(worker, &in);
+    if (type == AMP_IPC_PONG)
+        return take_pong(worker);
     if (type == AMP_IPC_PRINCIPAL_CHANGED) {
         amp_auth_forget(worker->auth, payload.ptr);
         amp_front_end_polls(worker, payload.ptr);
@@ -98,6 +142,7 @@ void amp_front_detach_keeper(struct amp_worker *worker)
 {
     amp_link_free(worker->keeper);
     worker->keeper = NULL;
+    worker->keeper_pinged = worker->keeper_said_stuck = false;
     worker->keeper_missed_mono_ms = amp_clock_mono_ms(&worker->shared->clock) + KEEPER_PATIENCE_MS;
     let_others_ask(worker);
     amp_auth_forget_all(worker->auth);

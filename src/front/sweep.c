@@ -78,6 +78,7 @@ static void each_second(struct amp_worker *worker)
     record_success(worker, AMP_ACT_MESSAGE_EXPIRE, &worker->swept.expired);
     record_success(worker, AMP_ACT_MESSAGE_DEAD_LETTER, &worker->swept.dead_lettered);
     record_success(worker, AMP_ACT_MESSAGE_MOVE, &worker->swept.moved);
+    amp_front_ping_keeper(worker);
     if (worker->number == 0)
         record_turned_away(worker);
     amp_discards_fold(worker->discards, record_discards, worker);

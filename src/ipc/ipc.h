@@ -44,6 +44,8 @@ const char *amp_role_name(enum amp_role role);
     X(PRINCIPAL_CHANGED, "K", "F", 20, 20, 0) /* key id: forget what is cached of it */                                \
     X(EPOCH_GET, "F", "K", 0, 0, 0)                                                                                    \
     X(EPOCH, "K", "F", 36, 36, 0) /* u32 id, 32 bytes DEK; id 0: none can be had now, ask again later */               \
+    X(PING, "F", "K", 0, 0, 0)    /* answered in turn: what was asked before is answered by then */                    \
+    X(PONG, "K", "F", 0, 0, 0)                                                                                         \
     /* subscriptions: front asks keeper, keeper tells front and courier */                                             \
     X(SUBSCRIPTION_CREATE, "F", "K", 12, 8192, 0) /* u64 ask, bytes packed subscription (id, state, time: anything) */ \
     X(SUBSCRIPTION_DELETE, "F", "K", 44, 44, 0)   /* u64 ask, 20 bytes who asks, 16 bytes id */                        \

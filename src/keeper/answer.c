@@ -82,6 +82,12 @@ static void send(struct amp_asker *asker, enum amp_ipc_type type, const struct a
         amp_log(AMP_LOG_WARN, "an answer of the keeper could not be sent");
 }
 
+bool amp_keeper_ping(struct amp_asker *asker)
+{
+    send(asker, AMP_IPC_PONG, &(struct amp_out){0});
+    return true;
+}
+
 bool amp_keeper_day_key(struct amp_asker *asker, struct amp_slice payload)
 {
     struct day_key_request request;

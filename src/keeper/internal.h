@@ -55,6 +55,7 @@ bool amp_keeper_can_record(struct amp_keeper *keeper);
 void amp_keeper_dismiss(struct amp_asker *asker);
 
 /* Each answers one request; false where it is malformed. */
+bool amp_keeper_ping(struct amp_asker *asker);
 bool amp_keeper_day_key(struct amp_asker *asker, struct amp_slice payload);
 bool amp_keeper_epoch(struct amp_asker *asker);
 bool amp_keeper_log_key(struct amp_asker *asker);

@@ -101,6 +101,8 @@ static bool answer(struct amp_asker *asker, enum amp_ipc_type type, struct amp_s
         return amp_keeper_day_key(asker, payload);
     if (type == AMP_IPC_EPOCH_GET)
         return amp_keeper_epoch(asker);
+    if (type == AMP_IPC_PING)
+        return amp_keeper_ping(asker);
     if (type == AMP_IPC_LOG_KEY_GET)
         return amp_keeper_log_key(asker);
     if (asker->role == AMP_ROLE_FRONT || asker->role == AMP_ROLE_COURIER)

@@ -218,7 +218,7 @@ class IntruderTest(unittest.TestCase):
     def test_asking_a_sibling_for_what_a_role_may_not_have_is_its_end(self):
         """For an epoch key, which front alone may ask for; front asks for the key of the event log."""
         for role in ROLES:
-            self.send_and_end(role, bytes([26 if role == "front" else 12]))  # AMP_IPC_LOG_KEY_GET, _EPOCH_GET
+            self.send_and_end(role, bytes([28 if role == "front" else 12]))  # AMP_IPC_LOG_KEY_GET, _EPOCH_GET
         self.assert_serves()
 
 

@@ -192,6 +192,89 @@ static void the_list_may_be_told_again_on_one_link(void **state)
     close(keeper);
 }
 
+static void second(void)
+{
+    hands.mono_ms += 1000;
+    amp_front_ping_keeper(&worker);
+    turn();
+}
+
+static void hear_ping(int keeper)
+{
+    uint8_t heard[2];
+    assert_int_equal(recv(keeper, heard, sizeof(heard), MSG_DONTWAIT), 1);
+    assert_int_equal(heard[0], AMP_IPC_PING);
+}
+
+static void say_pong(int keeper)
+{
+    const uint8_t pong = AMP_IPC_PONG;
+    assert_int_equal(send(keeper, &pong, 1, 0), 1);
+    turn();
+}
+
+static void a_keeper_of_which_nothing_is_asked_is_asked_whether_it_is_well(void **state)
+{
+    (void)state;
+    assert_false(amp_front_keeper_answers(&worker));
+    second(); /* nobody is there to be asked */
+    int keeper = attach();
+    for (int i = 0; i < 5; i++) {
+        second();
+        hear_ping(keeper);
+        say_pong(keeper);
+        assert_true(amp_front_keeper_answers(&worker));
+    }
+    close(keeper);
+}
+
+static void a_keeper_that_hangs_is_noticed_until_it_answers(void **state)
+{
+    (void)state;
+    uint8_t heard[2];
+    int keeper = attach();
+    second();
+    hear_ping(keeper);
+    for (int i = 0; i < 3; i++) {
+        second();
+        assert_true(amp_front_keeper_answers(&worker));
+    }
+    hands.mono_ms++;
+    assert_false(amp_front_keeper_answers(&worker));
+    second();
+    assert_int_equal(recv(keeper, heard, sizeof(heard), MSG_DONTWAIT), -1); /* one ping is enough */
+    say_pong(keeper);
+    assert_true(amp_front_keeper_answers(&worker));
+    close(keeper);
+}
+
+static void the_next_keeper_owes_no_answer_of_the_one_before(void **state)
+{
+    (void)state;
+    int before = attach();
+    second();
+    hands.mono_ms += 3600 * 1000;
+    assert_false(amp_front_keeper_answers(&worker));
+    int keeper = attach();
+    assert_true(amp_front_keeper_answers(&worker));
+    second();
+    hear_ping(keeper);
+    close(keeper);
+    turn();
+    assert_false(amp_front_keeper_answers(&worker));
+    close(before);
+}
+
+static void an_answer_that_nothing_was_asked_for_breaks_the_table(void **state)
+{
+    (void)state;
+    int keeper = attach();
+    say_pong(keeper);
+    assert_null(worker.keeper);
+    assert_int_equal(accusations, 1);
+    close(keeper);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +283,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_link_that_is_cut_and_not_made_again_is_told_of, begin, finish),
         cmocka_unit_test_setup_teardown(who_drains_misses_no_keeper, begin, finish),
         cmocka_unit_test_setup_teardown(the_list_may_be_told_again_on_one_link, begin, finish),
+        cmocka_unit_test_setup_teardown(a_keeper_of_which_nothing_is_asked_is_asked_whether_it_is_well, begin, finish),
+        cmocka_unit_test_setup_teardown(a_keeper_that_hangs_is_noticed_until_it_answers, begin, finish),
+        cmocka_unit_test_setup_teardown(the_next_keeper_owes_no_answer_of_the_one_before, begin, finish),
+        cmocka_unit_test_setup_teardown(an_answer_that_nothing_was_asked_for_breaks_the_table, begin, finish),
     };
     return cmocka_run_group_tests_name("front keeper", tests, NULL, NULL);
 }

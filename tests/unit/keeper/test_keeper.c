@@ -99,6 +99,14 @@ static void fronts_are_told_when_a_key_ends(void **state)
     assert_int_equal(ask_day_key(scene, made.key_id, 0, "r", "sqs", &key), AMP_ERR_KEY_DISABLED);
 }
 
+static void whoever_asks_whether_it_is_well_hears_so(void **state)
+{
+    struct scene *scene = *state;
+    scene_begin(scene);
+    peer_say(scene->front, AMP_IPC_PING, amp_slice(NULL, 0), -1);
+    scene_hear(scene, scene->front, AMP_IPC_PONG);
+}
+
 static uint32_t next_epoch(struct scene *scene, struct amp_key256 *key)
 {
     peer_say(scene->front, AMP_IPC_EPOCH_GET, amp_slice(NULL, 0), -1);
@@ -214,6 +222,7 @@ int main(void)
         TEST(a_day_key_is_derived_and_the_secret_stays),
         TEST(only_near_days_and_our_services_have_keys),
         TEST(fronts_are_told_when_a_key_ends),
+        TEST(whoever_asks_whether_it_is_well_hears_so),
         TEST(epochs_differ_rise_and_are_recorded_also_after_a_restart),
         TEST(the_log_gets_its_key_over_its_own_link),
         TEST(a_front_that_sends_nonsense_is_cut_off_and_reported),
