@@ -40,6 +40,7 @@ struct amp_config_limits {
     int64_t request_ms;   /* from there to the end of its answer */
     int64_t idle_ms;      /* a kept-alive connection between requests */
     uint32_t max_connections;
+    uint64_t connections_room; /* so many descriptors are left for them; at least max_connections */
     uint32_t max_connections_per_source;
     uint32_t max_connections_per_principal;
     uint32_t max_requests_per_principal; /* that wait for something */

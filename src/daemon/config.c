@@ -7,6 +7,7 @@
 #include <cyaml/cyaml.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -498,14 +499,27 @@ static void take_lists(struct reading *reading, const struct raw *raw, struct am
                   &config->limits.exempt_count);
 }
 
-/* What memory_max leaves, and limits.max_connections. */
+static uint64_t open_files_max = UINT64_MAX;
+
+void amp_config_mind_open_files(void)
+{
+    struct rlimit limit;
+    open_files_max = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 0;
+}
+
+/* What RLIMIT_NOFILE and memory_max leave, and limits.max_connections. */
 static void share_out(struct reading *reading, struct amp_config *config)
 {
     char text[512];
     struct amp_out why = amp_out(text, sizeof(text) - 1);
-    if (!amp_shares_of_memory(config, &why)) {
+    const char *short_of = NULL;
+    if (!amp_shares_of_files(config, open_files_max, &why))
+        short_of = "limits.max_connections";
+    else if (!amp_shares_of_memory(config, &why))
+        short_of = "memory_max";
+    if (short_of != NULL) {
         text[why.len] = '\0';
-        complain(reading, "memory_max", NULL, text);
+        complain(reading, short_of, NULL, text);
     }
     amp_shares_of_connections(&config->limits);
 }

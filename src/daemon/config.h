@@ -30,6 +30,8 @@ enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text,
  */
 uint32_t amp_config_default_workers(void);
 void amp_config_set_default_workers(uint32_t workers);
+/* From now on limits.max_connections is held against this process's hard limit on open files; until then it is not. */
+void amp_config_mind_open_files(void);
 /* The same from an open file of at most AMP_CONFIG_TEXT_MAX bytes, read from its start; without complaints. */
 enum amp_err amp_config_read(struct amp_config *out, int fd) AMP_MUST_USE;
 /* Reads the text of an open file into caller's AMP_CONFIG_TEXT_MAX bytes. AMP_ERR_IO: also where it is no plain

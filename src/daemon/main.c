@@ -63,22 +63,25 @@ static int check_config(const char *path)
     return 0;
 }
 
-/* As many descriptors as may be: each connection takes one. */
-static void raise_file_limit(void)
+/* As many descriptors as may be: each connection takes one, and limits.max_connections counts on them. */
+static enum amp_err raise_file_limit(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        amp_log(AMP_LOG_WARN, "RLIMIT_NOFILE could not be raised to its hard limit");
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+            return AMP_OK;
+    }
+    amp_log_errno(AMP_LOG_ERROR, "RLIMIT_NOFILE cannot be raised to its hard limit", errno);
+    return AMP_ERR_IO;
 }
 
 static enum amp_err harden(bool dev)
 {
     umask(077);
-    raise_file_limit();
-    enum amp_err err = amp_secret_harden_process(!dev);
+    enum amp_err err = raise_file_limit();
+    if (err == AMP_OK)
+        err = amp_secret_harden_process(!dev);
     if (err == AMP_OK)
         err = amp_secret_init(POOL_BYTES, !dev);
     if (err == AMP_ERR_LOCK_REFUSED)
@@ -185,6 +188,14 @@ static void warn_of_provider(const struct amp_config *config)
                      "path", config->keys.file);
 }
 
+/* Memory would carry more connections than there are descriptors for. */
+static void warn_of_files(const struct amp_config_limits *limits)
+{
+    if (limits->max_connections == limits->connections_room)
+        amp_log_num(AMP_LOG_WARN, "RLIMIT_NOFILE leaves room for no more connections", "limits.max_connections",
+                    limits->max_connections);
+}
+
 static int serve(const struct amp_options *options)
 {
     supervisor.options = options;
@@ -203,8 +214,10 @@ static int serve(const struct amp_options *options)
         err = amp_horizon_open(&supervisor);
     if (err == AMP_OK)
         err = make_kek(options);
-    if (err == AMP_OK)
+    if (err == AMP_OK) {
         warn_of_provider(&supervisor.config);
+        warn_of_files(&supervisor.config.limits);
+    }
     if (err == AMP_OK)
         status = amp_supervisor_run(&supervisor);
     else if (err == AMP_ERR_INVALID)
@@ -223,6 +236,8 @@ int main(int argc, char **argv)
     static struct amp_options options; /* the supervisor keeps it */
     amp_log_init("supervisor", AMP_LOG_INFO);
     amp_options_parse(&options, argc, argv);
+    if (options.wish == AMP_WISH_SERVE || options.wish == AMP_WISH_CHECK)
+        amp_config_mind_open_files();
     switch (options.wish) {
     case AMP_WISH_SERVE:
         return serve(&options);

@@ -333,8 +333,10 @@ int amp_role_run(const char *name, uint32_t workers, const char *user_words, con
     amp_log_init(role->name, AMP_LOG_INFO);
     prctl(PR_SET_NAME, role->comm, 0, 0, 0);
     amp_config_set_default_workers(workers);
+    if (which == AMP_ROLE_FRONT)
+        amp_config_mind_open_files();
     if (workers == 0 || amp_config_read(&config, FD_CONFIG) != AMP_OK) {
-        amp_log(AMP_LOG_ERROR, "a role is started by the supervisor alone");
+        amp_log(AMP_LOG_ERROR, "a role is started by the supervisor alone, and with limits like its own");
         return 1;
     }
     close(FD_CONFIG);

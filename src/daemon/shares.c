@@ -33,6 +33,11 @@ static const struct {
     [TABLES] = {NULL, 1, 32 * MIB, 32 * MIB, 0, 0},
 };
 
+/*
+ * Descriptors of front that are no connections: those that every role is given, with twice as many as are opened for a
+ * moment; and of each worker its loop, links, bell and mail, its sockets to listen on, and what it accepts to close it.
+ */
+enum { FILES_OF_PROCESS = 64, FILES_OF_WORKER = 16 };
 enum { POOL_OF_CONNECTION = 32 << 10 };
 
 static uint64_t of_workers(enum share share, const struct amp_config *config)
@@ -93,6 +98,30 @@ static void explain(struct amp_out *why, const struct amp_config *config, const 
     amp_out_str(why, " are needed");
 }
 
+bool amp_shares_of_files(struct amp_config *config, uint64_t open_files, struct amp_out *why)
+{
+    uint32_t named = config->limits.max_connections;
+    uint64_t needed = named != 0 ? named : shares[CONNECTIONS].least;
+    uint64_t others = FILES_OF_PROCESS + (uint64_t)config->workers * (FILES_OF_WORKER + config->listen.address_count);
+    config->limits.connections_room = open_files > others ? open_files - others : 0;
+    if (needed <= config->limits.connections_room)
+        return true;
+    amp_out_str(why, "of ");
+    amp_out_u64(why, needed);
+    amp_out_str(why, " is too much: RLIMIT_NOFILE allows ");
+    amp_out_u64(why, open_files);
+    amp_out_str(why, " open files, and ");
+    amp_out_u64(why, others);
+    amp_out_str(why, " of them are for other things");
+    return false;
+}
+
+static uint64_t most(enum share share, const struct amp_config *config)
+{
+    uint64_t room = config->limits.connections_room;
+    return share == CONNECTIONS && room < shares[share].most ? room : shares[share].most;
+}
+
 bool amp_shares_of_memory(struct amp_config *config, struct amp_out *why)
 {
     uint64_t counts[SHARE_COUNT];
@@ -112,8 +141,8 @@ bool amp_shares_of_memory(struct amp_config *config, struct amp_out *why)
             continue;
         uint64_t more = (config->memory.cap - needed) / parts * shares[share].parts / shares[share].unit_bytes;
         counts[share] = least(share, config) + more;
-        if (counts[share] > shares[share].most)
-            counts[share] = shares[share].most;
+        if (counts[share] > most(share, config))
+            counts[share] = most(share, config);
     }
     write_counts(config, counts);
     return true;

@@ -11,7 +11,7 @@ from sqs import Sqs, unique_name
 POLLS = 200 if is_sanitized() else 2000
 POLL_SECONDS = 20  # the longest there is
 ROOM = 2 * POLLS
-LIMITS = {"idle": "10m", "max_connections": 2 * ROOM, "max_connections_per_source": ROOM, "max_connections_per_principal": ROOM,
+LIMITS = {"idle": "10m", "max_connections": POLLS * 3 // 2, "max_connections_per_source": ROOM, "max_connections_per_principal": ROOM,
           "max_requests_per_principal": ROOM, "startups": f"{ROOM}:30:{ROOM + 1}"}
 
 

@@ -274,7 +274,8 @@ class ManyPollsTest(unittest.TestCase):
 
     count = 200 if is_sanitized() else 2000
     looks = 4
-    settings = {"workers": "2", "limits": {"max_connections": "20000"}}
+    settings = {"workers": "2", "limits": {"max_connections_per_principal": "5000", "max_requests_per_principal": "5000",
+                                           "startups": "4000:30:8000"}}
 
     def cpu_over_a_second(self, daemon):
         """The least of some: what comes now and then is not of the polls."""

@@ -9,13 +9,18 @@
 
 static char said[512];
 
-static bool share(struct amp_config *config)
+static bool share_with(struct amp_config *config, uint64_t open_files)
 {
     struct amp_out why = amp_out(said, sizeof(said) - 1);
-    bool fits = amp_shares_of_memory(config, &why);
+    bool fits = amp_shares_of_files(config, open_files, &why) && amp_shares_of_memory(config, &why);
     assert_false(why.overflow);
     said[why.len] = '\0';
     return fits;
+}
+
+static bool share(struct amp_config *config)
+{
+    return share_with(config, UINT64_MAX);
 }
 
 /* All that was derived or named, as OPERATIONS.md adds it up. */
@@ -104,6 +109,38 @@ static void the_least_is_exact_and_less_is_refused(void **state)
     assert_false(share(&config));
 }
 
+static void there_are_no_more_connections_than_descriptors(void **state)
+{
+    struct amp_config unlimited = {.workers = 2, .listen.address_count = 1, .memory.cap = 2048 * MIB};
+    assert_true(share(&unlimited));
+    uint64_t others = 64 + 2 * (16 + 1);
+    for (uint64_t room = 64; room < 1000000; room *= 3) {
+        struct amp_config config = {.workers = 2, .listen.address_count = 1, .memory.cap = 2048 * MIB};
+        uint32_t usual = unlimited.limits.max_connections;
+        assert_true(share_with(&config, others + room));
+        assert_int_equal(config.limits.max_connections, room < usual ? room : usual);
+        assert_int_equal(config.limits.connections_room, room);
+        assert_int_equal(config.memory.front_pool,
+                         32768 * (uint64_t)config.limits.max_connections + config.memory.bodies);
+    }
+    struct amp_config config = {.workers = 2, .listen.address_count = 1, .memory.cap = 2048 * MIB};
+    assert_false(share_with(&config, others + 63));
+    assert_string_equal(said,
+                        "of 64 is too much: RLIMIT_NOFILE allows 161 open files, and 98 of them are for other things");
+    assert_false(share_with(&config, 0));
+}
+
+static void named_connections_without_descriptors_are_refused(void **state)
+{
+    struct amp_config config = {
+        .workers = 1, .listen.address_count = 2, .limits.max_connections = 20, .memory.cap = 2048 * MIB};
+    assert_true(share_with(&config, 64 + 18 + 20));
+    assert_int_equal(config.limits.max_connections, 20);
+    assert_false(share_with(&config, 64 + 18 + 19));
+    assert_string_equal(said,
+                        "of 20 is too much: RLIMIT_NOFILE allows 101 open files, and 82 of them are for other things");
+}
+
 static void nobody_new_and_no_source_gets_all_connections(void **state)
 {
     for (uint32_t all = 2; all <= 1000000; all *= 7) {
@@ -135,6 +172,8 @@ int main(void)
         cmocka_unit_test(what_is_named_is_kept_and_the_others_make_room),
         cmocka_unit_test(what_does_not_fit_is_told_with_names_and_numbers),
         cmocka_unit_test(the_least_is_exact_and_less_is_refused),
+        cmocka_unit_test(there_are_no_more_connections_than_descriptors),
+        cmocka_unit_test(named_connections_without_descriptors_are_refused),
         cmocka_unit_test(nobody_new_and_no_source_gets_all_connections),
     };
     return cmocka_run_group_tests_name("shares", tests, NULL, NULL);
