@@ -32,7 +32,7 @@ enum {
     LATE_MAX = 1024,
     LATE_MS = 300, /* behind the visibility timeout */
     MS = 1000,
-    DRAIN_MS = 120 * MS,
+    DRAIN_MS = 600 * MS,
 };
 
 static const char *const queue_names[LEDGER_QUEUES] = {"checker-0", "checker-1", "checker-2.fifo", "checker-3.fifo"};
