@@ -156,7 +156,7 @@ static enum amp_err start(enum amp_role role, pid_t *pid)
     if (err == AMP_OK)
         err = amp_role_spawn(role, &order.fds, pid);
     if (order.fds.state >= 0)
-        close(order.fds.state);
+        close(order.fds.state); /* the role has it now, and nobody else until the role has ended */
     amp_order_close(&order);
     return err;
 }

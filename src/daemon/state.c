@@ -231,6 +231,8 @@ enum amp_err amp_state_open_own(int *fd, const char *path)
 {
     *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     enum amp_err err = *fd >= 0 ? check_private(*fd, path, geteuid()) : fail("a directory cannot be opened", path);
+    if (err == AMP_OK && flock(*fd, LOCK_EX | LOCK_NB) != 0)
+        err = fail("a role that was started before still uses this directory", path);
     if (err != AMP_OK)
         close_one(fd);
     return err;

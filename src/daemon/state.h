@@ -31,7 +31,11 @@ enum amp_err amp_state_open_roles(struct amp_state *state, const struct amp_user
 /* In place of it, where starters have the roles' directories: `state`, at `path`, has none of these files.
  * AMP_ERR_INVALID where it has, from when the supervisor started the roles: they would be left behind. */
 enum amp_err amp_state_without_roles(const struct amp_state *state, const char *path) AMP_MUST_USE;
-/* Opens the directory of this process's role: its user's, mode 0700. AMP_ERR_IO, AMP_ERR_INVALID. */
+/*
+ * Opens the directory of this process's role: its user's, mode 0700. Nobody else can while `*fd`, or a descriptor made
+ * from it, is open anywhere: two of a role would write the same files. AMP_ERR_IO; AMP_ERR_INVALID: another's, or open
+ * to others.
+ */
 enum amp_err amp_state_open_own(int *fd, const char *path) AMP_MUST_USE;
 void amp_state_close(struct amp_state *state);
 /*

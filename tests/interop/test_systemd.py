@@ -284,6 +284,40 @@ class RefusedTest(UnitCase):
         self.assertEqual(read_bytes(os.path.join(daemon.directory("keeper"), "keyring")), keyring)
 
 
+class AloneTest(UnitCase):
+    """Of keeper and scribe there is one to a directory, whoever started the other."""
+
+    def launch_in_vain(self, daemon):
+        daemon.launch()
+        self.assertEqual(daemon.process.wait(harness.STOP_SECONDS), 1, daemon.log())
+        daemon.process = None
+        self.assertIn("still uses this directory", daemon.log())
+
+    def test_a_second_daemon_is_refused_the_directories_of_the_first(self):
+        daemon = self.start()
+        second = self.daemon()
+        second.directory = daemon.directory
+        self.launch_in_vain(second)
+        self.assert_serves(daemon)
+
+    def test_a_scribe_that_outlives_its_supervisor_keeps_the_next_one_out(self):
+        daemon = self.start()
+        self.assert_serves(daemon)
+        left = daemon.below()["scribe"]
+        for pid in left:
+            os.kill(pid, signal.SIGSTOP)
+        daemon.process.kill()
+        daemon.process.wait()
+        daemon.process = None
+        wait_until(lambda: not any(pids for role, pids in daemon.below().items() if role != "scribe"), what="the others' end")
+        self.launch_in_vain(daemon)
+        for pid in left:
+            os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: not any(daemon.below().values()), what="the end of what was left")
+        daemon.start()
+        self.assert_serves(daemon)
+
+
 class StarterTest(unittest.TestCase):
     """By itself."""
 
