@@ -231,7 +231,7 @@ class BurstTest(unittest.TestCase):
             self.assertLess(held(), bytes_before + MIB)
             if is_sanitized():
                 return  # its malloc keeps what was freed
-            wait_until(lambda: self.resident(front) < resident_before + 8 * MIB, 60,
+            wait_until(lambda: self.resident(front) < resident_before + 8 * MIB, 240,
                        f"the return of {resident_full - resident_before} bytes to the system")
             stats.close()
 
