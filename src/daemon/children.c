@@ -16,6 +16,7 @@
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000, QUICK_MS = 10000, QUICK_DEATHS_MAX = 10, NEVER_SERVED_MAX = 4 };
 enum { RESUME_MAX = 96 };
+enum { START_S = 30, END_S = 10 }; /* a starter tells of the start after the order, of the end once there is one */
 
 /* Which roles are linked, and by how many links; 0: one for each worker of front. */
 static const struct {
@@ -163,6 +164,19 @@ static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type,
     return true;
 }
 
+static void expect(struct amp_child *child, int seconds)
+{
+    const struct timeval patience = {seconds, 0};
+    if (child->patience == NULL || evtimer_add(child->patience, &patience) != 0)
+        amp_supervisor_stop(child->supervisor, 1);
+}
+
+static void expect_end(struct amp_child *child)
+{
+    child->begun = true;
+    expect(child, END_S);
+}
+
 static void on_closed(void *ctx, struct amp_link *link, bool violation)
 {
     struct amp_child *child = ctx;
@@ -170,7 +184,9 @@ static void on_closed(void *ctx, struct amp_link *link, bool violation)
     child->control = NULL;
     if (violation)
         punish(child->supervisor, child->role, "supervisor");
-    /* Otherwise the process has ended, or is about to: reaping tells. */
+    else if (child->starter != NULL)
+        expect_end(child);
+    /* The process has ended, or is about to: reaping tells. */
 }
 
 static enum amp_err gather_fds(struct amp_supervisor *supervisor, enum amp_role role, struct amp_role_fds *fds,
@@ -233,13 +249,29 @@ static void end_starter(struct amp_child *child)
     int fd = event_get_fd(child->starter);
     event_free(child->starter);
     child->starter = NULL;
+    evtimer_del(child->patience);
     close(fd);
+}
+
+/* Its starter hangs, perhaps with the role: as little is known as if both were killed, and nothing is waited for. */
+static void on_impatience(evutil_socket_t fd, short what, void *ctx)
+{
+    struct amp_child *child = ctx;
+    amp_log_text(AMP_LOG_ERROR, "a starter tells nothing: it is given up", "role", amp_role_name(child->role));
+    end_starter(child);
+    bury(child, W_EXITCODE(0, SIGKILL));
 }
 
 static void on_starter(evutil_socket_t fd, short what, void *ctx)
 {
     struct amp_child *child = ctx;
     int wait_status = amp_starter_reap(fd);
+    if (WIFCONTINUED(wait_status)) {
+        if (!child->begun)
+            evtimer_del(child->patience);
+        child->begun = true;
+        return;
+    }
     end_starter(child);
     bury(child, wait_status);
 }
@@ -248,15 +280,22 @@ static enum amp_err order(struct amp_child *child, const struct amp_role_fds *fd
 {
     struct amp_supervisor *supervisor = child->supervisor;
     int fd = -1;
+    if (child->patience == NULL)
+        child->patience = evtimer_new(supervisor->base, on_impatience, child);
+    if (child->patience == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
     enum amp_err err = amp_starter_order(&fd, supervisor->options->starters, child->role, fds, !child->served);
     if (err == AMP_ERR_NOT_PERMITTED)
         amp_supervisor_record(supervisor, AMP_ACT_ROLE_VIOLATION, AMP_OUTCOME_REFUSED, err, "supervisor",
                               amp_role_name(child->role));
     if (err != AMP_OK)
         return err;
-    child->starter = event_new(supervisor->base, fd, EV_READ, on_starter, child);
-    if (child->starter != NULL && event_add(child->starter, NULL) == 0)
+    child->starter = event_new(supervisor->base, fd, EV_READ | EV_PERSIST, on_starter, child);
+    if (child->starter != NULL && event_add(child->starter, NULL) == 0) {
+        child->begun = false;
+        expect(child, START_S);
         return AMP_OK;
+    }
     if (child->starter != NULL)
         event_free(child->starter);
     child->starter = NULL;
@@ -362,6 +401,14 @@ static void record_death(struct amp_supervisor *supervisor, const struct amp_chi
                                     "supervisor", name, supervisor->live_messages);
 }
 
+/* Another try would be refused as well. */
+static bool is_refused(const struct amp_child *child, int wait_status)
+{
+    const struct amp_supervisor *supervisor = child->supervisor;
+    return supervisor->options->starters != NULL && !supervisor->served && WIFEXITED(wait_status) &&
+           WEXITSTATUS(wait_status) == AMP_STARTER_REFUSED;
+}
+
 static void note_death(struct amp_child *child, int wait_status)
 {
     const char *name = amp_role_name(child->role);
@@ -387,6 +434,11 @@ static void bury(struct amp_child *child, int wait_status)
     amp_supervisor_child_ended(child, asked);
     if (child->draining || supervisor->stage >= AMP_STAGE_DRAIN_SCRIBE)
         return;
+    if (is_refused(child, wait_status)) {
+        amp_log_text(AMP_LOG_ERROR, "a role cannot be started as it is configured", "role", amp_role_name(child->role));
+        amp_supervisor_stop(supervisor, AMP_STARTER_REFUSED);
+        return;
+    }
     if (child->role == AMP_ROLE_FRONT && amp_listen_renew(&supervisor->listen) != AMP_OK)
         amp_log(AMP_LOG_WARN, "the next front tries to listen again");
     restart_later(child);
@@ -413,8 +465,10 @@ void amp_child_kill(struct amp_child *child)
 {
     if (child->pid != 0)
         kill(child->pid, SIGKILL);
-    if (child->starter != NULL)
-        amp_starter_kill(event_get_fd(child->starter));
+    if (child->starter == NULL)
+        return;
+    amp_starter_kill(event_get_fd(child->starter));
+    expect_end(child);
 }
 
 void amp_children_kill(struct amp_supervisor *supervisor)
@@ -437,5 +491,10 @@ void amp_children_kill(struct amp_supervisor *supervisor)
             continue;
         amp_starter_wait(event_get_fd(child->starter));
         end_starter(child);
+    }
+    for (size_t i = 0; i < AMP_CHILDREN; i++) {
+        if (supervisor->children[i].patience != NULL)
+            event_free(supervisor->children[i].patience);
+        supervisor->children[i].patience = NULL;
     }
 }

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FORM = 1, FIXED = 4 + AMP_TLS_FILE_COUNT_, HEAD_MAX = 32 + AMP_ORDER_RESUME_MAX };
+enum { FORM = 2, FIXED = 4 + AMP_TLS_FILE_COUNT_, HEAD_MAX = 32 + AMP_ORDER_RESUME_MAX };
 _Static_assert(FIXED <= 8, "a bit of one byte says which are there");
 enum { LISTEN_MAX = AMP_CONFIG_WORKERS_MAX * AMP_CONFIG_ADDRESSES_MAX };
 enum { FDS_PER_PACKET = 128 }; /* the kernel takes 253 */

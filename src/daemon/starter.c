@@ -18,6 +18,7 @@
 #include "secret/secret.h"
 
 enum { WAIT_MS = 5000, STATUS_BYTES = 4, EXIT_USAGE = 2 };
+enum { STARTED = 0xffff }; /* for WIFCONTINUED */
 
 /* The supervisor's side. */
 
@@ -84,9 +85,12 @@ void amp_starter_kill(int fd)
 
 void amp_starter_wait(int fd)
 {
-    struct pollfd ended = {.fd = fd, .events = POLLIN};
-    if (poll(&ended, 1, WAIT_MS) <= 0)
-        amp_log(AMP_LOG_WARN, "a starter does not tell of the end of its role");
+    struct pollfd told = {.fd = fd, .events = POLLIN};
+    for (int messages = 0; messages < 2 && poll(&told, 1, WAIT_MS) > 0; messages++) {
+        if (!WIFCONTINUED(amp_starter_reap(fd)))
+            return;
+    }
+    amp_log(AMP_LOG_WARN, "a starter does not tell of the end of its role");
 }
 
 /* The starter's. */
@@ -114,7 +118,10 @@ static enum amp_err ready_keys(const struct amp_order *order)
     return err == AMP_OK ? amp_state_ready_sealed(&state, config.keys.provider) : err;
 }
 
-/* Of another version perhaps, but by who installed this one: the connection is no way to run just anything. */
+/*
+ * This very file, or what an upgrade has put it in the place of: that belonged to the same owner and has no name any
+ * more. The connection is no way to run just anything.
+ */
 static bool is_our_program(int binary)
 {
     struct stat its;
@@ -124,7 +131,7 @@ static bool is_our_program(int binary)
         return false;
     if (its.st_dev == ours.st_dev && its.st_ino == ours.st_ino)
         return true;
-    return S_ISREG(its.st_mode) && its.st_uid == ours.st_uid && (its.st_mode & 022) == 0;
+    return S_ISREG(its.st_mode) && its.st_nlink == 0 && its.st_uid == ours.st_uid && (its.st_mode & 022) == 0;
 }
 
 static enum amp_err check(const struct amp_order *order, enum amp_role role)
@@ -146,7 +153,7 @@ static enum amp_err start(enum amp_role role, pid_t *pid)
     enum amp_err err = amp_order_receive(&order, STDIN_FILENO);
     if (err != AMP_OK) {
         amp_log(AMP_LOG_ERROR, "no order came, or one of another version: restart the daemon after an upgrade");
-        return err;
+        return AMP_ERR_IO; /* of neither is the configuration the cause */
     }
     err = check(&order, role);
     if (err == AMP_OK)
@@ -183,21 +190,30 @@ static bool is_connection(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
 }
 
+static bool tell(int wait_status)
+{
+    uint8_t text[STATUS_BYTES];
+    struct amp_out told = amp_out(text, sizeof(text));
+    amp_ipc_put_u32(&told, (uint32_t)wait_status);
+    return send(STDIN_FILENO, text, sizeof(text), MSG_NOSIGNAL) == (ssize_t)sizeof(text);
+}
+
 int amp_starter_run(const char *name)
 {
     enum amp_role role;
-    uint8_t text[STATUS_BYTES];
     pid_t pid = 0;
-    int wait_status = W_EXITCODE(EXIT_FAILURE, 0);
-    struct amp_out told = amp_out(text, sizeof(text));
     amp_log_init("starter", AMP_LOG_INFO);
     if (!amp_role_parse(name, &role) || !is_connection(STDIN_FILENO)) {
         amp_log(AMP_LOG_ERROR, "a starter is run by a service manager, for a connection of the supervisor's");
         return EXIT_USAGE;
     }
-    if (amp_secret_harden_process(false) == AMP_OK && start(role, &pid) == AMP_OK)
-        wait_status = attend(pid);
-    amp_ipc_put_u32(&told, (uint32_t)wait_status);
-    bool heard = send(STDIN_FILENO, text, sizeof(text), MSG_NOSIGNAL) == (ssize_t)sizeof(text);
-    return heard && pid != 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    enum amp_err err = amp_secret_harden_process(false);
+    if (err == AMP_OK)
+        err = start(role, &pid);
+    if (err != AMP_OK) {
+        (void)tell(W_EXITCODE(err == AMP_ERR_INVALID ? AMP_STARTER_REFUSED : EXIT_FAILURE, 0));
+        return EXIT_FAILURE;
+    }
+    (void)tell(STARTED); /* who is gone is noticed next */
+    return tell(attend(pid)) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -10,6 +10,9 @@
 
 #include "daemon/role.h"
 
+/* A role's exit status where its starter refuses: configured like this, it will never start. */
+enum { AMP_STARTER_REFUSED = 2 };
+
 /*
  * The supervisor's side. Never blocks but in amp_starter_wait. Connects to `dir`/ROLE, whose listener must be root's or
  * of fds->user, and hands over `fds`, of which those of directories do not count: the role has its own. `*fd` becomes
@@ -17,7 +20,10 @@
  */
 enum amp_err amp_starter_order(int *fd, const char *dir, enum amp_role role, const struct amp_role_fds *fds,
                                bool first) AMP_MUST_USE;
-/* Once it is readable: how the role ended, as waitpid(2) has it; as if killed where the starter did not say. */
+/*
+ * Once it is readable: how the role ended, as waitpid(2) has it; as if killed where the starter did not say. First of
+ * all, that it was started (WIFCONTINUED).
+ */
 int amp_starter_reap(int fd);
 /* The role is killed; its end is told as any other. */
 void amp_starter_kill(int fd);

@@ -25,8 +25,10 @@ struct amp_supervisor;
 struct amp_child {
     struct amp_supervisor *supervisor;
     enum amp_role role;
-    pid_t pid;             /* 0: not running, or started by a starter */
-    struct event *starter; /* its connection, which tells of the end; NULL: none, or a process of ours */
+    pid_t pid;              /* 0: not running, or started by a starter */
+    struct event *starter;  /* its connection, which tells of the end; NULL: none, or a process of ours */
+    bool begun;             /* the starter has told of the start, or what it must tell next is the end */
+    struct event *patience; /* with a starter that does not tell what it must */
     struct amp_link *control;
     bool ready;
     bool served; /* was ready once, in this life or an earlier one */

@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -18,6 +19,7 @@ from units import ROLES, SUPERVISOR, UNITS, UnitDaemon
 
 INTRUDER = os.path.join(harness.BUILD, "tests", "e2e", "intruder")
 OPEN, SENDTO = 2, 44  # system calls, on x86-64
+FRONT = 1  # AMP_ROLE_FRONT
 THRESHOLD = 13  # tenths: what `systemd-analyze security` may say of any unit at most
 # What OPERATIONS.md says of each.
 EXPOSURE = {"ampouled.service": 1.2, "ampoule-courier@.service": 1.2, "ampoule-front@.service": 0.4,
@@ -85,6 +87,23 @@ class MemoryTest(unittest.TestCase):
         self.assertIn("\nMemorySwapMax=0\n", group)
         for path in glob.glob(os.path.join(UNITS, "*.service")):
             self.assertIn("\nSlice=ampoule.slice\n", read(path), path)
+
+
+class ServiceTest(unittest.TestCase):
+    def test_every_process_may_open_as_many_files_as_it_has_connections(self):
+        for path in glob.glob(os.path.join(UNITS, "*.service")):
+            self.assertEqual(re.findall(r"(?m)^LimitNOFILE=(.*)", read(path)), ["524288"], path)
+
+    def test_what_cannot_start_is_not_started_for_ever(self):
+        unit = read(os.path.join(UNITS, "ampouled.service"))
+        for line in ("Restart=on-failure", "RestartSec=1", "RestartPreventExitStatus=2", "StartLimitIntervalSec=120",
+                     "StartLimitBurst=5"):
+            self.assertIn(f"\n{line}\n", unit)
+
+    def test_roles_are_not_started_or_stopped_by_hand(self):
+        for role in ROLES:
+            unit = read(units.unit_path(role))
+            self.assertIn("\nRefuseManualStart=yes\nRefuseManualStop=yes\n", unit)
 
 
 class UnitCase(unittest.TestCase):
@@ -261,7 +280,7 @@ class RefusedTest(UnitCase):
         self.refused(daemon, "a starter cannot be reached")
 
     def test_a_role_that_is_started_as_another_user(self):
-        self.told(self.daemon(users={"scribe": units.STRANGER}), "the starter must be the user that sandbox.ROLE names")
+        self.refused(self.daemon(users={"scribe": units.STRANGER}), "the starter must be the user that sandbox.ROLE names", 2)
 
     def test_files_of_roles_that_the_supervisor_started_before(self):
         daemon = self.daemon()
@@ -280,8 +299,58 @@ class RefusedTest(UnitCase):
         daemon.stop()
         keyring = read_bytes(os.path.join(daemon.directory("keeper"), "keyring"))
         daemon.settings["keys"] = {"provider": "ephemeral"}
-        self.told(daemon, "belongs to another keys.provider")
+        self.refused(daemon, "belongs to another keys.provider", 2)
         self.assertEqual(read_bytes(os.path.join(daemon.directory("keeper"), "keyring")), keyring)
+
+
+class HangTest(UnitCase):
+    """A starter that does nothing any more is not waited for."""
+
+    def freeze(self, daemon, role):
+        """Its starter."""
+        pid = daemon.roles()[role]
+        os.kill(int(dict(line.split(":\t", 1) for line in read(f"/proc/{pid}/status").splitlines())["PPid"]), signal.SIGSTOP)
+        return pid
+
+    def test_a_role_whose_starter_does_not_tell_of_its_end_is_replaced(self):
+        daemon = self.start()
+        self.assert_serves(daemon)
+        courier = self.freeze(daemon, "courier")
+        os.kill(courier, signal.SIGKILL)
+        daemon.wait_event(lambda event: event["event"] == "role.died" and event["subject"] == "courier",
+                          harness.START_SECONDS)
+        self.assertIn("a starter tells nothing", daemon.log())
+        self.assert_serves(daemon)
+
+    def test_the_others_drain_all_the_same(self):
+        daemon = self.start()
+        self.assert_serves(daemon)
+        self.freeze(daemon, "courier")
+        daemon.process.terminate()
+        self.assertEqual(daemon.process.wait(harness.STOP_SECONDS), 1, daemon.log())
+        daemon.process = None
+        self.assertIn("service.stop", [event["event"] for event in daemon.events()])
+
+    def test_a_starter_that_never_begins_is_given_up(self):
+        daemon = self.start()
+        self.assert_serves(daemon)
+        courier = daemon.roles()["courier"]
+        daemon.deactivate("courier")
+        where = os.path.join(daemon.starters, "courier")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(where)
+            os.chmod(where, 0o666)
+            listener.listen()
+            listener.settimeout(harness.START_SECONDS)
+            os.kill(courier, signal.SIGKILL)
+            with listener.accept()[0] as order:
+                order.settimeout(2 * harness.START_SECONDS)
+                text, given, _, _ = socket.recv_fds(order, 65536, 16)
+                for fd in given:  # its end of the control link among them: it is not closed meanwhile
+                    self.addCleanup(os.close, fd)
+                self.assertTrue(text and given)
+                self.assertEqual(order.recv(65536), b"")
+        self.assertIn("a starter tells nothing", daemon.log())
 
 
 class AloneTest(UnitCase):
@@ -332,7 +401,7 @@ class StarterTest(unittest.TestCase):
             self.assertEqual(starter.returncode, 2)
 
     def test_what_is_no_order_ends_it(self):
-        for nonsense in (b"\x02", b"\x01" * 64, b"x" * 4096, b""):
+        for nonsense in (b"\x01", b"\x02" * 64, b"x" * 4096, b""):
             ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             starter = self.starter("front", its)
             its.close()
@@ -343,6 +412,29 @@ class StarterTest(unittest.TestCase):
             self.assertIn("no order came", starter.communicate(timeout=60)[1])
             self.assertEqual(starter.returncode, 1)
             ours.close()
+
+    def order_program(self, program):
+        """What the starter says that is told to run this as another user."""
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        starter = self.starter("front", its)
+        its.close()
+        with ours, open(os.devnull, "rb") as nothing:
+            # daemon/order.c: form, role, first, which descriptors; user, group, workers, sockets; what to resume
+            order = struct.pack(">BBBBIIIIH", 2, FRONT, 1, 0b111, os.geteuid() + 1, os.getegid(), 1, 0, 0)
+            socket.send_fds(ours, [order], [program, nothing.fileno(), nothing.fileno()])
+            said = starter.communicate(timeout=60)[1]
+            self.assertEqual(struct.unpack(">I", ours.recv(16))[0] >> 8, 2, said)  # refused for good
+        return said
+
+    def test_of_other_programs_it_runs_only_what_an_upgrade_replaced(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "program"), "wb") as program:
+                os.fchmod(program.fileno(), 0o755)
+                self.assertIn("is not for this starter", self.order_program(program.fileno()))
+                os.unlink(program.name)
+                self.assertIn("must be the user", self.order_program(program.fileno()))
+                os.fchmod(program.fileno(), 0o775)
+                self.assertIn("is not for this starter", self.order_program(program.fileno()))
 
 
 if __name__ == "__main__":

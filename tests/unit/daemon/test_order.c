@@ -143,7 +143,7 @@ static void what_is_cut_longer_or_of_another_form_is_no_order(void **state)
     const struct {
         size_t at;
         uint8_t value;
-    } wrong[] = {{0, 2}, {2, 2}, {3, 1}, {3, 0x80}, {16, 1}}; /* form, first, bits of descriptors, sockets */
+    } wrong[] = {{0, 1}, {0, 3}, {2, 2}, {3, 1}, {3, 0x80}, {16, 1}}; /* form, first, bits of descriptors, sockets */
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         uint8_t right = head[wrong[i].at];
         head[wrong[i].at] = wrong[i].value;
@@ -167,7 +167,7 @@ static void sockets_that_do_not_come_are_not_waited_for_once_the_other_end_is_go
     assert_true(n > 0);
     assert_int_equal(recv(ends[1], head + n, 1, 0), 1); /* the sockets' packet; its descriptor is let go */
     assert_int_equal(send(ends[0], head, (size_t)n, 0), n);
-    refuses("\2", 1);
+    refuses("\1", 1);
     assert_int_equal(send(ends[0], head, (size_t)n, 0), n);
     shutdown(ends[0], SHUT_WR);
     assert_int_equal(amp_order_receive(&order, ends[1]), AMP_ERR_IO);
