@@ -100,10 +100,12 @@ class Bench:
             forget_queue(self.build, server, f"bench-{self.send_number - 1}")
 
     def round(self, names, seconds):
-        """All of these once: {name: figures}, and how many cores other programs kept busy meanwhile."""
+        """All of these once: {name: figures}, how many cores other programs kept busy meanwhile, and {server: CPU time
+        outside of its turns, beside that within}: what is counted for nobody, expiry among it."""
         for name in names:
             self.forget(name)
         busy_before, started = busy_seconds(), time.monotonic()
+        cpu_before = {key: server.cpu_ns() for key, server in self.servers.items()}
         with contextlib.ExitStack() as stack:
             loads = {name: self.load(name, seconds) for name in names}
             for load in loads.values():
@@ -115,8 +117,11 @@ class Bench:
                 order.reverse()
             done = {name: load.result() for name, load in loads.items()}
         busy, elapsed = busy_seconds() - busy_before, time.monotonic() - started
-        own = sum(load.busy_ns for load in loads.values()) / 1e9 + sum(one["client_cpu_s"] for one in done.values())
-        return {name: self.figures(name, one) for name, one in done.items()}, max(0.0, (busy - own) / elapsed)
+        whole = {key: server.cpu_ns() - cpu_before[key] for key, server in self.servers.items()}
+        in_turns = {key: sum(loads[name].busy_ns for name in names if SUBJECTS[name][2] == key) for key in whole}
+        own = sum(whole.values()) / 1e9 + sum(one["client_cpu_s"] for one in done.values())
+        return ({name: self.figures(name, one) for name, one in done.items()}, max(0.0, (busy - own) / elapsed),
+                {key: max(0, whole[key] - in_turns[key]) / in_turns[key] for key in whole})
 
     def figures(self, name, done):
         if done["errors"] or not done["requests"]:
@@ -247,7 +252,7 @@ def parse_args():
 
 
 def measure_all(args):
-    rounds, others = [], []
+    rounds, others, outside = [], [], []
     with (tempfile.TemporaryDirectory(prefix="ampoule-bench-") as folder,
           tempfile.TemporaryDirectory(prefix="ampoule-bench-", dir="/dev/shm") as memory_folder):
         os.chmod(folder, 0o755)  # nginx's worker gives up root
@@ -255,17 +260,18 @@ def measure_all(args):
             bench.round(args.names, min(0.5, args.seconds))  # warm up, and learn the rates
             for number in range(args.rounds):
                 turn = number % len(args.names)
-                one, busy = bench.round(args.names[turn:] + args.names[:turn], args.seconds)
+                one, busy, beside = bench.round(args.names[turn:] + args.names[:turn], args.seconds)
                 rounds.append(one)
                 others.append(busy)
+                outside.append(beside)
                 print(f"round {number + 1} of {args.rounds}: " +
                       ", ".join(f"{name} {one[name]['cpu_us']:.1f} us" for name in args.names), file=sys.stderr)
-    return rounds, statistics.median(others)
+    return rounds, statistics.median(others), {key: statistics.median(one[key] for one in outside) for key in outside[0]}
 
 
 def main():
     args = parse_args()
-    rounds, busy = measure_all(args)
+    rounds, busy, outside = measure_all(args)
     summary = summarize(rounds, args.names)
     settings = {"rounds": args.rounds, "seconds": args.seconds, "turn_seconds": TURN_SECONDS,
                 "connections": CONNECTIONS, "cipher_suite": CIPHER_SUITE,
@@ -275,7 +281,7 @@ def main():
     with open(os.path.join(args.out, "compare.json"), "w", encoding="utf-8") as out:
         json.dump({"settings": settings, "summary": summary, "rounds": rounds,
                    "verdicts": [dict(zip(("subject", "against", "ratio", "target", "met"), one)) for one in judged],
-                   "busy_cores": client}, out, indent=1)
+                   "busy_cores": client, "outside_turns": outside}, out, indent=1)
     for file, unit, family, bases in FAMILIES:
         names = [name for name in args.names if name in family]
         if not names:
@@ -292,6 +298,8 @@ def main():
         print("the client is not the bottleneck where the server's core is busy: " +
               ", ".join(f"{name} {part:.0%}" for name, part in client.items()) +
               f"; target at least {BUSY_MIN:.0%} each: {judgement(args, min(client.values()) >= BUSY_MIN)}")
+    print("not counted, CPU outside of a server's own turns (expiry, timers): " +
+          ", ".join(f"{key} {part:.1%}" for key, part in outside.items()))
     if not alone(busy):
         print(f"note: other programs kept {busy:.1f} of {os.cpu_count()} cores busy meanwhile; the figures are rough")
     print(f"wrote {args.out}/compare.json and the plots and tables beside it")
