@@ -73,8 +73,9 @@ struct amp_worker {
 
     int64_t next_second_mono_ms;
     int64_t keeper_missed_mono_ms; /* without a link until then the keeper is missed; 0: there was none yet */
-    int64_t keeper_ping_mono_ms;   /* when it was asked whether it is well, */
-    bool keeper_pinged;            /* where that is not answered yet */
+    int64_t keeper_silent_mono_ms; /* since when it owes an answer to whether it is well; 0: it owes none */
+    int64_t keeper_ping_mono_ms;   /* when it was asked last */
+    unsigned keeper_pings;         /* sent and not answered */
     bool keeper_said_stuck;
     uint64_t expired; /* swept since the last event of it */
     uint64_t lapsed;

@@ -66,8 +66,8 @@ static bool take_epoch(struct amp_worker *worker, struct amp_ipc_in *in)
 bool amp_front_keeper_answers(const struct amp_worker *worker)
 {
     return worker->keeper != NULL &&
-           (!worker->keeper_pinged ||
-            amp_clock_mono_ms(&worker->shared->clock) - worker->keeper_ping_mono_ms <= KEEPER_STUCK_MS);
+           (worker->keeper_silent_mono_ms == 0 ||
+            amp_clock_mono_ms(&worker->shared->clock) - worker->keeper_silent_mono_ms <= KEEPER_STUCK_MS);
 }
 
 /* Says once that it does not answer, and once that it does again. */
@@ -79,28 +79,36 @@ static void note_stuck(struct amp_worker *worker, bool stuck)
     worker->keeper_said_stuck = stuck;
 }
 
+/* Again where it stays silent: a question or its answer may have found no room on the link. */
 void amp_front_ping_keeper(struct amp_worker *worker)
 {
+    int64_t now_mono_ms = amp_clock_mono_ms(&worker->shared->clock);
+
     if (worker->keeper == NULL)
         return;
-    if (worker->keeper_pinged) {
+    if (worker->keeper_silent_mono_ms != 0) {
         note_stuck(worker, !amp_front_keeper_answers(worker));
-        return;
+        if (now_mono_ms - worker->keeper_ping_mono_ms <= KEEPER_STUCK_MS)
+            return;
+    } else {
+        worker->keeper_silent_mono_ms = now_mono_ms;
     }
-    worker->keeper_ping_mono_ms = amp_clock_mono_ms(&worker->shared->clock);
-    worker->keeper_pinged = true; /* also where it could not be sent: then no answer comes either */
-    if (amp_link_send(worker->keeper, AMP_IPC_PING, amp_slice(NULL, 0), -1) != AMP_OK)
+    worker->keeper_ping_mono_ms = now_mono_ms;
+    if (amp_link_send(worker->keeper, AMP_IPC_PING, amp_slice(NULL, 0), -1) == AMP_OK)
+        worker->keeper_pings++;
+    else
         amp_log(AMP_LOG_WARN, "the keeper could not be asked whether it is well");
 }
 
 /* False where nothing was asked. */
 static bool take_pong(struct amp_worker *worker)
 {
-    bool asked = worker->keeper_pinged;
-
-    worker->keeper_pinged = false;
+    if (worker->keeper_pings == 0)
+        return false;
+    worker->keeper_pings--;
+    worker->keeper_silent_mono_ms = 0;
     note_stuck(worker, false);
-    return asked;
+    return true;
 }
 
 static bool on_message(void *ctx, struct amp_link *link, enum amp_ipc_type type, struct amp_slice payload, int fd)
@@ -142,7 +150,9 @@ void amp_front_detach_keeper(struct amp_worker *worker)
 {
     amp_link_free(worker->keeper);
     worker->keeper = NULL;
-    worker->keeper_pinged = worker->keeper_said_stuck = false;
+    worker->keeper_silent_mono_ms = 0;
+    worker->keeper_pings = 0;
+    worker->keeper_said_stuck = false;
     worker->keeper_missed_mono_ms = amp_clock_mono_ms(&worker->shared->clock) + KEEPER_PATIENCE_MS;
     let_others_ask(worker);
     amp_auth_forget_all(worker->auth);

@@ -8,8 +8,9 @@ import re
 
 AT_MOST = 8  # failures of a run; where there are more it is no chance
 
-# The sanitizers' reports; SIGILL, SIGBUS, SIGFPE or SIGSEGV as cmocka and the supervisor say it.
+# The sanitizers' reports and libc's; SIGILL, SIGBUS, SIGFPE or SIGSEGV as cmocka and the supervisor say it.
 FLAW = re.compile(r"(?:ERROR|WARNING): \w+Sanitizer: .*|runtime error: .*|Test failed with exception: .*"
+                  r"|\*\*\* .* \*\*\*: terminated|(?:free|malloc|realloc)\(\): .*|<jemalloc>: .*"
                   r"|a role died by a signal\",\"\w+\":(?:4|7|8|11)\b")
 
 

@@ -16,11 +16,13 @@ import re
 import sys
 import time
 
+from again import Unforgivable
+
 LINE = re.compile(rb'\{"v":1,"seq":(\d+),(.*),"prev":"([0-9a-f]{64})","epoch":(\d+),"mac":"([0-9a-f]{64})"\}')
 NAME = re.compile(r"events-\d{8}T\d{6}Z-(\d{6,})\.jsonl")
 
 
-class Broken(Exception):
+class Broken(Unforgivable):
     """The log is not what its writer wrote."""
 
 

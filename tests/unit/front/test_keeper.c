@@ -248,6 +248,26 @@ static void a_keeper_that_hangs_is_noticed_until_it_answers(void **state)
     close(keeper);
 }
 
+/* Its answer, or the question, may have found no room on the link. */
+static void a_silent_keeper_is_asked_again(void **state)
+{
+    (void)state;
+    int keeper = attach();
+    second();
+    hear_ping(keeper); /* and its answer is lost */
+    for (int i = 0; i < 4; i++)
+        second();
+    assert_false(amp_front_keeper_answers(&worker));
+    hear_ping(keeper);
+    say_pong(keeper);
+    assert_true(amp_front_keeper_answers(&worker));
+    say_pong(keeper); /* the first one's, late */
+    assert_non_null(worker.keeper);
+    second();
+    hear_ping(keeper);
+    close(keeper);
+}
+
 static void the_next_keeper_owes_no_answer_of_the_one_before(void **state)
 {
     (void)state;
@@ -285,6 +305,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_list_may_be_told_again_on_one_link, begin, finish),
         cmocka_unit_test_setup_teardown(a_keeper_of_which_nothing_is_asked_is_asked_whether_it_is_well, begin, finish),
         cmocka_unit_test_setup_teardown(a_keeper_that_hangs_is_noticed_until_it_answers, begin, finish),
+        cmocka_unit_test_setup_teardown(a_silent_keeper_is_asked_again, begin, finish),
         cmocka_unit_test_setup_teardown(the_next_keeper_owes_no_answer_of_the_one_before, begin, finish),
         cmocka_unit_test_setup_teardown(an_answer_that_nothing_was_asked_for_breaks_the_table, begin, finish),
     };
