@@ -62,6 +62,7 @@ class Bench:
         self.servers = {}
         self.rates = {}
         self.send_number = 0
+        self.connecting_ns = {}  # of loads that do not tell where connecting ends
         for server in {SUBJECTS[name][2]: None for name in names}:
             self.servers[server] = makers[server]()
 
@@ -99,6 +100,20 @@ class Bench:
             self.send_number += 1
             forget_queue(self.build, server, f"bench-{self.send_number - 1}")
 
+    def learn_connecting(self, names):
+        """What the handshakes of a load cost that tells nothing of them: as much as one request on each connection."""
+        for name in names:
+            server = self.servers[SUBJECTS[name][2]]
+            if server.name == "redis":
+                self.connecting_ns[name] = statistics.median(
+                    self.whole(redis_benchmark(server, CONNECTIONS, VALUE_BYTES, name == "lpush"))["cpu_ns"] for _ in range(5))
+
+    @staticmethod
+    def whole(load):
+        while not load.ended:
+            load.turn(TURN_SECONDS)
+        return load.result()
+
     def round(self, names, seconds):
         """All of these once: {name: figures}, how many cores other programs kept busy meanwhile, and {server: CPU time
         outside of its turns, beside that within}: what is counted for nobody, expiry among it."""
@@ -128,9 +143,9 @@ class Bench:
             raise SystemExit(f"{name}: {done['errors']} of {done['requests']} requests failed:\n"
                              f"{self.servers[SUBJECTS[name][2]].log_tail()}")
         self.rates[name] = done["requests"] / done["seconds"]
-        count = done["messages"]
-        return {"cpu_us": done["cpu_ns"] / 1000 / count, "rps": count / done["seconds"], "requests": count,
-                "latency_us": done["latency_us"], "client_cpu_us": done["client_cpu_s"] * 1e6 / done["requests"]}
+        count, spent_ns = done["messages"], done["cpu_ns"] - self.connecting_ns.get(name, 0)
+        return {"cpu_us": spent_ns / 1000 / count, "rps": count / done["seconds"], "requests": count,
+                "busy": done["cpu_ns"] / 1e9 / done["watched_s"], "client_cpu_us": done["client_cpu_s"] * 1e6 / done["requests"]}
 
 
 def busy_seconds():
@@ -148,10 +163,8 @@ def summarize(rounds, names):
         runs = [one[name] for one in rounds]
         cpu = [run["cpu_us"] for run in runs]
         entry = {"cpu_us": statistics.median(cpu), "cpu_us_min": min(cpu), "cpu_us_max": max(cpu),
-                 "rps": statistics.median(run["rps"] for run in runs), "ratios": {}}
-        latencies = [run["latency_us"] for run in runs if run["latency_us"]]
-        entry["latency_us"] = {key: statistics.median(one[key] for one in latencies)
-                               for key in ("p50", "p99") if latencies and key in latencies[0]}
+                 "rps": statistics.median(run["rps"] for run in runs), "busy": statistics.median(run["busy"] for run in runs),
+                 "ratios": {}}
         for base in ("nginx", "redis", "tokenize") if name in TOKENS else MESSAGES:
             if base in names and base != name:
                 entry["ratios"][base] = statistics.median(one[name]["cpu_us"] / one[base]["cpu_us"] for one in rounds)
@@ -168,7 +181,7 @@ def verdicts(summary):
 
 def busy_cores(summary):
     """{subject: part of the time in which the server had its core busy}, of those that `ampoule bench` drives."""
-    return {name: summary[name]["cpu_us"] * summary[name]["rps"] / 1e6 for name in DRIVEN_BY_AMPOULE if name in summary}
+    return {name: summary[name]["busy"] for name in DRIVEN_BY_AMPOULE if name in summary}
 
 
 def alone(busy):
@@ -197,15 +210,14 @@ def machine():
 
 
 def table(summary, names, unit, bases):
-    head = (f"{'':33}{'CPU us/' + unit:>16}{'(spread)':>16}{unit + 's/s':>12}{'p99 us':>9}" +
+    head = (f"{'':33}{'CPU us/' + unit:>16}{'(spread)':>16}{unit + 's/s':>12}" +
             "".join(f"{'vs ' + base:>13}" for base in bases))
     lines = [head, "-" * len(head)]
     for name in names:
         one = summary[name]
         spread = f"{one['cpu_us_min']:.1f}-{one['cpu_us_max']:.1f}"
         ratios = "".join(f"{one['ratios'][base]:>13.2f}" if base in one["ratios"] else f"{'':>13}" for base in bases)
-        p99 = f"{one['latency_us']['p99']:.0f}" if one["latency_us"] else ""
-        lines.append(f"{SUBJECTS[name][0]:33}{one['cpu_us']:>16.2f}{spread:>16}{one['rps']:>12.0f}{p99:>9}{ratios}")
+        lines.append(f"{SUBJECTS[name][0]:33}{one['cpu_us']:>16.2f}{spread:>16}{one['rps']:>12.0f}{ratios}")
     return "\n".join(lines)
 
 
@@ -258,6 +270,7 @@ def measure_all(args):
         os.chmod(folder, 0o755)  # nginx's worker gives up root
         with Bench(folder, memory_folder, os.path.abspath(args.build), args.names) as bench:
             bench.round(args.names, min(0.5, args.seconds))  # warm up, and learn the rates
+            bench.learn_connecting(args.names)
             for number in range(args.rounds):
                 turn = number % len(args.names)
                 one, busy, beside = bench.round(args.names[turn:] + args.names[:turn], args.seconds)
