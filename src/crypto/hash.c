@@ -17,22 +17,31 @@ enum { BLOCK_LEN = SHA256_CBLOCK, INNER_PAD = 0x36, OUTER_PAD = 0x5c };
 
 _Static_assert(sizeof(((SHA256_CTX *)NULL)->h) == sizeof(struct amp_sha256_words), "a chaining value fits");
 
-/*
- * With the default provider's own functions, which do not fail. `behind`: what a first block has come to, or NULL.
- */
-static void own_hash(uint8_t out[AMP_SHA256_LEN], const struct amp_sha256_words *behind, const struct amp_slice *parts,
-                     size_t count)
+/* With the default provider's own functions, which do not fail. Wipes the state. */
+static void own_rest(uint8_t out[AMP_SHA256_LEN], SHA256_CTX *state, const struct amp_slice *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        SHA256_Update(state, parts[i].ptr, parts[i].len);
+    SHA256_Final(out, state);
+    amp_wipe(state, sizeof(*state));
+}
+
+static void own_hash(uint8_t out[AMP_SHA256_LEN], const struct amp_slice *parts, size_t count)
 {
     SHA256_CTX state;
     SHA256_Init(&state);
-    if (behind != NULL) {
-        memcpy(state.h, behind->words, sizeof(state.h));
-        state.Nl = BLOCK_LEN * 8;
-    }
-    for (size_t i = 0; i < count; i++)
-        SHA256_Update(&state, parts[i].ptr, parts[i].len);
-    SHA256_Final(out, &state);
-    amp_wipe(&state, sizeof(state));
+    own_rest(out, &state, parts, count);
+}
+
+/* `behind`: what a first block has come to. */
+static void own_hash_behind(uint8_t out[AMP_SHA256_LEN], const struct amp_sha256_words *behind,
+                            const struct amp_slice *parts, size_t count)
+{
+    SHA256_CTX state;
+    SHA256_Init(&state);
+    memcpy(state.h, behind->words, sizeof(state.h));
+    state.Nl = BLOCK_LEN * 8;
+    own_rest(out, &state, parts, count);
 }
 
 /*
@@ -47,7 +56,7 @@ static void own_hash_of_digest(uint8_t out[AMP_SHA256_LEN], const struct amp_sha
     struct {
         SHA256_CTX state;
         uint8_t block[BLOCK_LEN];
-    } on;
+    } on = {.state = {.num = 0}};
     memcpy(on.state.h, behind->words, sizeof(on.state.h));
     memcpy(on.block, digest, AMP_SHA256_LEN);
     memcpy(on.block + AMP_SHA256_LEN, fill, sizeof(fill));
@@ -89,7 +98,7 @@ enum amp_err amp_sha256(uint8_t out[AMP_SHA256_LEN], const struct amp_slice *par
 {
     if (!amp_algorithms.sha256_is_default)
         return library_hash(out, parts, count);
-    own_hash(out, NULL, parts, count);
+    own_hash(out, parts, count);
     return AMP_OK;
 }
 
@@ -134,7 +143,7 @@ static void own_hmac(uint8_t out[AMP_SHA256_LEN], const struct amp_hmac_key *key
     if (count == 1 && parts->len == AMP_SHA256_LEN)
         own_hash_of_digest(inner, &key->inner, parts->ptr);
     else
-        own_hash(inner, &key->inner, parts, count);
+        own_hash_behind(inner, &key->inner, parts, count);
     own_hash_of_digest(out, &key->outer, inner);
     amp_wipe(inner, sizeof(inner));
 }
