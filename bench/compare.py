@@ -1,4 +1,4 @@
-"""What bench/compare runs: all loads by turns, a fifth of a second each, until each has made its requests, and that in
+"""What bench/compare runs: all loads by turns, four tenths of a second each, until each has made its requests, and that in
 several rounds; CPU time of the whole server per request or message, ratios of the same round. What a machine shared with
 others does meanwhile lasts seconds, so that it meets all subjects of a round alike."""
 import argparse
@@ -19,7 +19,7 @@ from servers import CIPHER_SUITE, ROOT, Ampouled, Beanstalkd, Fauxqs, Nginx, Rab
 
 REQUEST_BYTES = 250  # the body of a tokenization request
 VALUE_BYTES = 200  # a sealed card as Redis would hold it
-TURN_SECONDS = 0.2
+TURN_SECONDS = 0.4  # so short that noise meets all alike, so long that caches are warm for nearly all of it
 FIRST_RATE = 4000  # requests a second, before any was measured
 
 # name: (label, detail, server, is it ours)
@@ -263,23 +263,30 @@ def parse_args():
     return args
 
 
-def measure_all(args):
-    rounds, others, outside = [], [], []
+def measure_family(args, names):
+    """[(what Bench.round gives)] of subjects that are compared with each other; no servers but theirs run meanwhile."""
+    told = []
     with (tempfile.TemporaryDirectory(prefix="ampoule-bench-") as folder,
           tempfile.TemporaryDirectory(prefix="ampoule-bench-", dir="/dev/shm") as memory_folder):
         os.chmod(folder, 0o755)  # nginx's worker gives up root
-        with Bench(folder, memory_folder, os.path.abspath(args.build), args.names) as bench:
-            bench.round(args.names, min(0.5, args.seconds))  # warm up, and learn the rates
-            bench.learn_connecting(args.names)
+        with Bench(folder, memory_folder, os.path.abspath(args.build), names) as bench:
+            bench.round(names, min(0.5, args.seconds))  # warm up, and learn the rates
+            bench.learn_connecting(names)
             for number in range(args.rounds):
-                turn = number % len(args.names)
-                one, busy, beside = bench.round(args.names[turn:] + args.names[:turn], args.seconds)
-                rounds.append(one)
-                others.append(busy)
-                outside.append(beside)
+                turn = number % len(names)
+                told.append(bench.round(names[turn:] + names[:turn], args.seconds))
                 print(f"round {number + 1} of {args.rounds}: " +
-                      ", ".join(f"{name} {one[name]['cpu_us']:.1f} us" for name in args.names), file=sys.stderr)
-    return rounds, statistics.median(others), {key: statistics.median(one[key] for one in outside) for key in outside[0]}
+                      ", ".join(f"{name} {told[-1][0][name]['cpu_us']:.1f} us" for name in names), file=sys.stderr)
+    return told
+
+
+def measure_all(args):
+    """(rounds of figures, cores that others kept busy, {server: CPU outside of its turns})"""
+    families = [[name for name in args.names if name in family] for _, _, family, _ in FAMILIES]
+    measured = [measure_family(args, names) for names in families if names]
+    rounds = [{name: one for figures, _, _ in parts for name, one in figures.items()} for parts in zip(*measured)]
+    outside = {key: statistics.median(beside[key] for _, _, beside in told) for told in measured for key in told[0][2]}
+    return rounds, statistics.median(busy for told in measured for _, busy, _ in told), outside
 
 
 def main():
