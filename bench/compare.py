@@ -14,8 +14,9 @@ import tempfile
 import time
 
 from chart import bar_chart
-from load import CONNECTIONS, ampoule_bench, forget_queue, queue_load, redis_benchmark, redis_forget
-from servers import CIPHER_SUITE, ROOT, Ampouled, Beanstalkd, Fauxqs, Nginx, RabbitMq, Redis, make_certificate
+from load import CONNECTIONS, ampoule_bench, fauxqs_forget, forget_queue, queue_load, redis_benchmark, redis_forget
+from servers import (CIPHER_SUITE, ROOT, Ampouled, Beanstalkd, Fauxqs, FauxqsTls, Nginx, RabbitMq, Redis, TlsFloor,
+                     make_certificate)
 
 REQUEST_BYTES = 250  # the body of a tokenization request
 VALUE_BYTES = 200  # a sealed card as Redis would hold it
@@ -33,9 +34,11 @@ TOKENS = {
 }
 # What is counted here is messages.
 MESSAGES = {
+    "floor": ("OpenSSL alone", "TLS, a fixed answer, nothing parsed", "floor", False),
     "lpush": ("Redis LPUSH", f"{VALUE_BYTES} bytes", "redis", False),
     "send": ("Ampoule SendMessage", "verify, seal, queue, log", "ampoule", True),
     "fauxqs": ("fauxqs SendMessage", "no TLS, nothing verified", "fauxqs", False),
+    "fauxqs-tls": ("fauxqs over TLS", "Node's https, nothing verified", "fauxqs-tls", False),
     "queue": ("Ampoule send, receive, delete", "in tens, signed, sealed, logged", "ampoule", True),
     "rabbitmq": ("RabbitMQ publish, consume", "in tens, confirm and ack, no TLS", "rabbitmq", False),
     "beanstalkd": ("beanstalkd put, reserve, delete", "in tens, no TLS", "beanstalkd", False),
@@ -47,7 +50,7 @@ TARGETS = {"tokenize": {"nginx": 1.8, "redis": 1.25}, "redeem": {"tokenize": 1.3
            "send": {"lpush": 1.4, "fauxqs": 0.1}, "queue": {"rabbitmq": 0.5}}
 # A server whose core is busy for so much of the time waits for nobody: what is measured is the server, not the client.
 BUSY_MIN = 0.9
-DRIVEN_BY_AMPOULE = ("nginx", "tokenize", "inspect", "redeem", "send", "queue")  # "redeem-disk" waits for the disk
+DRIVEN_BY_AMPOULE = ("floor", "nginx", "tokenize", "inspect", "redeem", "send", "queue")  # "redeem-disk" waits for the disk
 
 
 class Bench:
@@ -57,6 +60,7 @@ class Bench:
         makers = {"nginx": lambda: Nginx(folder, certificate), "redis": lambda: Redis(folder, certificate),
                   "rabbitmq": lambda: RabbitMq(folder), "beanstalkd": lambda: Beanstalkd(folder),
                   "fauxqs": lambda: Fauxqs(folder), "ampoule": lambda: Ampouled(folder, build),
+                  "fauxqs-tls": lambda: FauxqsTls(folder, certificate), "floor": lambda: TlsFloor(folder, build, certificate),
                   # its log in memory: what a redemption costs apart from the log's fsync, whose price is the disk's
                   "ampoule in memory": lambda: Ampouled(memory_folder, build)}
         self.servers = {}
@@ -81,9 +85,9 @@ class Bench:
         count = max(1000, int(self.rates.get(name, FIRST_RATE) * seconds))
         if server.name == "redis":
             return redis_benchmark(server, count, VALUE_BYTES, name == "lpush")
-        if name in ("rabbitmq", "beanstalkd", "fauxqs"):
+        if name in ("rabbitmq", "beanstalkd", "fauxqs", "fauxqs-tls"):
             return queue_load(server, name, count, VALUE_BYTES)
-        if name == "nginx":
+        if name in ("nginx", "floor"):
             return ampoule_bench(server, self.build, {"AMPOULE_URL": f"https://127.0.0.1:{server.port}", "AMPOULE_CA": server.cert},
                                  "--requests", str(count), "--op", "get", "--unsigned", "--method", "POST",
                                  "--path", "/", "--body-size", str(REQUEST_BYTES))
@@ -96,6 +100,8 @@ class Bench:
         server = self.servers[SUBJECTS[name][2]]
         if name == "lpush":
             redis_forget(server)
+        elif name in ("fauxqs", "fauxqs-tls"):
+            fauxqs_forget(server, "https" if name == "fauxqs-tls" else "http")
         elif name == "send":
             self.send_number += 1
             forget_queue(self.build, server, f"bench-{self.send_number - 1}")

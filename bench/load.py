@@ -6,7 +6,9 @@ import select
 import signal
 import subprocess
 import time
+import urllib.request
 
+from queue_load import FAUXQS_QUEUE, unverified
 from servers import CLIENT_CPU, pinned
 
 CONNECTIONS = 32
@@ -138,6 +140,17 @@ def redis_forget(server):
     """Frees what was pushed, before and not within what is measured."""
     subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(server.port), "--tls", "--cacert", server.cert, "DEL", "list"],
                    check=True, capture_output=True)
+
+
+def fauxqs_forget(server, scheme):
+    """The same for fauxqs; its first run makes the queue."""
+    def call(action, members):
+        head = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AmazonSQS.{action}"}
+        request = urllib.request.Request(f"{scheme}://127.0.0.1:{server.port}/", json.dumps(members).encode(), head)
+        with urllib.request.urlopen(request, context=unverified() if scheme == "https" else None) as answer:
+            return json.loads(answer.read() or "{}")
+
+    call("PurgeQueue", {"QueueUrl": call("CreateQueue", {"QueueName": FAUXQS_QUEUE})["QueueUrl"]})
 
 
 def forget_queue(build, server, name):

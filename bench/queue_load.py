@@ -1,16 +1,19 @@
 """Queue work for the servers of others, as one process that is pinned by who starts it: messages go in, come out and are
 done away with, in tens, on several connections at a time.
 
-    queue_load.py rabbitmq|beanstalkd|fauxqs PORT MESSAGES BODY_BYTES
+    queue_load.py rabbitmq|beanstalkd|fauxqs|fauxqs-tls PORT MESSAGES BODY_BYTES
 
 Prints {"messages", "errors"}.
 """
 import json
 import socket
+import ssl
 import sys
 
 CONNECTIONS = 8
+SEND_CONNECTIONS = 32  # of single messages, as many as `ampoule bench` keeps
 BATCH = 10
+FAUXQS_QUEUE = "bench"
 
 
 class RabbitMq:
@@ -84,11 +87,13 @@ class Worker:
 
 
 class Lines:
-    """A text protocol over a plain connection."""
+    """A text protocol over a plain connection, or over TLS, where the server is not asked who it is."""
 
-    def __init__(self, port):
+    def __init__(self, port, tls=None):
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket)
         self.file = self.socket.makefile("rb")
 
     def line(self):
@@ -150,15 +155,15 @@ HEAD = (b"POST / HTTP/1.1\r\nhost: 127.0.0.1:%d\r\ncontent-type: application/x-a
         b"x-amz-date;x-amz-target;x-amz-user-agent;x-amzn-query-mode, Signature=" + b"0" * 64 + b"\r\n\r\n")
 
 
-def fauxqs(port, wanted, body):
+def fauxqs(port, wanted, body, tls=None):
     """SendMessage, one by one on each connection, as AWS's SDKs write it."""
 
     def call(one, action, members):
         text = json.dumps(members).encode()
         one.socket.sendall(HEAD % (port, len(text), action.encode()) + text)
 
-    connections = [Lines(port) for _ in range(CONNECTIONS)]
-    call(connections[0], "CreateQueue", {"QueueName": "bench"})
+    connections = [Lines(port, tls) for _ in range(SEND_CONNECTIONS)]
+    call(connections[0], "CreateQueue", {"QueueName": FAUXQS_QUEUE})
     url = json.loads(read_response(connections[0].file)[1])["QueueUrl"]
     messages, errors = 0, 0
     while messages < wanted:
@@ -171,12 +176,23 @@ def fauxqs(port, wanted, body):
     return messages, errors
 
 
+def unverified():
+    """TLS with whoever answers: what is measured is a server of our own."""
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    return tls
+
+
+def fauxqs_tls(port, wanted, body):
+    return fauxqs(port, wanted, body, unverified())
+
+
 def main():
     kind, port, wanted, body = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), b"x" * int(sys.argv[4])
     if kind == "rabbitmq":
         messages, errors = RabbitMq(port, wanted, body).run()
     else:
-        messages, errors = {"beanstalkd": beanstalkd, "fauxqs": fauxqs}[kind](port, wanted, body)
+        messages, errors = {"beanstalkd": beanstalkd, "fauxqs": fauxqs, "fauxqs-tls": fauxqs_tls}[kind](port, wanted, body)
     print(json.dumps({"messages": messages, "errors": errors}))
 
 

@@ -259,6 +259,33 @@ class Fauxqs(Server):
                 os.path.join(folder, "node_modules", "fauxqs", "dist", "cli.js")]
 
 
+class FauxqsTls(Server):
+    """The same behind Node's TLS."""
+
+    name = "fauxqs-tls"
+
+    def __init__(self, folder, certificate):
+        super().__init__(folder)
+        self.cert, self.key = certificate
+
+    def command(self):
+        return ["node", os.path.join(npm_folder(), "fauxqs_tls.mjs"), str(self.port), self.cert, self.key, CIPHER_SUITE]
+
+
+class TlsFloor(Server):
+    """OpenSSL alone: each record is answered with a fixed text, nothing is parsed."""
+
+    name = "floor"
+
+    def __init__(self, folder, build, certificate):
+        super().__init__(folder)
+        self.build = build
+        self.cert, self.key = certificate
+
+    def command(self):
+        return [os.path.join(self.build, "bench", "tls_floor"), str(self.port), self.cert, self.key, CIPHER_SUITE]
+
+
 def npm_folder():
     """bench/node with what its package-lock.json names; SystemExit where that cannot be had."""
     folder = os.path.join(ROOT, "bench", "node")
