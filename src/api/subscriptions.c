@@ -4,6 +4,8 @@
  */
 #include "api/order.h"
 
+#include "base/text.h"
+
 /* How long the keeper, and the courier with an endpoint, are waited for. */
 #define KEEPER_MS 10000
 #define TEST_MS   30000
@@ -206,13 +208,8 @@ static enum amp_err check_url(const struct amp_api_call *call, struct amp_slice 
 
 static enum amp_err check_description(struct amp_slice text)
 {
-    if (text.len > AMP_SUBSCRIPTION_DESCRIPTION_MAX)
-        return AMP_ERR_DESCRIPTION_INVALID;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
-            return AMP_ERR_DESCRIPTION_INVALID;
-    }
-    return AMP_OK;
+    bool good = text.len <= AMP_SUBSCRIPTION_DESCRIPTION_MAX && !amp_utf8_has_controls(text);
+    return good ? AMP_OK : AMP_ERR_DESCRIPTION_INVALID;
 }
 
 /* Keeps what is public of the key, as RFC 7638 writes it. */

@@ -147,3 +147,14 @@ bool amp_utf8_valid(struct amp_slice text)
     }
     return true;
 }
+
+bool amp_utf8_has_controls(struct amp_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        bool c1 = c == 0xc2 && i + 1 < text.len && text.ptr[i + 1] < 0xa0;
+        if (c < 0x20 || c == 0x7f || c1)
+            return true;
+    }
+    return false;
+}

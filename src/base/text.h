@@ -38,5 +38,8 @@ void amp_date_format_basic(char out[16], int64_t unix_s);
 
 /* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool amp_utf8_valid(struct amp_slice text);
+/* Whether UTF-8 holds a control character: U+0000 to U+001F, U+007F, or of C1, which terminals obey too, U+0080 to
+ * U+009F. */
+bool amp_utf8_has_controls(struct amp_slice text);
 
 #endif

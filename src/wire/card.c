@@ -135,15 +135,9 @@ static bool well_formed_cvc(const struct amp_card *card)
     return len == 0 || (right_len && amp_chars_all(card->cvc, AMP_CHAR_DIGIT));
 }
 
-/* No control characters, C1 (U+0080 to U+009F, in UTF-8 C2 80 to C2 9F) included. */
 static bool well_formed_name(struct amp_slice name)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = name.ptr[i];
-        if (c < 0x20 || c == 0x7f || (c == 0xc2 && i + 1 < name.len && name.ptr[i + 1] < 0xa0))
-            return false;
-    }
-    return name.len <= MAX_NAME && amp_utf8_valid(name);
+    return name.len <= MAX_NAME && amp_utf8_valid(name) && !amp_utf8_has_controls(name);
 }
 
 static bool well_formed_number(struct amp_slice number)

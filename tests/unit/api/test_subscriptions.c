@@ -131,6 +131,10 @@ static void each_broken_order_has_its_own_error(void **state)
         {"{\"queue\":\"payments\",\"url\":\"" URL "\",\"ordered\":\"yes\"}", "wrong_type"},
         {"{\"queue\":\"payments\",\"url\":\"" URL "\",\"description\":\"a\\nb\"}", "description_invalid"},
         {"{\"queue\":\"payments\",\"url\":\"" URL "\",\"description\":\"\\u007f\"}", "description_invalid"},
+        {"{\"queue\":\"payments\",\"url\":\"" URL "\",\"description\":\"\\u0080\"}", "description_invalid"},
+        {"{\"queue\":\"payments\",\"url\":\"" URL "\",\"description\":\"a\xc2\x9b"
+         "31m\"}",
+         "description_invalid"},
         {"{\"queue\":\"payments\",\"url\":\"" URL "\",\"jwk\":null}", "wrong_type"},
         {"{\"queue\":\"payments\",\"url\":\"" URL "\",\"jwk\":{}}", "jwk_invalid"},
         {"{\"queue\":\"payments\",\"url\":\"" URL "\",\"jwk\":{\"kty\":\"oct\",\"k\":\"AAAA\"}}", "jwk_invalid"},

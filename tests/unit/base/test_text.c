@@ -224,6 +224,25 @@ static void utf8_accepts_the_bounds_of_each_length(void **state)
     assert_true(amp_utf8_valid(AMP_SLICE_LIT("a\0b")));
 }
 
+static void controls_are_those_of_both_sets(void **state)
+{
+    static const char *const controls[] = {"\x01",
+                                           "a\n",
+                                           "\x1f",
+                                           "\x7f",
+                                           "\xc2\x80",
+                                           "x\xc2\x9f",
+                                           "\xc2\x9b"
+                                           "31m"};
+    static const char *const none[] = {
+        "", " ", "~", "\xc2\xa0", "\xc3\x80", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    for (size_t i = 0; i < sizeof controls / sizeof controls[0]; i++)
+        assert_true(amp_utf8_has_controls(amp_slice_str(controls[i])));
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_false(amp_utf8_has_controls(amp_slice_str(none[i])));
+    assert_true(amp_utf8_has_controls(AMP_SLICE_LIT("a\0b")));
+}
+
 static void utf8_refuses_what_rfc3629_refuses(void **state)
 {
     static const char *const wrong[] = {
@@ -268,6 +287,7 @@ int main(void)
         cmocka_unit_test(decimal_refuses_every_other_spelling),
         cmocka_unit_test(utf8_accepts_the_bounds_of_each_length),
         cmocka_unit_test(utf8_refuses_what_rfc3629_refuses),
+        cmocka_unit_test(controls_are_those_of_both_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
