@@ -52,11 +52,31 @@ static bool read_jwk(const char *path, char text[JWK_MAX + 1])
     return got == 0 && len > 0 && amp_client_path_valid(amp_slice(text, len));
 }
 
-/* A private key does not belong in a request: the daemon would refuse it, but it would have left this machine. */
+/*
+ * A private key, or a secret one, does not belong in a request: the daemon would refuse it, but it would have left this
+ * machine. Nor does a set of keys, which may hold one (RFC 7517 section 5, RFC 7518 sections 6.2.2, 6.3.2 and 6.4).
+ */
 static bool is_private(const char *jwk)
 {
+    static const char *const members[] = {"d", "p", "q", "dp", "dq", "qi", "oth", "k", "keys"};
     struct amp_slice found;
-    return amp_client_path_find(amp_slice_str(jwk), "d", &found);
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        if (amp_client_path_find(amp_slice_str(jwk), members[i], &found))
+            return true;
+    return false;
+}
+
+/* What is wrong with the file, as a sentence; NULL where it holds what may be sent. */
+static const char *take_jwk(const char *path, char jwk[JWK_MAX + 1])
+{
+    const char *wrong = NULL;
+    if (!read_jwk(path, jwk))
+        wrong = "--jwk names a file with one JSON Web Key, at most 4096 bytes";
+    else if (is_private(jwk))
+        wrong = "--jwk is a private key, a secret one or a set: give one public key, without d, p, q, dp, dq and qi";
+    if (wrong != NULL)
+        amp_wipe(jwk, JWK_MAX + 1);
+    return wrong;
 }
 
 static void show_new(struct cli_page *page, struct amp_client_reply *reply)
@@ -91,12 +111,9 @@ static int subscribe(struct cli *cli, const struct wish *wish, struct amp_client
 {
     char jwk[JWK_MAX + 1];
     struct amp_client_reply *reply = NULL;
-    if (wish->jwk_file != NULL && !read_jwk(wish->jwk_file, jwk))
-        return cli_usage(cli, "--jwk names a file with one JSON Web Key, at most 4096 bytes");
-    if (wish->jwk_file != NULL && is_private(jwk)) {
-        amp_wipe(jwk, sizeof jwk);
-        return cli_usage(cli, "--jwk is a private key: give its public half, without d, p, q, dp, dq and qi");
-    }
+    const char *wrong = wish->jwk_file != NULL ? take_jwk(wish->jwk_file, jwk) : NULL;
+    if (wrong != NULL)
+        return cli_usage(cli, wrong);
     const struct cli_subscription wanted = {
         .queue = cli->args[0],
         .url = cli->args[1],

@@ -295,9 +295,12 @@ class SubscribeTest(QueueCase):
         public = {"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
                   "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}
         private = dict(public, d="jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI")  # RFC 7515 appendix A.3
+        secret = {"kty": "oct", "k": "FdFYFzERwC2uCBB46pZQi4GG85LujR8obt-KWRBICVQ"}
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "key.jwk")
-            for key, expect in ((public, DONE), (private, USAGE), ("no key", USAGE)):
+            # What holds a secret ends here; a set with another one in it was never looked into.
+            for key, expect in ((public, DONE), (private, USAGE), ("no key", USAGE), (secret, USAGE),
+                                (dict(public, p="AQ"), USAGE), ({"keys": [public, private]}, USAGE)):
                 with open(path, "w", encoding="utf-8") as out:
                     out.write(key if isinstance(key, str) else json.dumps(key))
                 if expect == DONE:
