@@ -56,7 +56,7 @@ enum amp_client_status {
     AMP_CLIENT_TLS,         /* the certificate or the handshake failed; nothing was sent */
     AMP_CLIENT_TIMEOUT,     /* no answer in time: the request may have been carried out */
     AMP_CLIENT_PROTOCOL,    /* the answer is not well-formed: the request may have been carried out */
-    AMP_CLIENT_MEMORY,      /* no memory left; nothing was sent */
+    AMP_CLIENT_MEMORY,      /* no memory left; where it was the answer's, the request may have been carried out */
     /* of what was received: */
     AMP_CLIENT_MALFORMED,    /* it lacks a field, or is not of its form */
     AMP_CLIENT_TOO_OLD,      /* it was signed more than 5 minutes from now: a replay, or a clock that is wrong */
@@ -85,8 +85,8 @@ struct amp_client_config {
         sizeof(struct amp_client_config), NULL, NULL, NULL, NULL, NULL, 0, 0                                           \
     }
 
-/* Connects to nothing yet. *out is NULL where it fails: USAGE (malformed or missing url, key id or secret; CA file that
- * cannot be used), MEMORY. */
+/* Connects to nothing yet. *out is NULL where it fails: USAGE (malformed or missing url, key id, secret or region; CA
+ * file that cannot be used; another size than AMP_CLIENT_CONFIG_INIT's), MEMORY. */
 AMP_CLIENT_API enum amp_client_status amp_client_new(struct amp_client **out,
                                                      const struct amp_client_config *config) AMP_CLIENT_MUST_USE;
 /* Closes the connection, wipes the key. NULL does nothing. Replies live on. */
@@ -102,7 +102,7 @@ struct amp_client_error {
     const char *request_id; /* finds the request in the server's log; "" where it has none */
     uint32_t retry_after_s; /* the server asks to wait that long; 0 where it does not */
 };
-/* Borrowed: valid until the next call on the handle. */
+/* Borrowed: valid until the next call on the handle. Of NULL: that amp_client_new made no handle. */
 AMP_CLIENT_API const struct amp_client_error *amp_client_error_get(const struct amp_client *client);
 
 /* ---- replies ---- */
@@ -112,8 +112,8 @@ AMP_CLIENT_API const struct amp_client_error *amp_client_error_get(const struct 
 AMP_CLIENT_API const char *amp_client_reply_json(const struct amp_client_reply *reply, size_t *len);
 /*
  * One member by its path: "token", "card.number", "results.0.token". Strings come unescaped, numbers, true and false as
- * written, objects and arrays as their JSON; NULL where there is no such member or it is null. Borrowed until the reply
- * is freed.
+ * written, objects and arrays as their JSON; NULL where there is no such member or it is null, and where no memory is
+ * left for the text. Borrowed until the reply is freed.
  */
 AMP_CLIENT_API const char *amp_client_reply_text(struct amp_client_reply *reply, const char *path);
 /* 0 where it was received, not answered. */
@@ -125,8 +125,9 @@ AMP_CLIENT_API void amp_client_reply_free(struct amp_client_reply *reply);
 AMP_CLIENT_API void amp_client_wipe(void *ptr, size_t len);
 
 /* ---- calls ----
- * Each leaves *reply NULL unless it returns AMP_CLIENT_OK; the caller frees it. `reply` may be NULL where the answer is
- * not wanted. Tokens and claims are texts as the server gave them.
+ * Each sets *reply, to NULL unless it returns AMP_CLIENT_OK; the caller frees it, the one before it too: that one is
+ * not looked at. `reply` may be NULL where the answer is not wanted. Tokens and claims are texts as the server gave
+ * them.
  */
 
 struct amp_client_card {
@@ -170,7 +171,10 @@ AMP_CLIENT_API enum amp_client_status amp_client_inspect(struct amp_client *clie
 AMP_CLIENT_API enum amp_client_status amp_client_claim(struct amp_client *client, const char *token, uint64_t lease_ms,
                                                        const char *idempotency_key,
                                                        struct amp_client_reply **reply) AMP_CLIENT_MUST_USE;
-/* Ends a claim: the content is destroyed. */
+/*
+ * Ends a claim: the content is destroyed. Where the answer did not come (UNREACHABLE, TIMEOUT, PROTOCOL, MEMORY),
+ * commit again: REFUSED with code "claim_gone" and reason "used" then says that it was done the first time.
+ */
 AMP_CLIENT_API enum amp_client_status amp_client_commit(struct amp_client *client,
                                                         const char *claim) AMP_CLIENT_MUST_USE;
 /* Ends a claim: the token is free again. */

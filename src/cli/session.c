@@ -75,6 +75,8 @@ static const char *hint_for(const char *code)
         {"not_permitted", " `ampoule key list` shows what each key may do."},
         {"AccessDeniedException", " `ampoule key list` shows what each key may do."},
         {"QueueDoesNotExist", " `ampoule queue list` shows those there are, `ampoule queue create` makes one."},
+        {"unknown_host", " (--url or AMPOULE_URL)"},
+        {"malformed_answer", " (--url or AMPOULE_URL)"},
         {"tls_failed", " (--ca or AMPOULE_CA names the certificate to trust)"},
     };
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)

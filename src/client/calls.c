@@ -21,7 +21,8 @@ static void put_card(struct amp_client_draft *draft, const struct amp_client_car
 
 static void put_content(struct amp_client_draft *draft, const struct amp_client_content *content)
 {
-    draft->bad = draft->bad || content->size != sizeof *content || (content->card == NULL) == (content->data == NULL);
+    draft->bad = draft->bad || content == NULL || content->size != sizeof *content ||
+                 (content->card == NULL) == (content->data == NULL);
     if (draft->bad)
         return;
     amp_client_draft_open(draft, NULL, '{');
@@ -77,7 +78,7 @@ enum amp_client_status amp_client_tokenize_batch(struct amp_client *client, cons
     char made[AMP_CLIENT_KEY_LEN + 1];
     if (reply != NULL)
         *reply = NULL;
-    if (count == 0 || count > MAX_BATCH)
+    if (contents == NULL || count == 0 || count > MAX_BATCH)
         return amp_client_wrong(client, "a batch holds 1 to 100 items");
     const char *key = get_key(idempotency_key, made);
     if (key == NULL)
@@ -149,7 +150,8 @@ enum amp_client_status amp_client_revoke(struct amp_client *client, const char *
 static bool take_request(struct amp_client_request *request, const struct amp_client_request *given)
 {
     *request = (struct amp_client_request)AMP_CLIENT_REQUEST_INIT;
-    if (given->size != sizeof *request && given->size != offsetof(struct amp_client_request, service))
+    if (given == NULL ||
+        (given->size != sizeof *request && given->size != offsetof(struct amp_client_request, service)))
         return false;
     memcpy(request, given, given->size);
     return true;

@@ -80,7 +80,7 @@ static enum amp_client_status set_up(struct amp_client *client, const struct amp
 enum amp_client_status amp_client_new(struct amp_client **out, const struct amp_client_config *config)
 {
     *out = NULL;
-    if (config->size != sizeof *config)
+    if (config == NULL || config->size != sizeof *config)
         return AMP_CLIENT_USAGE;
     if (amp_client_runtime_start() != AMP_OK)
         return AMP_CLIENT_MEMORY;
@@ -115,7 +115,14 @@ void amp_client_free(struct amp_client *client)
 
 const struct amp_client_error *amp_client_error_get(const struct amp_client *client)
 {
-    return &client->fault.error;
+    static const struct amp_client_error no_handle = {
+        .status = AMP_CLIENT_USAGE,
+        .code = "no_handle",
+        .message = "there is no handle: amp_client_new returns why it made none",
+        .reason = "",
+        .request_id = "",
+    };
+    return client != NULL ? &client->fault.error : &no_handle;
 }
 
 void amp_client_wipe(void *ptr, size_t len)

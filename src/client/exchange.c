@@ -15,7 +15,7 @@
 static enum amp_client_status unusable_answer(struct amp_client *client)
 {
     return AMP_CLIENT_FAULT(&client->fault, AMP_CLIENT_PROTOCOL, "malformed_answer",
-                            "the answer is not a well-formed HTTP/1.1 response; is AMPOULE_URL an ampouled?");
+                            "the answer is not a well-formed HTTP/1.1 response; is it an ampouled that listens there?");
 }
 
 static enum amp_client_status connect_in_time(struct amp_client *client, int64_t deadline_ms)
@@ -52,6 +52,12 @@ static enum amp_client_status too_large(struct amp_client *client)
                             "the answer is larger than 2 MiB; ask for less at a time");
 }
 
+static enum amp_client_status no_room(struct amp_client *client)
+{
+    return AMP_CLIENT_FAULT(&client->fault, AMP_CLIENT_MEMORY, "out_of_memory",
+                            "no secret memory is left for the answer; the request may have been carried out");
+}
+
 /* Room for the next read: for all of the body where its length is known, so that it is not copied as it grows. */
 static size_t room_wanted(const struct amp_client_reader *reader, size_t received)
 {
@@ -80,7 +86,7 @@ static enum amp_client_status receive(struct amp_client *client, struct amp_clie
                 return unusable_answer(client); /* also where more came than was asked for */
         }
         if (amp_secret_buf_reserve(in, room_wanted(reader, in->len)) != AMP_OK)
-            return amp_client_no_memory(client);
+            return no_room(client);
         const enum amp_client_status status = amp_client_transport_read(
             &client->transport, in->ptr + in->len, in->cap - in->len, &got, deadline_ms, &client->fault);
         if (status != AMP_CLIENT_OK)
@@ -100,9 +106,11 @@ static enum amp_client_status attempt(struct amp_client *client, const struct am
         status = sign(client, message);
     if (status != AMP_CLIENT_OK)
         return status;
+    amp_secret_buf_clear(&client->in);
+    if (amp_secret_buf_reserve(&client->in, FIRST_READ) != AMP_OK)
+        return amp_client_no_memory(client); /* before the card behind a token is given to who cannot take it */
     *sent = true;
     transport->used = true;
-    amp_secret_buf_clear(&client->in);
     status = amp_client_transport_write(transport, amp_slice(client->wire.ptr, client->wire.len), deadline_ms,
                                         &client->fault);
     amp_secret_buf_clear(&client->wire);
@@ -112,6 +120,22 @@ static enum amp_client_status attempt(struct amp_client *client, const struct am
     if (status != AMP_CLIENT_OK || !reader->keep_alive)
         amp_client_transport_close(transport);
     return status;
+}
+
+/*
+ * Asks a second time. Where that cannot be sent, what the first came to is still the answer: it may have been carried
+ * out, which the status of a handshake that failed denies.
+ */
+static enum amp_client_status attempt_again(struct amp_client *client, const struct amp_client_message *message,
+                                            struct amp_client_reader *reader, int64_t deadline_ms)
+{
+    const struct amp_client_fault first = client->fault; /* points into client->fault, where it goes back to */
+    bool sent;
+    const enum amp_client_status status = attempt(client, message, reader, deadline_ms, &sent);
+    if (sent)
+        return status;
+    client->fault = first;
+    return first.error.status;
 }
 
 static struct amp_client_refusal refusal_of(struct amp_slice answer, const struct amp_client_reader *reader)
@@ -146,7 +170,7 @@ static enum amp_client_status conclude(struct amp_client *client, const struct a
     if (reply == NULL)
         return AMP_CLIENT_OK;
     *reply = amp_client_reply_new(reader->status, amp_slice(answer.ptr + reader->head_len, reader->body_len));
-    return *reply != NULL ? AMP_CLIENT_OK : amp_client_no_memory(client);
+    return *reply != NULL ? AMP_CLIENT_OK : no_room(client);
 }
 
 /* Wipes what was read; what a large answer needed is given back. */
@@ -173,7 +197,7 @@ enum amp_client_status amp_client_exchange(struct amp_client *client, const stru
     addressed.authority = client->url.authority;
     enum amp_client_status status = attempt(client, &addressed, &reader, deadline_ms, &sent);
     if (status == AMP_CLIENT_UNREACHABLE && sent && repeatable)
-        status = attempt(client, &addressed, &reader, deadline_ms, &sent);
+        status = attempt_again(client, &addressed, &reader, deadline_ms);
     if (status == AMP_CLIENT_OK)
         status = conclude(client, &reader, reply);
     if (status == AMP_CLIENT_OK)

@@ -160,7 +160,7 @@ static enum amp_client_status connect_any(struct amp_client_transport *transport
     int error = EHOSTUNREACH;
     if (getaddrinfo(url->host, url->port, &hints, &found) != 0)
         return AMP_CLIENT_FAULT(fault, AMP_CLIENT_UNREACHABLE, "unknown_host", "cannot reach https://", url->authority,
-                                ": the host's name has no address; check AMPOULE_URL");
+                                ": the host's name has no address");
     for (const struct addrinfo *at = found; at != NULL && error != 0; at = at->ai_next) {
         error = connect_to(transport, at, deadline_ms);
         if (error != 0)

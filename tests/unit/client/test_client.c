@@ -1,6 +1,7 @@
 /* The public calls against a server that plays a script. */
 #include "../support.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ampoule.h"
@@ -152,6 +153,73 @@ static void a_second_loss_is_final(void **state)
     rig_down(&rig);
 }
 
+/* AMP_CLIENT_TLS would say that nothing was sent. */
+static void a_second_request_that_cannot_be_sent_does_not_hide_the_first(void **state)
+{
+    static const struct tls_step steps[] = {{.hang_up = true, .last = true}};
+    struct rig rig = rig_up(steps, 1);
+    assert_int_equal(tokenize(rig.client, NULL), AMP_CLIENT_UNREACHABLE);
+    const struct amp_client_error *error = amp_client_error_get(rig.client);
+    assert_int_equal(error->status, AMP_CLIENT_UNREACHABLE);
+    assert_string_equal(error->code, "connection_lost");
+    assert_int_equal(tls_server_requests(rig.server), 1);
+    assert_int_equal(tls_server_connections(rig.server), 2);
+    rig_down(&rig);
+}
+
+/* Takes every page of the pool, and every free slot of this size; blocks of other sizes still find slots where there
+ * were any. */
+static void **take_pool(size_t block)
+{
+    void **taken = NULL;
+    for (void **next; (next = amp_secret_alloc(block)) != NULL; taken = next)
+        *next = taken;
+    return taken;
+}
+
+static void give_pool(void **taken)
+{
+    while (taken != NULL) {
+        void **next = *taken;
+        amp_secret_free(taken);
+        taken = next;
+    }
+}
+
+/* The card behind a token would be lost. */
+static void where_an_answer_has_no_room_nothing_is_asked_for(void **state)
+{
+    enum { DRAFT = 256, ANSWER = 4096, REQUEST = 5000 };
+    static const struct tls_step steps[] = {{.answer = OK_CARD}};
+    struct rig rig = rig_up(steps, 1);
+    amp_secret_free(amp_secret_alloc(DRAFT)); /* a slab of each stays open */
+    amp_secret_free(amp_secret_alloc(REQUEST));
+    void **taken = take_pool(ANSWER);
+    assert_int_equal(amp_client_redeem(rig.client, TOKEN, NULL, NULL), AMP_CLIENT_MEMORY);
+    assert_null(strstr(amp_client_error_get(rig.client)->message, "carried out"));
+    assert_int_equal(tls_server_connections(rig.server), 1);
+    assert_int_equal(tls_server_requests(rig.server), 0);
+    give_pool(taken);
+    assert_int_equal(amp_client_redeem(rig.client, TOKEN, NULL, NULL), AMP_CLIENT_OK);
+    rig_down(&rig);
+}
+
+static void an_answer_that_has_no_room_is_told_from_a_request_that_was_not_sent(void **state)
+{
+    static char large[32768];
+    const int head = snprintf(large, sizeof large, "HTTP/1.1 200 OK\r\ncontent-length: 20000\r\n\r\n");
+    memset(large + head, ' ', 20000);
+    const struct tls_step steps[] = {{.answer = OK_CARD}, {.answer = large}};
+    struct rig rig = rig_up(steps, 2);
+    assert_int_equal(amp_client_redeem(rig.client, TOKEN, NULL, NULL), AMP_CLIENT_OK);
+    void **taken = take_pool(16384);
+    assert_int_equal(amp_client_redeem(rig.client, TOKEN, NULL, NULL), AMP_CLIENT_MEMORY);
+    assert_non_null(strstr(amp_client_error_get(rig.client)->message, "may have been carried out"));
+    assert_int_equal(tls_server_requests(rig.server), 2);
+    give_pool(taken);
+    rig_down(&rig);
+}
+
 static void a_refusal_says_why(void **state)
 {
     static const struct tls_step steps[] = {{.answer = GONE}, {.answer = NO_CONTENT}};
@@ -273,6 +341,9 @@ static void wrong_arguments_send_nothing(void **state)
     assert_int_equal(amp_client_tokenize(rig.client, &content, "two words", NULL), AMP_CLIENT_USAGE);
     assert_int_equal(amp_client_tokenize_batch(rig.client, &content, 0, NULL, NULL), AMP_CLIENT_USAGE);
     assert_int_equal(amp_client_tokenize_batch(rig.client, &content, 101, NULL, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_tokenize(rig.client, NULL, NULL, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_tokenize_batch(rig.client, NULL, 1, NULL, NULL), AMP_CLIENT_USAGE);
+    assert_int_equal(amp_client_call(rig.client, NULL, NULL), AMP_CLIENT_USAGE);
     assert_int_equal(amp_client_redeem(rig.client, NULL, NULL, NULL), AMP_CLIENT_USAGE);
     assert_int_equal(amp_client_commit(rig.client, ""), AMP_CLIENT_USAGE);
     assert_int_equal(tls_server_requests(rig.server), 0);
@@ -305,6 +376,9 @@ static void wrong_configurations_make_no_client(void **state)
         assert_int_equal(amp_client_new(&client, &config), AMP_CLIENT_USAGE);
         assert_null(client);
     }
+    struct amp_client *none = NULL;
+    assert_int_equal(amp_client_new(&none, NULL), AMP_CLIENT_USAGE);
+    assert_string_equal(amp_client_error_get(none)->code, "no_handle");
     assert_pool_is_empty();
 }
 
@@ -430,6 +504,9 @@ int main(void)
         cmocka_unit_test(a_lost_answer_is_asked_for_again_under_the_same_key),
         cmocka_unit_test(a_lost_answer_to_redeem_is_not_asked_for_again),
         cmocka_unit_test(a_second_loss_is_final),
+        cmocka_unit_test(a_second_request_that_cannot_be_sent_does_not_hide_the_first),
+        cmocka_unit_test(where_an_answer_has_no_room_nothing_is_asked_for),
+        cmocka_unit_test(an_answer_that_has_no_room_is_told_from_a_request_that_was_not_sent),
         cmocka_unit_test(a_refusal_says_why),
         cmocka_unit_test(a_cut_or_foreign_answer_is_not_believed),
         cmocka_unit_test(silence_ends_at_the_timeout),

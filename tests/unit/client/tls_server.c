@@ -29,6 +29,7 @@ struct tls_server {
     pthread_t thread;
     pthread_mutex_t lock;
     size_t connections;
+    bool shut; /* the server's thread's alone */
     size_t request_count;
     char requests[TLS_SERVER_MAX_REQUESTS][REQUEST_ROOM];
 };
@@ -131,6 +132,7 @@ static bool play(struct tls_server *server, SSL *ssl, const char *request)
         const size_t len = strlen(step->answer);
         SSL_write_ex(ssl, step->answer, step->cut ? len / 2 : len, &sent);
     }
+    server->shut = server->shut || step->last;
     return !step->hang_up && !step->cut;
 }
 
@@ -159,7 +161,8 @@ static void *server_main(void *arg)
         pthread_mutex_lock(&server->lock);
         server->connections++;
         pthread_mutex_unlock(&server->lock);
-        serve(server, fd);
+        if (!server->shut)
+            serve(server, fd);
         close(fd);
     }
     OPENSSL_thread_stop();

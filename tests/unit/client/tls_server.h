@@ -12,6 +12,7 @@ struct tls_step {
     const char *answer; /* sent whole; NULL: none */
     bool hang_up;       /* closes behind the answer (or instead of one) */
     bool cut;           /* the answer breaks off in its middle */
+    bool last;          /* who connects from then on is hung up on before the handshake */
 };
 
 struct tls_server;
