@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/text.h"
+#include "daemon/quantity.h"
 #include "daemon/shares.h"
 #include "keys/principal.h"
 
@@ -29,7 +30,7 @@ enum kind {
     KIND_STARTUPS
 };
 
-enum { KIB = 1 << 10, MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+enum { MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 #define TIB (INT64_C(1) << 40) /* no enum constant: those are int */
 
@@ -247,29 +248,14 @@ static void on_cyaml(cyaml_log_t level, void *ctx, const char *format, va_list a
         reading->critic->complain(reading->critic->ctx, said);
 }
 
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-static const struct unit durations[] = {{"ms", 1}, {"s", SECOND}, {"m", MINUTE}, {"h", HOUR}, {NULL, 0}};
-static const struct unit bytes[] = {
-    {"", 1}, {"KiB", KIB}, {"MiB", MIB}, {"GiB", UINT64_C(1) << 30}, {"TiB", (uint64_t)TIB}, {NULL, 0}};
-static const struct unit counts[] = {{"", 1}, {NULL, 0}};
-
-/* Digits and a unit of the table. */
-static bool parse_quantity(const char *text, const struct unit *units, int64_t *out)
+/* What such settings are counted in; NULL for the rest. */
+static const struct amp_unit *units_of(enum kind kind)
 {
-    size_t digits = strspn(text, "0123456789");
-    uint64_t number;
-    uint64_t product;
-    while (units->name != NULL && strcmp(text + digits, units->name) != 0)
-        units++;
-    if (units->name == NULL || amp_u64_parse(&number, amp_slice(text, digits), INT64_MAX) != AMP_OK ||
-        __builtin_mul_overflow(number, units->factor, &product) || product > INT64_MAX)
-        return false;
-    *out = (int64_t)product;
-    return true;
+    if (kind == KIND_DURATION)
+        return amp_unit_duration;
+    if (kind == KIND_BYTES)
+        return amp_unit_size;
+    return kind == KIND_COUNT ? amp_unit_count : NULL;
 }
 
 static bool parse_word(const char *text, const char *const *words, int64_t *out)
@@ -297,13 +283,13 @@ static bool parse_value(enum kind kind, const char *text, int64_t *out, const ch
         return parse_word(text, booleans, out);
     case KIND_COUNT:
         *expected = "is not a whole number";
-        return parse_quantity(text, counts, out);
+        return amp_quantity_parse(out, text, units_of(kind));
     case KIND_DURATION:
         *expected = "is not a duration such as 500ms, 30s or 10m";
-        return parse_quantity(text, durations, out);
+        return amp_quantity_parse(out, text, units_of(kind));
     case KIND_BYTES:
         *expected = "is not a size such as 64MiB or 2GiB";
-        return parse_quantity(text, bytes, out);
+        return amp_quantity_parse(out, text, units_of(kind));
     case KIND_LEVEL:
         *expected = "is not error, warn, info or debug";
         return parse_word(text, levels, out);
@@ -397,6 +383,17 @@ static void take_startups(struct reading *reading, const struct setting *setting
                  "is not START:RATE:FULL such as 2000:30:8000, START below FULL and RATE at most 100");
 }
 
+static void complain_of_bounds(struct reading *reading, const struct setting *setting, const char *text)
+{
+    char least[AMP_QUANTITY_MAX];
+    char most[AMP_QUANTITY_MAX];
+    char why[2 * AMP_QUANTITY_MAX + 32];
+    amp_quantity_format(least, setting->least, units_of(setting->kind));
+    amp_quantity_format(most, setting->most, units_of(setting->kind));
+    snprintf(why, sizeof(why), "is out of bounds: %s to %s", least, most);
+    complain(reading, setting->name, text, why);
+}
+
 static void take(struct reading *reading, const struct setting *setting, const struct raw *raw,
                  struct amp_config *config)
 {
@@ -422,7 +419,7 @@ static void take(struct reading *reading, const struct setting *setting, const s
     if (!parse_value(setting->kind, text, &value, &expected))
         complain(reading, setting->name, text, expected);
     else if (setting->most != 0 && (value < setting->least || value > setting->most))
-        complain(reading, setting->name, text, "is out of bounds");
+        complain_of_bounds(reading, setting, text);
     else
         store(setting, config, value);
 }
