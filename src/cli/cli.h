@@ -106,6 +106,9 @@ bool cli_parse(struct cli *cli, const struct cli_manual *manual, const struct cl
 /* Says why the usage is wrong (as JSON on standard output with --json) and returns CLI_USAGE. `sentence` repeats
  * nothing that was given. */
 int cli_usage(const struct cli *cli, const char *sentence);
+/* The same for a command or option (`what`) that is none. `given` is repeated only as far as it cannot be data given by
+ * mistake, as in --number=4111...; `see` says what to read. */
+int cli_unknown(const struct cli *cli, const char *what, const char *given, const char *see);
 /* The same for any end: `code` is the stable word for machines. Returns `exit_code`. */
 int cli_fail(const struct cli *cli, int exit_code, const char *code, const char *sentence);
 

@@ -72,7 +72,7 @@ static int run_help(struct cli *cli, int argc, char **argv)
         return run_command(command, 2, args);
     }
     if (argc > 1 && command == NULL && argv[1][0] != '-')
-        return cli_usage(cli, "there is no such command");
+        return cli_unknown(cli, "command", argv[1], "`ampoule help`");
     print_overview(stdout);
     return CLI_DONE;
 }
@@ -94,7 +94,9 @@ static int run_nothing(int argc, char **argv)
     struct cli cli = {.command = NULL};
     for (int i = 1; i < argc; i++)
         cli.json = cli.json || strcmp(argv[i], "--json") == 0;
-    const int code = cli_usage(&cli, argc > 1 ? "there is no such command" : "give a command");
+    if (argc > 1)
+        return cli_unknown(&cli, "command", argv[1], "`ampoule help`");
+    const int code = cli_usage(&cli, "give a command");
     fputs("\n", stderr);
     print_overview(stderr);
     return code;

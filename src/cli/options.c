@@ -113,14 +113,20 @@ static int bad_value(const struct cli *cli, const struct cli_option *option)
     return cli_usage(cli, text);
 }
 
-/* Its name is repeated only where it cannot be data given by mistake, as in --number=4111... */
-static int unknown_option(const struct cli *cli, const char *given)
+int cli_unknown(const struct cli *cli, const char *what, const char *given, const char *see)
+{
+    char text[128];
+    size_t len = strspn(given, "abcdefghijklmnopqrstuvwxyz-");
+    if (len > 32 || len == strspn(given, "-"))
+        len = 0;
+    snprintf(text, sizeof text, "unknown %s%s%.*s; see %s", what, len > 0 ? " " : "", (int)len, given, see);
+    return cli_usage(cli, text);
+}
+
+static int lacks_value(const struct cli *cli, const struct cli_option *option)
 {
     char text[96];
-    const size_t len = strspn(given, "abcdefghijklmnopqrstuvwxyz-");
-    if (len == 0 || len > 32)
-        return cli_usage(cli, "unknown option; see --help");
-    snprintf(text, sizeof text, "unknown option %.*s; see --help", (int)len, given);
+    snprintf(text, sizeof text, "--%s lacks its value: %s", option->name, option->label);
     return cli_usage(cli, text);
 }
 
@@ -140,6 +146,17 @@ static void connection_defaults(struct cli_connection *connection)
     if (connection->region == NULL)
         connection->region = "us-east-1";
     connection->timeout_ms = DEFAULT_TIMEOUT;
+}
+
+/* Behind getopt's "?": a long option that is none (optopt 0), one that takes no value, or a letter. */
+static int wrong_option(const struct cli *cli, const struct cli_option *rows, const char *given)
+{
+    const char letter[] = {'-', (char)optopt, '\0'};
+    char text[96];
+    if (optopt < FIRST_VALUE)
+        return cli_unknown(cli, "option", optopt != 0 ? letter : given, "--help");
+    snprintf(text, sizeof text, "--%s takes no value", rows[optopt - FIRST_VALUE].name);
+    return cli_usage(cli, text);
 }
 
 bool cli_parse(struct cli *cli, const struct cli_manual *manual, const struct cli_option *options, size_t count,
@@ -172,11 +189,11 @@ bool cli_parse(struct cli *cli, const struct cli_manual *manual, const struct cl
             return false;
         }
         if (got == ':') {
-            cli_usage(cli, "an option lacks its value; see --help");
+            lacks_value(cli, &rows[optopt - FIRST_VALUE]);
             return false;
         }
         if (got < FIRST_VALUE) {
-            unknown_option(cli, argv[optind - 1]);
+            wrong_option(cli, rows, argv[optind - 1]);
             return false;
         }
         if (!take_value(&rows[got - FIRST_VALUE], optarg)) {

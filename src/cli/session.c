@@ -5,10 +5,19 @@
 #include <unistd.h>
 
 #include "client/runtime.h"
+#include "client/tls.h"
 #include "client/url.h"
 #include "wire/json.h"
 
 #define LABEL_WIDTH 12
+
+static bool holds_certificates(const char *ca_file)
+{
+    SSL_CTX *tls = NULL;
+    const enum amp_err err = amp_client_tls_new(&tls, ca_file);
+    SSL_CTX_free(tls);
+    return err != AMP_ERR_INVALID;
+}
 
 struct amp_client *cli_session_open(struct cli *cli, int *exit_code)
 {
@@ -34,8 +43,10 @@ struct amp_client *cli_session_open(struct cli *cli, int *exit_code)
     config.timeout_ms = (uint32_t)cli->connection.timeout_ms;
     if (cli->connection.ca_file != NULL && access(cli->connection.ca_file, R_OK) != 0)
         *exit_code = cli_usage(cli, "the CA file cannot be read (--ca, AMPOULE_CA)");
+    else if (cli->connection.ca_file != NULL && !holds_certificates(cli->connection.ca_file))
+        *exit_code = cli_usage(cli, "the CA file holds no certificate in PEM (--ca, AMPOULE_CA)");
     else if (amp_client_new(&client, &config) != AMP_CLIENT_OK)
-        *exit_code = cli_usage(cli, "the key id, secret, region or CA file is malformed");
+        *exit_code = cli_usage(cli, "the key id, secret or region is malformed");
     return client;
 }
 

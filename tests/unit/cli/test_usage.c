@@ -19,7 +19,11 @@ static void wants_a_command_that_exists(void **state)
     assert_int_equal(RUN("", "")->exit_code, CLI_USAGE);
     const struct capture *got = RUN("", "fly", "--json");
     assert_int_equal(got->exit_code, CLI_USAGE);
-    assert_string_equal(got->out, "{\"error\":{\"code\":\"usage\",\"message\":\"there is no such command\"}}\n");
+    assert_string_equal(got->out,
+                        "{\"error\":{\"code\":\"usage\",\"message\":\"unknown command fly; see `ampoule help`\"}}\n");
+    assert_string_equal(got->err, "ampoule: unknown command fly; see `ampoule help`\n");
+    assert_string_equal(RUN("", "4111111111111111")->err, "ampoule: unknown command; see `ampoule help`\n");
+    assert_string_equal(RUN("", "help", "fly")->err, "ampoule help: unknown command fly; see `ampoule help`\n");
     assert_string_equal(RUN("", "fly")->out, "");
     assert_int_equal(RUN("", "help")->exit_code, CLI_DONE);
     assert_int_equal(RUN("", "--help")->exit_code, CLI_DONE);
@@ -88,6 +92,25 @@ static void options_are_checked(void **state)
         assert_int_equal(run_ampoule("", bad[i])->exit_code, CLI_USAGE);
 }
 
+static void a_wrong_option_is_named(void **state)
+{
+    static const char *const said[][2] = {
+        {"--frobnicate", "ampoule tokenize: unknown option --frobnicate; see --help\n"},
+        {"--number=4111111111111111", "ampoule tokenize: unknown option --number; see --help\n"},
+        {"--4111111111111111", "ampoule tokenize: unknown option; see --help\n"},
+        {"-4111111111111111", "ampoule tokenize: unknown option; see --help\n"},
+        {"-qpayments", "ampoule tokenize: unknown option -q; see --help\n"},
+        {"-q", "ampoule tokenize: unknown option -q; see --help\n"},
+        {"--batch=yes", "ampoule tokenize: --batch takes no value\n"},
+        {"--queue", "ampoule tokenize: --queue lacks its value: NAME\n"},
+    };
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        const struct capture *got = RUN("", "tokenize", said[i][0]);
+        assert_int_equal(got->exit_code, CLI_USAGE);
+        assert_string_equal(got->err, said[i][1]);
+    }
+}
+
 static void a_missing_connection_is_named(void **state)
 {
     const struct capture *got = RUN("", "redeem", "tok_x", "--json");
@@ -106,7 +129,10 @@ static void a_missing_connection_is_named(void **state)
     assert_int_equal(got->exit_code, CLI_USAGE);
     got = RUN("", "redeem", "tok_x", "--url", "https://localhost:1", "--key-id", "AMPKA", "--ca", "/nonexistent");
     assert_int_equal(got->exit_code, CLI_USAGE);
-    assert_non_null(strstr(got->err, "CA"));
+    assert_non_null(strstr(got->err, "the CA file cannot be read"));
+    got = RUN("", "redeem", "tok_x", "--url", "https://localhost:1", "--key-id", "AMPKA", "--ca", "/dev/null");
+    assert_int_equal(got->exit_code, CLI_USAGE);
+    assert_non_null(strstr(got->err, "the CA file holds no certificate"));
 }
 
 static void a_key_needs_permissions_and_a_daemon(void **state)
@@ -129,6 +155,7 @@ int main(void)
         cmocka_unit_test_setup(every_command_explains_itself, forget_environment),
         cmocka_unit_test_setup(card_data_is_no_argument, forget_environment),
         cmocka_unit_test_setup(options_are_checked, forget_environment),
+        cmocka_unit_test_setup(a_wrong_option_is_named, forget_environment),
         cmocka_unit_test_setup(a_missing_connection_is_named, forget_environment),
         cmocka_unit_test_setup(a_key_needs_permissions_and_a_daemon, forget_environment),
     };
