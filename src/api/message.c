@@ -4,25 +4,29 @@
  *   version 1 | flags | digest (16) | count, copies of the card { subscription (16), JWE } |
  *   count, attributes { binary (0, 1), name, type, value } | trace header | group id, deduplication id | body
  *
- * The flags tell what of it is there: most messages are a digest and a body, and there may be a million of them.
- * Lengths are u32, counts u8. What is authenticated beside it: length and name of the home queue, message id, sender,
- * expiry; the epoch is, by the seal itself.
+ * The flags tell what of it is there: most messages are a digest and a body, and there may be a million of them. A
+ * deduplication id that is the body's hash is made anew by who reads it, and is empty here. Lengths are u32, counts and
+ * the lengths of the two ids u8. What is authenticated beside it: length and name of the home queue, message id,
+ * sender, expiry; the epoch is, by the seal itself.
  */
 #include "api/message.h"
+
+#include "base/text.h"
 
 #define LABEL   "message"
 #define VERSION 1
 #define LEN_LEN 4 /* of a length */
 #define AAD_MAX (1 + AMP_QUEUE_NAME_MAX + AMP_MESSAGE_ID_LEN + AMP_MESSAGE_SENDER_LEN + 8)
 
-enum flag { OF_TOKEN = 1, DIGEST = 2, COPIES = 4, ATTRIBUTES = 8, TRACE = 16, IN_ORDER = 32 };
+enum flag { OF_TOKEN = 1, DIGEST = 2, COPIES = 4, ATTRIBUTES = 8, TRACE = 16, IN_ORDER = 32, BY_BODY = 64 };
 
 static unsigned flags_of(const struct amp_message *message)
 {
     return (message->of_token ? OF_TOKEN : 0u) | (message->md5 != NULL ? DIGEST : 0u) |
            (message->sealed_count != 0 ? COPIES : 0u) | (message->attributes.count != 0 ? ATTRIBUTES : 0u) |
            (message->trace_header.len != 0 ? TRACE : 0u) |
-           (message->group_id.len != 0 || message->deduplication_id.len != 0 ? IN_ORDER : 0u);
+           (message->group_id.len != 0 || message->deduplication_id.len != 0 ? IN_ORDER : 0u) |
+           (message->deduplicated_by_body ? BY_BODY : 0u);
 }
 
 static void put_u32(struct amp_out *out, size_t value)
@@ -35,6 +39,13 @@ static void put_part(struct amp_out *out, struct amp_slice part)
 {
     put_u32(out, part.len);
     amp_out_slice(out, part);
+}
+
+/* One of a FIFO queue's. */
+static void put_id(struct amp_out *out, struct amp_slice id)
+{
+    amp_out_byte(out, (uint8_t)id.len);
+    amp_out_slice(out, id);
 }
 
 /* At most: of parts that are not there the few bytes of their counts and lengths are left over. */
@@ -86,8 +97,8 @@ static void pack(struct amp_out *out, const struct amp_message *message)
     if ((flags & TRACE) != 0)
         put_part(out, message->trace_header);
     if ((flags & IN_ORDER) != 0) {
-        put_part(out, message->group_id);
-        put_part(out, message->deduplication_id);
+        put_id(out, message->group_id);
+        put_id(out, (flags & BY_BODY) != 0 ? amp_slice(NULL, 0) : message->deduplication_id);
     }
     amp_out_slice(out, message->body);
 }
@@ -122,6 +133,11 @@ static struct amp_slice get_part(struct reading *reading)
     for (unsigned i = 0; i < LEN_LEN; i++)
         len = len << 8 | get_u8(reading);
     return get_bytes(reading, len);
+}
+
+static struct amp_slice get_id(struct reading *reading)
+{
+    return get_bytes(reading, get_u8(reading));
 }
 
 /* A count that the struct has room for. */
@@ -171,6 +187,7 @@ static enum amp_err unpack(struct amp_message *message, struct amp_slice packed)
         return AMP_ERR_INTERNAL;
     unsigned flags = get_u8(&reading);
     message->of_token = (flags & OF_TOKEN) != 0;
+    message->deduplicated_by_body = (flags & BY_BODY) != 0;
     message->md5 = (flags & DIGEST) != 0 ? get_bytes(&reading, AMP_MD5_LEN).ptr : NULL;
     message->sealed_count = 0;
     message->attributes.count = 0;
@@ -182,8 +199,8 @@ static enum amp_err unpack(struct amp_message *message, struct amp_slice packed)
     if ((flags & TRACE) != 0)
         message->trace_header = get_part(&reading);
     if ((flags & IN_ORDER) != 0) {
-        message->group_id = get_part(&reading);
-        message->deduplication_id = get_part(&reading);
+        message->group_id = get_id(&reading);
+        message->deduplication_id = get_id(&reading);
     }
     message->body = reading.left;
     return reading.broken ? AMP_ERR_INTERNAL : AMP_OK;
@@ -268,6 +285,8 @@ enum amp_err amp_message_send(struct amp_api *api, const struct amp_message_orde
         .delay_ms = order->delay_ms,
     };
     memcpy(in.sender, order->sender, sizeof in.sender);
+    if (message->group_id.len > AMP_MESSAGE_FIFO_ID_MAX || message->deduplication_id.len > AMP_MESSAGE_FIFO_ID_MAX)
+        return AMP_ERR_INTERNAL;
     enum amp_err err = amp_random(in.id, sizeof in.id);
     if (err == AMP_OK)
         err = hash_fifo(api, message, &in);
@@ -282,6 +301,28 @@ enum amp_err amp_message_send(struct amp_api *api, const struct amp_message_orde
     return err;
 }
 
+enum amp_err amp_message_body_id(struct amp_slice body, char text[AMP_MESSAGE_BODY_ID_LEN])
+{
+    uint8_t hash[AMP_SHA256_LEN];
+    enum amp_err err = amp_sha256(hash, &body, 1);
+    if (err == AMP_OK)
+        amp_hex_encode(text, hash, sizeof hash);
+    amp_wipe(hash, sizeof hash);
+    return err;
+}
+
+/* Behind what was opened, where `plain` has room for it. */
+static enum amp_err append_body_id(struct amp_secret_buf *plain, struct amp_message *message)
+{
+    char *id = (char *)plain->ptr + plain->len;
+    enum amp_err err = amp_message_body_id(message->body, id);
+    if (err != AMP_OK)
+        return err;
+    plain->len += AMP_MESSAGE_BODY_ID_LEN;
+    message->deduplication_id = amp_slice(id, AMP_MESSAGE_BODY_ID_LEN);
+    return AMP_OK;
+}
+
 enum amp_err amp_message_open(struct amp_api *api, const struct amp_message_out *out, struct amp_slice sealed,
                               struct amp_secret_buf *plain, struct amp_message *message)
 {
@@ -289,8 +330,14 @@ enum amp_err amp_message_open(struct amp_api *api, const struct amp_message_out 
     size_t at = plain->len;
     struct amp_slice aad =
         write_aad(aad_bytes, amp_queue_name_slice(&out->home), out->receipt.id, out->sender, out->expires_unix_ms);
-    enum amp_err err = amp_unseal(api->config.epochs, LABEL, amp_slice(NULL, 0), aad, sealed, plain);
-    return err != AMP_OK ? err : unpack(message, amp_slice(plain->ptr + at, plain->len - at));
+    enum amp_err err = amp_secret_buf_reserve(plain, sealed.len + AMP_MESSAGE_BODY_ID_LEN); /* it stays where it is */
+    if (err == AMP_OK)
+        err = amp_unseal(api->config.epochs, LABEL, amp_slice(NULL, 0), aad, sealed, plain);
+    if (err == AMP_OK)
+        err = unpack(message, amp_slice(plain->ptr + at, plain->len - at));
+    if (err == AMP_OK && message->deduplicated_by_body)
+        err = append_body_id(plain, message);
+    return err;
 }
 
 size_t amp_message_body_len(const struct amp_message *message)

@@ -8,6 +8,9 @@
 #include "api/internal.h"
 #include "wire/sqs.h"
 
+#define AMP_MESSAGE_FIFO_ID_MAX 128
+#define AMP_MESSAGE_BODY_ID_LEN (2 * AMP_SHA256_LEN)
+
 /* One subscriber's copy of the card. */
 struct amp_message_sealed {
     uint8_t subscription[AMP_SUBSCRIPTION_ID_LEN];
@@ -24,8 +27,9 @@ struct amp_message {
     struct amp_message_sealed sealed[AMP_SUBSCRIPTIONS_PER_QUEUE_MAX];
     struct amp_sqs_attributes attributes;
     struct amp_slice trace_header; /* the system attribute AWSTraceHeader; empty: none */
-    struct amp_slice group_id;     /* FIFO queues */
+    struct amp_slice group_id;     /* FIFO queues; at most AMP_MESSAGE_FIFO_ID_MAX bytes, as the next */
     struct amp_slice deduplication_id;
+    bool deduplicated_by_body; /* deduplication_id is amp_message_body_id of the body, and need not be kept */
 };
 
 /* Where and how it is put. */
@@ -48,6 +52,9 @@ enum amp_err amp_message_send(struct amp_api *api, const struct amp_message_orde
  */
 enum amp_err amp_message_open(struct amp_api *api, const struct amp_message_out *out, struct amp_slice sealed,
                               struct amp_secret_buf *plain, struct amp_message *message) AMP_MUST_USE;
+
+/* SQS Developer Guide, "content-based deduplication": the SHA-256 of the body, in hexadecimal. */
+enum amp_err amp_message_body_id(struct amp_slice body, char text[AMP_MESSAGE_BODY_ID_LEN]) AMP_MUST_USE;
 
 /* Longest body that amp_message_write_body can make of it. */
 size_t amp_message_body_len(const struct amp_message *message);

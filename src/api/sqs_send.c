@@ -3,10 +3,8 @@
 #include "api/sqs.h"
 
 #define DELAY_MAX_S      900
-#define FIFO_ID_MAX      128
 #define TRACE_HEADER     "AWSTraceHeader"
 #define TRACE_HEADER_MAX 512
-#define CONTENT_ID_LEN   (2 * AMP_SHA256_LEN)
 
 struct sending {
     struct amp_queue_view view;
@@ -53,7 +51,7 @@ static enum amp_err check_system_attributes(const struct amp_sqs_call *sqs, cons
 
 bool amp_sqs_is_fifo_id(struct amp_slice id)
 {
-    if (id.len == 0 || id.len > FIFO_ID_MAX)
+    if (id.len == 0 || id.len > AMP_MESSAGE_FIFO_ID_MAX)
         return false;
     for (size_t i = 0; i < id.len; i++) {
         if (id.ptr[i] <= 0x20 || id.ptr[i] >= 0x7f)
@@ -130,17 +128,6 @@ static enum amp_err check(const struct amp_sqs_call *sqs, const struct sending *
     return AMP_OK;
 }
 
-/* SQS Developer Guide, "content-based deduplication": the SHA-256 of the body. */
-static enum amp_err content_id(const struct amp_message *message, char text[CONTENT_ID_LEN])
-{
-    uint8_t hash[AMP_SHA256_LEN];
-    enum amp_err err = amp_sha256(hash, &message->body, 1);
-    if (err == AMP_OK)
-        amp_hex_encode(text, hash, sizeof hash);
-    amp_wipe(hash, sizeof hash);
-    return err;
-}
-
 static enum amp_err digest(const struct amp_sqs_entry *entry, struct amp_sqs_done *done)
 {
     enum amp_err err = amp_sqs_md5_body(done->md5_body, entry->body);
@@ -157,7 +144,7 @@ static enum amp_err send(const struct amp_sqs_call *sqs, const void *ctx, const 
                          struct amp_sqs_done *done)
 {
     const struct sending *sending = ctx;
-    char id[CONTENT_ID_LEN];
+    char id[AMP_MESSAGE_BODY_ID_LEN];
     struct amp_message message = {.of_token = false};
     struct amp_message_sent sent = {.sequence = 0};
     struct amp_message_order order = {
@@ -169,7 +156,8 @@ static enum amp_err send(const struct amp_sqs_call *sqs, const void *ctx, const 
     done->fifo = sending->view.settings.fifo;
     enum amp_err err = check(sqs, sending, entry, &message, &order);
     if (err == AMP_OK && done->fifo && message.deduplication_id.ptr == NULL) {
-        err = content_id(&message, id);
+        err = amp_message_body_id(message.body, id);
+        message.deduplicated_by_body = true;
         message.deduplication_id = amp_slice(id, sizeof id);
     }
     if (err == AMP_OK)

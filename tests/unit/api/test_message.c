@@ -103,6 +103,43 @@ static void what_was_packed_comes_back(void **state)
     }
 }
 
+/* The SHA-256 of "abc" (FIPS 180-2, appendix B.1) takes no room in the queue, and is there again for who receives. */
+static void a_deduplication_id_made_of_the_body_is_not_kept(void **state)
+{
+    const struct amp_slice id = AMP_SLICE_LIT("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    struct amp_message message = {.body = AMP_SLICE_LIT("abc"),
+                                  .group_id = AMP_SLICE_LIT("g"),
+                                  .deduplication_id = id,
+                                  .deduplicated_by_body = true};
+    struct amp_message_out out;
+    struct amp_secret_buf sealed = {NULL, 0, 0}, plain = {NULL, 0, 0};
+    struct amp_message back;
+    send_and_take(&message, &out, &sealed);
+    assert_int_equal(sealed.len, AMP_SEAL_OVERHEAD + 2 + 2 + 1 + 3); /* version, flags; lengths of ids; "g", "abc" */
+    assert_int_equal(open_it(&out, amp_slice(sealed.ptr, sealed.len), &plain, &back), AMP_OK);
+    assert_true(back.deduplicated_by_body);
+    assert_same(back.body, message.body);
+    assert_same(back.group_id, message.group_id);
+    assert_same(back.deduplication_id, id);
+    amp_secret_buf_free(&sealed);
+    amp_secret_buf_free(&plain);
+}
+
+static void an_id_of_129_bytes_is_not_packed(void **state)
+{
+    char text[AMP_MESSAGE_FIFO_ID_MAX + 1];
+    const struct amp_message_order order = {
+        .queue = QUEUE, .sender = fx.shop.key_id, .now_unix_ms = fx.hands.unix_ms, .life_ms = 1000, .delay_ms = -1};
+    struct amp_message_sent sent;
+    memset(text, 'x', sizeof text);
+    make("q");
+    for (int i = 0; i < 2; i++) {
+        struct amp_message message = {.body = AMP_SLICE_LIT("x")};
+        *(i == 0 ? &message.group_id : &message.deduplication_id) = amp_slice(text, sizeof text);
+        assert_int_equal(amp_message_send(fx.api, &order, &message, &sent), AMP_ERR_INTERNAL);
+    }
+}
+
 static void no_changed_bit_and_no_cut_opens(void **state)
 {
     const struct amp_message message = full();
@@ -242,8 +279,14 @@ static void keys_die_with_their_last_message(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(what_was_packed_comes_back), T(no_changed_bit_and_no_cut_opens), T(what_is_told_beside_it_is_sealed_with_it),
-        T(each_reader_gets_his_body),  T(hashes_are_keyed_and_kept_apart), T(keys_die_with_their_last_message),
+        T(what_was_packed_comes_back),
+        T(a_deduplication_id_made_of_the_body_is_not_kept),
+        T(an_id_of_129_bytes_is_not_packed),
+        T(no_changed_bit_and_no_cut_opens),
+        T(what_is_told_beside_it_is_sealed_with_it),
+        T(each_reader_gets_his_body),
+        T(hashes_are_keyed_and_kept_apart),
+        T(keys_die_with_their_last_message),
     };
     return cmocka_run_group_tests(tests, fixture_group_setup, fixture_group_teardown);
 }
