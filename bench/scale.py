@@ -5,7 +5,9 @@
   expiry    p99 of an honest client during the second in which all N expire, beside the same in a quiet second
 
 and the first two for N messages of 200 bytes in a queue, beside a queue that is empty when it begins: whole signed
-SendMessage requests over TLS.
+SendMessage requests over TLS. Into a standard queue (messages), and into FIFO queues (fifo): of one group whose ids of
+deduplication are made of the body, and of 10,000 groups with ids of deduplication as long as UUIDs. There the ids are
+counted to what is beyond the body, and so is what is remembered of each for five minutes, all of which is there.
 """
 import argparse
 import json
@@ -34,6 +36,7 @@ BEYOND_SEALED_MAX = 160
 COST_RATIO_MAX = 1.15  # of a tokenization with N live, beside one with few
 P99_EXPIRING_MAX_US = 10_000
 BEYOND_BODY_MAX = 200
+FIFO_KINDS = {"one": (), "many": ("--groups", "10000", "--deduplication-ids")}
 SEND_RATIO_MAX = 1.15  # of a send into N queued messages, beside one into none
 SEALED_BYTES = 2 + 5 * 4 + 16 + 3 + len("BENCH CLIENT") + 3 + len('{"order":"0123456789abcdef"}') + 33
 
@@ -110,8 +113,13 @@ def measure_expiry(scale, args, result):
 
 
 class Queue(Scale):
+    def __init__(self, daemon, build, seconds, suffix="", options=()):
+        super().__init__(daemon, build, seconds)
+        self.suffix, self.options = suffix, options
+
     def send(self, queue, *options):
-        return self.bench("--op", "send", "--queue", queue, "--body-size", str(MESSAGE_BYTES), *options)
+        return self.bench("--op", "send", "--queue", queue + self.suffix, "--body-size", str(MESSAGE_BYTES), *self.options,
+                          *options)
 
     def fill(self, queue, messages):
         self.send(queue, "--fill", str(messages), "--hold", "--duration", "0.1")
@@ -130,7 +138,8 @@ def settled_bytes(scale):
     return scale.daemon.memory_bytes()
 
 
-def measure_messages(few, many, args, result):
+def measure_messages(few, many, args):
+    result = {}
     few.cost_us("warm")
     many.fill("long", WARM_MESSAGES)
     before = settled_bytes(many)
@@ -141,6 +150,7 @@ def measure_messages(few, many, args, result):
     result["send_few_us"] = statistics.median(one[0] for one in rounds)
     result["send_many_us"] = statistics.median(one[1] for one in rounds)
     result["send_ratio"] = statistics.median(one[1] / one[0] for one in rounds)
+    return result
 
 
 def measure_tokens(args, folder, build, result):
@@ -158,14 +168,23 @@ def measure_tokens(args, folder, build, result):
         daemon.stop()
 
 
-def measure_queues(args, folder, build, result):
+def measure_queue(args, folder, build, suffix="", options=()):
     room = {"memory_max": "4GiB", "queue": {"memory_max": "2GiB"}, "auth": {"clock_skew": f"{SKEW_SECONDS}s"}}
-    few, many = (ConfiguredAmpouled(os.path.join(folder, name), build, room).start() for name in ("short", "long"))
-    try:
-        measure_messages(Queue(few, build, args.seconds), Queue(many, build, args.seconds), args, result)
-    finally:
-        few.stop()
-        many.stop()
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        few, many = (ConfiguredAmpouled(os.path.join(own, name), build, room).start() for name in ("short", "long"))
+        try:
+            return measure_messages(*(Queue(daemon, build, args.seconds, suffix, options) for daemon in (few, many)), args)
+        finally:
+            few.stop()
+            many.stop()
+
+
+def measure_standard(args, folder, build, result):
+    result["standard"] = measure_queue(args, folder, build)
+
+
+def measure_fifo(args, folder, build, result):
+    result["fifo"] = {kind: measure_queue(args, folder, build, ".fifo", options) for kind, options in FIFO_KINDS.items()}
 
 
 def tell(args, what, lines):
@@ -189,15 +208,27 @@ def tell_tokens(args, result):
          result["p99_expiring_us"], P99_EXPIRING_MAX_US)))
 
 
-def tell_queues(args, result):
-    return tell(args, f"{args.tokens} messages of {MESSAGE_BYTES} bytes in a queue", (
+def tell_queue(args, what, result):
+    return tell(args, f"{args.tokens} messages of {MESSAGE_BYTES} bytes in {what}", (
         ("memory", f"{result['bytes_per_message']:>10.0f} bytes for each, {result['bytes_beyond_body']:.0f} beyond its body",
          result["bytes_beyond_body"], BEYOND_BODY_MAX),
         ("one more costs", f"{result['send_many_us']:>10.2f} us of CPU; in an empty queue {result['send_few_us']:.2f} us: "
          f"{result['send_ratio']:.2f} times", result["send_ratio"], SEND_RATIO_MAX)))
 
 
-PARTS = {"tokens": (measure_tokens, tell_tokens), "messages": (measure_queues, tell_queues)}
+def tell_standard(args, result):
+    return tell_queue(args, "a queue", result["standard"])
+
+
+def tell_fifo(args, result):
+    told = [tell_queue(args, what, result["fifo"][kind]) for kind, what in (
+        ("one", "a FIFO queue of one group, deduplicated by their bodies"),
+        ("many", "a FIFO queue of 10000 groups, with ids of deduplication as long as UUIDs"))]
+    return all(told)
+
+
+PARTS = {"tokens": (measure_tokens, tell_tokens), "messages": (measure_standard, tell_standard),
+         "fifo": (measure_fifo, tell_fifo)}
 
 
 def main():

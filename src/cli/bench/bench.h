@@ -46,14 +46,16 @@ struct bench_plan {
     const char *path;
     bool is_unsigned;
     bool insecure;
-    bool spin;       /* never sleep */
-    bool hold;       /* after the fill send nothing: only keep the connections */
-    bool fixed_gaps; /* open loop: even gaps, not Poisson's */
+    bool spin;              /* never sleep */
+    bool hold;              /* after the fill send nothing: only keep the connections */
+    bool deduplication_ids; /* given, not made of the body by the queue */
+    bool fixed_gaps;        /* open loop: even gaps, not Poisson's */
     size_t threads;
     size_t connections;
     size_t pipeline;
     size_t batch;      /* items per tokenize or send request; 0: the single call */
     size_t body_size;  /* 0: natural; of queues: of each message */
+    uint64_t groups;   /* of a FIFO queue, that messages are spread over */
     uint64_t fill;     /* tokens or messages to make before the measured phase */
     uint64_t requests; /* 0: as many as fit into the duration */
     uint64_t reconnect_every;
@@ -64,6 +66,14 @@ struct bench_plan {
     int64_t timeout_ns;
     double rate; /* requests per second over all; 0: closed loop */
 };
+
+static inline bool bench_plan_is_fifo(const struct bench_plan *plan)
+{
+    static const char suffix[] = ".fifo";
+    const size_t len = plan->queue == NULL ? 0 : strlen(plan->queue);
+    return bench_op_is_queue(plan->op) && len >= sizeof suffix &&
+           strcmp(plan->queue + len - sizeof suffix + 1, suffix) == 0;
+}
 
 #define BENCH_TIMELINE_SLOT_NS INT64_C(100000000)
 #define BENCH_TIMELINE_SLOTS   36000

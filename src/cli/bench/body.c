@@ -8,6 +8,10 @@
 #define CVC_DIGITS   3
 #define ORDER_DIGITS 16
 #define DATE_LEN     16
+#define GROUP_DIGITS 5
+
+const struct bench_places bench_nowhere = {BENCH_ABSENT, BENCH_ABSENT, BENCH_ABSENT,
+                                           BENCH_ABSENT, BENCH_ABSENT, BENCH_ABSENT};
 
 /* Issuer ranges that payment networks and processors publish for testing; 16 digits each. */
 static const char test_bins[][7] = {"411111", "400000", "424242", "401288", "555555", "510510",
@@ -112,6 +116,26 @@ static void write_message(struct amp_out *out, const struct bench_plan *plan, st
     at->order = bench_mark(out, "0000000000000000");
     pad(out, plan->body_size > ORDER_DIGITS ? plan->body_size - ORDER_DIGITS : 0);
     amp_out_str(out, "\"");
+    if (!bench_plan_is_fifo(plan))
+        return;
+    amp_out_str(out, ",\"MessageGroupId\":\"group-");
+    at->group = bench_mark(out, "00000");
+    amp_out_str(out, "\"");
+    if (!plan->deduplication_ids)
+        return;
+    amp_out_str(out, ",\"MessageDeduplicationId\":\"bench-of-ampoule-id-"); /* with the rest as long as a UUID */
+    at->deduplication = bench_mark(out, "0000000000000000");
+    amp_out_str(out, "\"");
+}
+
+static void write_creation(struct amp_out *out, const struct bench_plan *plan)
+{
+    amp_out_str(out, "{\"QueueName\":\"");
+    amp_out_str(out, plan->queue);
+    amp_out_str(out, "\"");
+    if (bench_plan_is_fifo(plan))
+        amp_out_str(out, ",\"Attributes\":{\"FifoQueue\":\"true\",\"ContentBasedDeduplication\":\"true\"}");
+    amp_out_str(out, "}");
 }
 
 static void write_tags(struct amp_out *out, const struct bench_plan *plan)
@@ -134,7 +158,7 @@ static void shift(size_t *place, size_t start)
 static void write_item(struct bench_body *body, struct amp_out *out, const struct bench_plan *plan, enum bench_act act,
                        size_t i)
 {
-    struct bench_places at = {BENCH_ABSENT, BENCH_ABSENT, BENCH_ABSENT, BENCH_ABSENT};
+    struct bench_places at = bench_nowhere;
     const size_t start = out->len;
     if (act == BENCH_ACT_BATCH) {
         write_secret(out, plan, &at);
@@ -156,6 +180,8 @@ static void write_item(struct bench_body *body, struct amp_out *out, const struc
     shift(&at.cvc, start);
     shift(&at.order, start);
     shift(&at.subject, start);
+    shift(&at.group, start);
+    shift(&at.deduplication, start);
     body->in_item = at;
 }
 
@@ -177,9 +203,10 @@ void bench_body_write(struct bench_body *body, struct amp_out *out, const struct
                       const struct bench_shape *shape)
 {
     *body = (struct bench_body){
-        .in_item = {BENCH_ABSENT, BENCH_ABSENT, BENCH_ABSENT, BENCH_ABSENT},
+        .in_item = bench_nowhere,
         .item_count = 1,
         .subject_len = shape->subject_len,
+        .groups = plan->groups,
     };
     switch (act) {
     case BENCH_ACT_TOKENIZE:
@@ -204,9 +231,7 @@ void bench_body_write(struct bench_body *body, struct amp_out *out, const struct
         body->in_item.order = plan->body_size >= ORDER_DIGITS ? 0 : BENCH_ABSENT;
         return;
     case BENCH_ACT_CREATE_QUEUE:
-        amp_out_str(out, "{\"QueueName\":\"");
-        amp_out_str(out, plan->queue);
-        amp_out_str(out, "\"}");
+        write_creation(out, plan);
         return;
     case BENCH_ACT_TAG_QUEUE:
         write_tags(out, plan);
@@ -250,22 +275,36 @@ static void draw_number(uint8_t *digits, uint64_t random)
     digits[PAN_DIGITS - 1] = (uint8_t)('0' + (10 - sum % 10) % 10);
 }
 
-static void patch_item(uint8_t *item, const struct bench_places *at, struct bench_signer *signer)
+static void draw_letters(uint8_t *item, size_t at, uint64_t random)
 {
+    for (size_t i = 0; at != BENCH_ABSENT && i < ORDER_DIGITS; i++)
+        item[at + i] = (uint8_t)('a' + ((random >> (4 * i)) & 15));
+}
+
+static void draw_group(uint8_t *item, size_t at, uint64_t group)
+{
+    for (size_t i = GROUP_DIGITS; at != BENCH_ABSENT && i-- > 0; group /= 10)
+        item[at + i] = (uint8_t)('0' + group % 10);
+}
+
+static void patch_item(uint8_t *item, const struct bench_body *body, struct bench_signer *signer)
+{
+    const struct bench_places *at = &body->in_item;
     const uint64_t random = bench_signer_draw(signer);
     if (at->number != BENCH_ABSENT)
         draw_number(item + at->number, random);
     for (size_t i = 0; at->cvc != BENCH_ABSENT && i < CVC_DIGITS; i++)
         item[at->cvc + i] = (uint8_t)('0' + (random >> (56 + 2 * i)) % 10);
-    for (size_t i = 0; at->order != BENCH_ABSENT && i < ORDER_DIGITS; i++)
-        item[at->order + i] = (uint8_t)('a' + ((random >> (4 * i)) & 15));
+    draw_letters(item, at->order, random);
+    draw_letters(item, at->deduplication, random);
+    draw_group(item, at->group, body->groups > 1 ? random % body->groups : 0);
 }
 
 void bench_body_patch(const struct bench_body *body, uint8_t *bytes, struct bench_signer *signer, const char *subjects)
 {
     uint8_t *item = bytes + body->items_at;
     for (size_t i = 0; i < body->item_count; i++, item += body->item_stride) {
-        patch_item(item, &body->in_item, signer);
+        patch_item(item, body, signer);
         if (body->in_item.subject != BENCH_ABSENT && subjects != NULL)
             memcpy(item + body->in_item.subject, subjects + i * body->subject_len, body->subject_len);
     }

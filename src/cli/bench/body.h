@@ -11,7 +11,10 @@ struct bench_places {
     size_t cvc;
     size_t order;
     size_t subject;
+    size_t group;         /* digits of the message's group */
+    size_t deduplication; /* letters of its deduplication id */
 };
+extern const struct bench_places bench_nowhere;
 
 struct bench_body {
     struct bench_places in_item;
@@ -19,6 +22,7 @@ struct bench_body {
     size_t item_stride;
     size_t item_count;
     size_t subject_len;
+    uint64_t groups; /* that messages are spread over */
 };
 
 /* Writes what will be patched, and tells where it stands. */

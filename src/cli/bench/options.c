@@ -16,10 +16,11 @@
 
 /* What is given, before it is judged. */
 struct given {
-    uint64_t connections, threads, requests, ttl_ms, batch, body_size, fill, reconnect_every, pipeline, phase_fd;
+    uint64_t connections, threads, requests, ttl_ms, batch, body_size, fill, groups, reconnect_every, pipeline,
+        phase_fd;
     double duration, rate, think_ms, warmup;
     const char *op, *method, *path, *svg, *tls, *queue;
-    bool is_unsigned, insecure, hold, fixed_gaps, spin;
+    bool is_unsigned, insecure, hold, fixed_gaps, spin, deduplication_ids;
 };
 
 static const struct cli_manual manual = {
@@ -101,6 +102,8 @@ static const char *judge(const struct given *given, struct bench_plan *plan, int
         return "--op queue takes one step at a time: no --pipeline";
     if (plan->ttl_ms > 0 && plan->ttl_ms < MESSAGE_TTL_MIN_MS && bench_op_is_queue(plan->op))
         return "messages live 1000 ms at least (--ttl-ms)";
+    if ((plan->groups > 0 || plan->deduplication_ids) && !bench_plan_is_fifo(plan))
+        return "--groups and --deduplication-ids go with --op send or queue and --queue NAME.fifo";
     if (plan->hold && plan->fill == 0)
         return "--hold keeps what --fill made: give --fill";
     if (plan->is_unsigned && plan->op != BENCH_OP_GET)
@@ -126,6 +129,8 @@ static void plan_from(const struct given *given, const struct cli *cli, struct b
         .is_unsigned = given->is_unsigned,
         .insecure = given->insecure,
         .hold = given->hold,
+        .groups = given->groups,
+        .deduplication_ids = given->deduplication_ids,
         .fixed_gaps = given->fixed_gaps,
         .spin = given->spin,
         .threads = (size_t)given->threads,
@@ -219,6 +224,10 @@ int cli_bench(struct cli *cli, int argc, char **argv)
         CLI_OPTION_NUMBER("body-size", "N",
                           "bytes of each request's body (seals data instead of a card); of each message, 200",
                           &g.body_size, 1, 1048576),
+        CLI_OPTION_NUMBER("groups", "N", "groups that messages of a FIFO queue (NAME.fifo) are spread over; default 1",
+                          &g.groups, 1, 100000),
+        CLI_OPTION_FLAG("deduplication-ids", "give each of them an id, as long as a UUID; else it is its body's hash",
+                        &g.deduplication_ids),
         CLI_OPTION_TEXT("method", "M", "of --op get; default GET", &g.method),
         CLI_OPTION_TEXT("path", "P", "of --op get; default /healthz", &g.path),
         CLI_OPTION_FLAG("unsigned", "do not sign (--op get)", &g.is_unsigned),

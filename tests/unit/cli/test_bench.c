@@ -133,6 +133,36 @@ static void check_message(const struct bench_plan *plan, struct amp_slice body)
     assert_int_equal(end - at - 15, plan->body_size);
 }
 
+static void messages_of_a_fifo_queue_have_a_group_and_where_wanted_an_id(void **state)
+{
+    struct bench_plan plan = plan_of();
+    struct bench_signer signer;
+    const struct bench_shape three = {.items = 3};
+    plan.op = BENCH_OP_SEND;
+    plan.queue = "in-order.fifo";
+    plan.body_size = 40;
+    assert_int_equal(bench_signer_init(&signer, &connection), AMP_OK);
+    for (int ids = 0; ids < 2; ids++) {
+        struct bench_template *template = NULL;
+        struct amp_slice request;
+        plan.deduplication_ids = ids != 0;
+        plan.groups = ids != 0 ? 1 : 7;
+        assert_int_equal(bench_template_new(&template, &plan, BENCH_ACT_SEND_BATCH, &three), AMP_OK);
+        assert_int_equal(bench_template_make(template, &signer, 0, NULL, &request), AMP_OK);
+        struct amp_slice body = verify(request);
+        check_message(&plan, body);
+        assert_true(contains(body, "\"MessageGroupId\":\"group-0000"));
+        assert_int_equal(contains(body, "\"MessageGroupId\":\"group-00000\",\"MessageDeduplicationId\":\"bench-of"),
+                         ids);
+        bench_template_free(template);
+        assert_int_equal(bench_template_new(&template, &plan, BENCH_ACT_CREATE_QUEUE, &one), AMP_OK);
+        assert_int_equal(bench_template_make(template, &signer, 0, NULL, &request), AMP_OK);
+        assert_true(contains(verify(request), "\"FifoQueue\":\"true\""));
+        bench_template_free(template);
+    }
+    bench_signer_fini(&signer);
+}
+
 static void actions_of_queues_are_what_the_api_expects(void **state)
 {
     struct bench_plan plan = plan_of();
@@ -210,6 +240,7 @@ int main(void)
         cmocka_unit_test(every_request_verifies_and_differs),
         cmocka_unit_test(cards_pass_the_servers_checks),
         cmocka_unit_test(a_body_has_the_size_asked_for),
+        cmocka_unit_test(messages_of_a_fifo_queue_have_a_group_and_where_wanted_an_id),
         cmocka_unit_test(actions_of_queues_are_what_the_api_expects),
         cmocka_unit_test(quantiles_are_within_one_percent),
         cmocka_unit_test(a_histogram_takes_every_value),
