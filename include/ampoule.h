@@ -14,6 +14,8 @@
  *     amp_client_reply_free(reply);
  *     amp_client_free(client);
  *
+ * examples/shop.c, gateway.c and webhook.c use every call.
+ *
  * Memory. Whatever may hold card data, a token or a secret lives in a pool of the library's own: locked against swap
  * where the system allows it, left out of core dumps and forks, wiped when freed. The library changes nothing else of
  * the process: no limits, no signal handlers, no allocator. What you pass in is copied and stays yours to wipe
