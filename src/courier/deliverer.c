@@ -310,11 +310,26 @@ static bool is_ours(const struct amp_attempt *attempt, CURLcode code)
     return false;
 }
 
+/* Seconds, or a date, as far as libcurl tells; of a number that it cannot hold it tells 0. */
+static int64_t retry_after_ms_of(CURL *easy)
+{
+    curl_off_t told_s = 0;
+    struct curl_header *field;
+    curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &told_s);
+    if (told_s == 0 && curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &field) == CURLHE_OK) {
+        const char *digits = field->value + strspn(field->value, "0");
+        size_t count = strspn(digits, "0123456789");
+        told_s = count != 0 && digits[count] == '\0' ? RETRY_AFTER_MAX_S : 0;
+    }
+    if (told_s < 0) /* a date that is past */
+        told_s = 0;
+    return (told_s < RETRY_AFTER_MAX_S ? (int64_t)told_s : RETRY_AFTER_MAX_S) * 1000;
+}
+
 /* An answer whose body we stopped reading is an answer; one that broke off is none. */
 static struct amp_attempt_result judge(const struct amp_attempt *attempt, CURLcode code)
 {
     struct amp_attempt_result result = {.err = AMP_ERR_PUSH_UNREACHABLE};
-    curl_off_t retry_after_s = 0;
     long status = 0;
     if (code != CURLE_OK && !attempt->cut) {
         if (attempt->refused && !attempt->opened)
@@ -323,13 +338,8 @@ static struct amp_attempt_result judge(const struct amp_attempt *attempt, CURLco
         return result;
     }
     curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(attempt->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-    if (retry_after_s < 0) /* a date that is past */
-        retry_after_s = 0;
-    if (retry_after_s > RETRY_AFTER_MAX_S)
-        retry_after_s = RETRY_AFTER_MAX_S;
     result.status = (uint32_t)status;
-    result.retry_after_ms = (int64_t)retry_after_s * 1000;
+    result.retry_after_ms = retry_after_ms_of(attempt->easy);
     result.err = status >= 200 && status <= 299 ? AMP_OK : AMP_ERR_PUSH_REFUSED;
     return result;
 }

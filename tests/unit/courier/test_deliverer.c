@@ -232,10 +232,11 @@ static void deliverer_reads_retry_after(void **state)
         {.answer = "HTTP/1.1 503 Later\r\nRetry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\nContent-Length: 0\r\n\r\n"},
         {.answer = "HTTP/1.1 503 Later\r\nRetry-After: Fri, 31 Dec 2100 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n"},
         {.answer = "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n"},
+        {.answer = "HTTP/1.1 503 Later\r\nRetry-After: 99999999999999999999\r\nContent-Length: 0\r\n\r\n"},
     };
-    static const int64_t waits_ms[] = {7000, 24 * 3600 * 1000, 0, 0, 24 * 3600 * 1000, 0};
-    serve(steps, 6);
-    for (size_t i = 0; i < 6; i++) {
+    static const int64_t waits_ms[] = {7000, 24 * 3600 * 1000, 0, 0, 24 * 3600 * 1000, 0, 24 * 3600 * 1000};
+    serve(steps, sizeof(steps) / sizeof(steps[0]));
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         struct amp_attempt_result result = attempt(scene.url);
         assert_int_equal(result.err, AMP_ERR_PUSH_REFUSED);
         assert_int_equal(result.retry_after_ms, waits_ms[i]);
