@@ -33,13 +33,16 @@ struct amp_attempt {
     struct amp_lookup *lookup; /* NULL: there is none, or it is over */
     CURL *easy;
     struct curl_slist *fields;
-    struct curl_slist *resolved; /* what libcurl is told of the name */
-    char host[HOST_MAX + 1];     /* a name; empty where the URL has an address */
+    struct amp_resolved leads_to; /* where the name does, all of it permitted */
+    struct curl_slist *resolved;  /* what libcurl is told of it */
+    char host[HOST_MAX + 1];      /* a name; empty where the URL has an address */
     uint16_t port;
     bool https;
     bool opened;  /* a socket, to an address that the policy permits */
     bool refused; /* an address that it does not */
     bool starved; /* no socket could be had */
+    bool stale;   /* the connection that was kept leads to where the name does no more */
+    bool anew;    /* so another was asked for */
     bool cut;     /* the answer's body was longer than we read */
     int64_t began_ms;
     int64_t timeout_ms;
@@ -80,6 +83,26 @@ static int on_resolve(void *resolver, void *unused, void *ctx)
 {
     const struct amp_attempt *attempt = ctx;
     return attempt->host[0] != '\0';
+}
+
+static bool includes(const struct amp_resolved *resolved, const struct amp_address *address)
+{
+    for (size_t i = 0; i < resolved->count; i++) {
+        const struct amp_address *one = &resolved->addresses[i];
+        if (one->v4 == address->v4 && memcmp(one->bytes, address->bytes, sizeof(one->bytes)) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A connection that was kept is to an address that was the name's then: it is used while that is one of the name's. */
+static int on_connected(void *ctx, char *remote, char *local, int remote_port, int local_port)
+{
+    struct amp_attempt *attempt = ctx;
+    struct amp_address to;
+    attempt->stale = attempt->host[0] != '\0' &&
+                     (amp_address_parse(&to, amp_slice_str(remote)) != AMP_OK || !includes(&attempt->leads_to, &to));
+    return attempt->stale ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 static size_t on_head(char *bytes, size_t one, size_t len, void *ctx)
@@ -127,6 +150,8 @@ static bool set_target(struct amp_attempt *attempt, const struct amp_attempt_ord
            curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, attempt) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, attempt) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PREREQDATA, attempt) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK && /* nor one that the environment names */
            curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
@@ -182,6 +207,7 @@ static bool connect_to(struct amp_attempt *attempt)
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_ms(attempt, attempt->timeout_ms)) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PRIVATE, attempt) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_RESOLVE, attempt->resolved) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, attempt->anew ? 1L : 0L) == CURLE_OK &&
            curl_multi_add_handle(attempt->deliverer->multi, easy) == CURLM_OK;
 }
 
@@ -217,6 +243,15 @@ static bool permits_all(const struct amp_attempt *attempt, const struct amp_reso
     return true;
 }
 
+/* libcurl has broken off what it was about to send by a stale connection, and closed that. False: no memory. */
+static bool connect_anew(struct amp_attempt *attempt)
+{
+    attempt->anew = true;
+    curl_multi_remove_handle(attempt->deliverer->multi, attempt->easy);
+    attempt->stale = !connect_to(attempt);
+    return !attempt->stale;
+}
+
 /* "+HOST:PORT:ADDRESS,[ADDRESS]"; "+": libcurl forgets it as it does what it resolved itself. */
 static bool tell_addresses(struct amp_attempt *attempt, const struct amp_resolved *resolved)
 {
@@ -246,6 +281,7 @@ static void on_looked_up(void *ctx, enum amp_err err, const struct amp_resolved 
     struct amp_attempt *attempt = ctx;
     struct amp_attempt_result result = {.err = AMP_ERR_PUSH_UNREACHABLE, .ours = err != AMP_ERR_NOT_FOUND};
     attempt->lookup = NULL;
+    attempt->leads_to = *resolved;
     if (err == AMP_OK && !permits_all(attempt, resolved))
         result = (struct amp_attempt_result){.err = AMP_ERR_URL_REFUSED};
     else if (err == AMP_OK && tell_addresses(attempt, resolved) && connect_to(attempt))
@@ -300,7 +336,7 @@ static bool is_ours(const struct amp_attempt *attempt, CURLcode code)
 {
     static const int ours[] = {ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL, ENOBUFS, ENOMEM};
     long number = 0;
-    if (code == CURLE_OUT_OF_MEMORY || code == CURLE_COULDNT_RESOLVE_HOST || attempt->starved)
+    if (code == CURLE_OUT_OF_MEMORY || code == CURLE_COULDNT_RESOLVE_HOST || attempt->starved || attempt->stale)
         return true;
     curl_easy_getinfo(attempt->easy, CURLINFO_OS_ERRNO, &number);
     for (size_t i = 0; code == CURLE_COULDNT_CONNECT && i < sizeof(ours) / sizeof(ours[0]); i++) {
@@ -357,6 +393,8 @@ static void finish_attempts(struct amp_deliverer *deliverer)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
         struct amp_attempt *attempt = (struct amp_attempt *)(void *)private;
         const struct amp_attempt_result result = judge(attempt, message->data.result);
+        if (attempt->stale && !attempt->anew && connect_anew(attempt))
+            continue;
         finish(attempt, &result); /* and the message with it */
     }
 }

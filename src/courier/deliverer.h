@@ -3,7 +3,7 @@
  * in development mode), signed by the Standard Webhooks scheme, without proxy, redirect, cookie or netrc. A name is
  * resolved once for an attempt, by courier/resolver.h and never by libcurl. Where the policy forbids one address of it
  * nothing is connected to: a name of both kinds is how rebinding looks. Each socket is checked once more as it is
- * opened.
+ * opened; a connection that was kept is used while it leads to an address of the name.
  */
 #ifndef AMP_COURIER_DELIVERER_H
 #define AMP_COURIER_DELIVERER_H

@@ -38,6 +38,8 @@ struct scene {
 
 static struct scene scene;
 
+static const struct web_step accepts = {.answer = "HTTP/1.1 204 No Content\r\n\r\n"};
+
 static void open_deliverer(bool dev, const char *allow, int ca_fd, const char *name_servers)
 {
     memset(&scene, 0, sizeof(scene));
@@ -67,15 +69,20 @@ static void serve(const struct web_step *steps, size_t count)
     snprintf(scene.url, sizeof(scene.url), "http://127.0.0.1:%u/hook?a=b", web_server_port(scene.server));
 }
 
-static void serve_names(const struct dns_name *names, size_t count)
+static void serve_names_by(const struct dns_name *names, size_t count, const struct web_step *step)
 {
     struct dns_server *server = dns_server_start(names, count);
     struct web_server *web;
-    static const struct web_step accepts_once = {.answer = "HTTP/1.1 204 No Content\r\n\r\n", .hang_up = true};
     open_deliverer(true, NULL, -1, dns_server_address(server));
     scene.names = server;
-    scene.server = web = web_server_start(&accepts_once, 1);
+    scene.server = web = web_server_start(step, 1);
     snprintf(scene.url, sizeof(scene.url), "http://a.example:%u/", web_server_port(web));
+}
+
+static void serve_names(const struct dns_name *names, size_t count)
+{
+    static const struct web_step accepts_once = {.answer = "HTTP/1.1 204 No Content\r\n\r\n", .hang_up = true};
+    serve_names_by(names, count, &accepts_once);
 }
 
 static int finish(void **state)
@@ -153,8 +160,6 @@ static struct amp_slice field(const char *request, const char *name)
     at += strlen(name);
     return amp_slice(at, strcspn(at, "\r"));
 }
-
-static const struct web_step accepts = {.answer = "HTTP/1.1 204 No Content\r\n\r\n"};
 
 static void deliverer_posts_a_signed_webhook(void **state)
 {
@@ -393,6 +398,26 @@ static void deliverer_checks_a_name_that_changes_its_mind(void **state)
     assert_int_equal(web_server_requests(scene.server), 2);
 }
 
+/* PROTOCOL 8.5: the address that was checked is the one connected to, also where another connection was kept. */
+static void deliverer_uses_no_connection_to_where_a_name_leads_no_more(void **state)
+{
+    static const struct dns_name before = {.name = "a.example", .addresses = {"127.0.0.1"}};
+    static const struct dns_name moved = {.name = "a.example", .addresses = {"127.0.0.9"}}; /* where nobody listens */
+    static const struct dns_name both = {.name = "a.example", .addresses = {"127.0.0.9", "127.0.0.1"}};
+    serve_names_by(&before, 1, &accepts);
+    for (int i = 0; i < 3; i++)
+        assert_result(attempt(scene.url), AMP_OK, 204);
+    assert_int_equal(web_server_connections(scene.server), 1);
+    dns_server_change(scene.names, &moved, 1);
+    assert_result(attempt(scene.url), AMP_ERR_PUSH_UNREACHABLE, 0);
+    assert_false(scene.result.ours);
+    assert_int_equal(web_server_requests(scene.server), 3);
+    dns_server_change(scene.names, &both, 1);
+    for (int i = 0; i < 3; i++)
+        assert_result(attempt(scene.url), AMP_OK, 204);
+    assert_int_equal(web_server_connections(scene.server), 2);
+}
+
 static void deliverer_remembers_addresses_for_seconds(void **state)
 {
     static const struct dns_name name = {.name = "a.example", .addresses = {"127.0.0.1"}, .ttl_s = 3600};
@@ -627,6 +652,7 @@ int main(void)
         TEST(deliverer_refuses_a_name_that_has_a_refused_address),
         TEST(deliverer_connects_to_the_addresses_of_a_name),
         TEST(deliverer_checks_a_name_that_changes_its_mind),
+        TEST(deliverer_uses_no_connection_to_where_a_name_leads_no_more),
         TEST(deliverer_remembers_addresses_for_seconds),
         TEST(deliverer_tells_who_is_to_blame_for_a_name),
         TEST(deliverer_ends_lookups_in_time_and_leaves_nothing_behind),
