@@ -180,6 +180,7 @@ struct amp_api_response {
     uint32_t retry_after_s;
     const char *allow;
     const char *query_error; /* x-amzn-query-error, or NULL; static storage */
+    bool amazon;             /* of the SQS API: the request's number by AWS's name, too */
     uint64_t gate; /* not 0: hold the answer back until this event is durable, then amp_api_settle; 0 behind it */
     struct amp_settle settle;
 };

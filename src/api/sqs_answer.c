@@ -43,8 +43,10 @@ enum amp_err amp_sqs_answer_send(struct amp_sqs_answer *answer)
     amp_answer_request_id(id, call->event.request_id);
     amp_sqs_end(&answer->writer, amp_slice(id, sizeof id));
     enum amp_err err = amp_answer_send(call, 200, &answer->out);
-    if (err == AMP_OK)
+    if (err == AMP_OK) {
         call->response->content_type = content_type_of(answer->writer.protocol);
+        call->response->amazon = true;
+    }
     return err;
 }
 
@@ -105,4 +107,5 @@ void amp_sqs_answer_error(struct amp_out *out, const struct amp_refusal *refusal
     response->status = amp_sqs_error_of(err).status;
     response->content_type = content_type_of(protocol);
     response->query_error = query_error_of(err);
+    response->amazon = true;
 }

@@ -81,6 +81,7 @@ static void send_answer(struct amp_worker *worker, struct amp_net_exchange *exch
         .strike = refused != AMP_OK && is_strike(refused),
         .offence = offence_of(refused),
         .request_id = request_id,
+        .amazon = response->amazon,
     };
     (void)amp_net_respond(exchange, &answer);
     amp_api_done(worker->api, response);

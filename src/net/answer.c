@@ -112,13 +112,17 @@ static void write_content_fields(struct amp_out *out, const struct amp_net_respo
     LITERAL(out, "\r\n");
 }
 
-static void write_request_id(struct amp_out *out, uint64_t id)
+static void write_request_id(struct amp_out *out, const struct amp_net_response *response)
 {
     uint8_t bytes[8];
     for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)(id >> (56 - 8 * i));
+        bytes[i] = (uint8_t)(response->request_id >> (56 - 8 * i));
     LITERAL(out, "X-Request-Id: ");
     amp_out_hex(out, bytes, sizeof(bytes));
+    if (response->amazon) {
+        LITERAL(out, "\r\nx-amzn-RequestId: ");
+        amp_out_hex(out, bytes, sizeof(bytes));
+    }
     LITERAL(out, "\r\n");
 }
 
@@ -157,7 +161,7 @@ void amp_net_answer_write(struct amp_out *out, const struct amp_net_answer *answ
     amp_out_bytes(out, answer->date->field, AMP_NET_DATE_LEN);
     write_content_fields(out, response);
     LITERAL(out, "Cache-Control: no-store\r\n");
-    write_request_id(out, response->request_id);
+    write_request_id(out, response);
     write_rare_fields(out, answer);
     LITERAL(out, "\r\n");
     if (has_content(response->status) && !answer->to_head)

@@ -92,6 +92,7 @@ struct amp_net_response {
     bool strike;              /* a refusal that a connection gets AMP_NET_STRIKES_MAX times, and then is closed */
     enum amp_offence offence; /* what its source is penalised for, where no principal is known on the connection */
     uint64_t request_id;      /* X-Request-Id, 16 hex digits */
+    bool amazon;              /* the same as x-amzn-RequestId, which is where AWS's SDKs look for it */
 };
 
 struct amp_net_handler {

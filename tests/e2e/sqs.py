@@ -26,6 +26,8 @@ def queue_arn(daemon, name):
 
 def error_of(answer):
     """AWS's code of an error answer, which header, JSON and XML agree on; None of a success."""
+    if answer.headers["x-amzn-requestid"] != answer.headers["x-request-id"]:
+        raise AssertionError(f"two names, two ids: {answer!r}")
     if answer.status == 200:
         return None
     code, fault = answer.headers["x-amzn-query-error"].split(";")

@@ -15,6 +15,7 @@ const sqs = new sdk.SQSClient({
 });
 
 const call = (name, input) => sqs.send(new sdk[`${name}Command`](input));
+const REQUEST_ID = /^[0-9a-f]{16}$/;
 const say = (step, more = {}) => console.log(JSON.stringify({ step, ...more }));
 // Of letters alone: digits could happen to look like a card number, and no queue may be called that.
 const name = (suffix = "") => `js-${randomUUID().replace(/[^a-f]/g, "x")}${randomUUID().replace(/[^a-f]/g, "y")}${suffix}`;
@@ -28,6 +29,7 @@ async function refused(expected, action, input) {
     await call(action, input);
   } catch (error) {
     assert.equal(error.name, expected, `${action}: ${error.name}: ${error.message}`);
+    assert.match(error.$metadata.requestId, REQUEST_ID);
     return error;
   }
   assert.fail(`${action} should have been refused with ${expected}`);
@@ -52,6 +54,7 @@ async function messages() {
   assert.equal(got.Messages.length, 1);
   assert.equal(got.Messages[0].Body, MessageBody);
   assert.equal(got.Messages[0].MessageId, sent.MessageId);
+  assert.match(sent.$metadata.requestId, REQUEST_ID);
   assert.deepEqual(got.Messages[0].MessageAttributes.blob.BinaryValue, MessageAttributes.blob.BinaryValue);
   assert.equal(got.Messages[0].MessageAttributes.text.StringValue, "a \u20ac");
   assert.equal(got.Messages[0].Attributes.ApproximateReceiveCount, "1");

@@ -35,6 +35,15 @@ static void writes_all_fields_of_an_ordinary_answer(void **state)
                                                           "{}");
 }
 
+static void names_the_request_as_aws_does_where_asked(void **state)
+{
+    struct amp_net_response response = {.status = 200, .request_id = 0x0123456789abcdef};
+    assert_null(strcasestr(written(&response, false, false), "x-amzn-RequestId"));
+    response.amazon = true;
+    assert_non_null(strstr(written(&response, false, false),
+                           "\r\nX-Request-Id: 0123456789abcdef\r\nx-amzn-RequestId: 0123456789abcdef\r\n"));
+}
+
 static void writes_rare_fields_where_asked(void **state)
 {
     struct amp_net_response response = {.status = 401,
@@ -112,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_all_fields_of_an_ordinary_answer),
+        cmocka_unit_test(names_the_request_as_aws_does_where_asked),
         cmocka_unit_test(writes_rare_fields_where_asked),
         cmocka_unit_test(answers_head_without_the_body_but_with_its_length),
         cmocka_unit_test(gives_204_neither_length_nor_body),
