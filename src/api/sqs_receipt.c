@@ -24,7 +24,10 @@ static enum amp_err delete (const struct amp_sqs_call *sqs, const void *ctx, con
                             struct amp_sqs_done *done) {
     const struct amp_queue_engine *queues = &sqs->call->api->config.queues; struct amp_receipt receipt;
     enum amp_err err = read_receipt(sqs, entry, &receipt, done);
-    return err != AMP_OK ? err : queues->ops->remove(queues->self, sqs->queue, &receipt);
+    if (err != AMP_OK)
+        return err;
+    err = queues->ops->remove(queues->self, sqs->queue, &receipt);
+    return err != AMP_ERR_RECEIPT_INVALID ? err : amp_sqs_refuse(sqs, err, "The receipt handle has expired.");
 }
 
 static enum amp_err hide(const struct amp_sqs_call *sqs, const void *ctx, const struct amp_sqs_entry *entry,

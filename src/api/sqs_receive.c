@@ -321,7 +321,7 @@ static void discard(struct receiving *receiving, const struct amp_message_out *o
     event.has_message = true;
     memcpy(event.token_reference, out->receipt.id, sizeof event.token_reference);
     amp_record_refusal(receiving->call->api, &event, AMP_ERR_NOT_AUTHENTIC);
-    (void)(queues->ops->remove(queues->self, receiving->poll->receive.queue, &out->receipt) == AMP_OK);
+    queues->ops->discard(queues->self, receiving->poll->receive.queue, &out->receipt);
 }
 
 /* Those that could not be told were not received: what ails log or memory makes no dead letters. */

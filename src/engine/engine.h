@@ -255,8 +255,11 @@ struct amp_queue_engine_ops {
     enum amp_err (*receive)(void *self, const struct amp_receive *receive, struct amp_message_out *out, size_t *count,
                             struct amp_secret_buf *sealed);
     /* AMP_OK also where it is gone already. With the stamp of an earlier receive: nothing is deleted, AMP_OK for a
-     * standard queue as AWS answers, AMP_ERR_RECEIPT_INVALID for a FIFO one. */
+     * standard queue as AWS answers, AMP_ERR_RECEIPT_INVALID for a FIFO one; there also behind the visibility timeout,
+     * when others may have it. */
     enum amp_err (*remove)(void *self, struct amp_slice queue, const struct amp_receipt *receipt);
+    /* What was received but is nobody's message, whatever its state: it is gone. */
+    void (*discard)(void *self, struct amp_slice queue, const struct amp_receipt *receipt);
     /* What was received but could not be told of: there again at its old place, received once less, as if it had never
      * been. Its receipts are void. Skips those that others received meanwhile, or that are gone. */
     void (*give_back)(void *self, struct amp_slice queue, const struct amp_receipt *receipts, size_t count);

@@ -169,6 +169,7 @@ static const struct amp_queue_engine_ops memory_ops = {
     .send = amp_memory_send,
     .receive = amp_memory_receive,
     .remove = amp_memory_remove,
+    .discard = amp_memory_discard,
     .give_back = amp_memory_give_back,
     .change_visibility = amp_memory_change_visibility,
     .purge = amp_memory_purge,

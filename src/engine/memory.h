@@ -404,6 +404,7 @@ enum amp_err amp_memory_send(void *self, const struct amp_message_in *in, struct
 enum amp_err amp_memory_receive(void *self, const struct amp_receive *receive, struct amp_message_out *out,
                                 size_t *count, struct amp_secret_buf *sealed);
 enum amp_err amp_memory_remove(void *self, struct amp_slice queue, const struct amp_receipt *receipt);
+void amp_memory_discard(void *self, struct amp_slice queue, const struct amp_receipt *receipt);
 void amp_memory_give_back(void *self, struct amp_slice queue, const struct amp_receipt *receipts, size_t count);
 enum amp_err amp_memory_change_visibility(void *self, struct amp_slice queue, const struct amp_receipt *receipt,
                                           int64_t visibility_ms);

@@ -207,6 +207,13 @@ enum amp_err amp_memory_receive(void *self, const struct amp_receive *receive, s
 
 /* With a receipt. */
 
+static bool is_last_receipt(const struct message *message, const struct amp_receipt *receipt)
+{
+    return message->stamp == receipt->stamp && receipt->stamp != 0;
+}
+
+/* Behind the visibility timeout a FIFO queue deletes nothing: the next in its order may be whoever has it by now (API
+ * Reference, ReceiveMessage, ReceiveRequestAttemptId). */
 enum amp_err amp_memory_remove(void *self, struct amp_slice queue, const struct amp_receipt *receipt)
 {
     struct visit visit;
@@ -216,12 +223,25 @@ enum amp_err amp_memory_remove(void *self, struct amp_slice queue, const struct 
     struct message *message = amp_memory_message_find(&visit, receipt->id);
     if (message == NULL)
         amp_travel_removed(&visit, receipt);
-    else if (message->stamp == receipt->stamp && receipt->stamp != 0)
+    else if (is_last_receipt(message, receipt) && (!message->fifo || message->state == MESSAGE_IN_FLIGHT))
         amp_memory_message_destroy(&visit, message);
     else if (message->fifo)
         err = AMP_ERR_RECEIPT_INVALID;
     amp_memory_leave(&visit);
     return err;
+}
+
+void amp_memory_discard(void *self, struct amp_slice queue, const struct amp_receipt *receipt)
+{
+    struct visit visit;
+    if (amp_memory_enter(&visit, self, queue) != AMP_OK)
+        return;
+    struct message *message = amp_memory_message_find(&visit, receipt->id);
+    if (message == NULL)
+        amp_travel_removed(&visit, receipt);
+    else if (is_last_receipt(message, receipt))
+        amp_memory_message_destroy(&visit, message);
+    amp_memory_leave(&visit);
 }
 
 static enum amp_err hide(struct visit *visit, const struct amp_receipt *receipt, int64_t visibility_ms)
@@ -253,7 +273,7 @@ enum amp_err amp_memory_change_visibility(void *self, struct amp_slice queue, co
 static void forget_receive(struct visit *visit, const struct amp_receipt *receipt)
 {
     struct message *message = amp_memory_message_find(visit, receipt->id);
-    if (message == NULL || message->stamp != receipt->stamp || receipt->stamp == 0)
+    if (message == NULL || !is_last_receipt(message, receipt))
         return;
     message->stamp = 0;
     message->receives--;

@@ -216,6 +216,16 @@ class FifoTest(SqsCase):
         first = self.sqs.receive_message(**attempt)["Messages"][0]
         self.assertEqual(self.sqs.receive_message(**attempt)["Messages"][0]["MessageId"], first["MessageId"])
 
+    def test_a_receipt_ends_with_the_visibility_timeout(self):
+        url = self.queue(".fifo", FifoQueue="true", ContentBasedDeduplication="true")
+        self.sqs.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g")
+        shown = self.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"][0]["ReceiptHandle"]
+        self.refused("ReceiptHandleIsInvalid", self.sqs.delete_message, QueueUrl=url, ReceiptHandle=shown)
+        failed = self.sqs.delete_message_batch(QueueUrl=url, Entries=[{"Id": "a", "ReceiptHandle": shown}])["Failed"]
+        self.assertEqual([(entry["Code"], entry["Message"]) for entry in failed],
+                         [("ReceiptHandleIsInvalid", "The receipt handle has expired.")])
+        self.assertEqual([message["Body"] for message in self.receive_all(url, 1)], ["x"])
+
 
 class QueuesTest(SqsCase):
     def test_create_find_list_delete(self):

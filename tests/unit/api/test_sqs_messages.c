@@ -416,18 +416,16 @@ static void dead_letters_say_where_they_come_from(void **state)
     assert_string_equal(mapped("DeadLetterQueueSourceArn"), ARN("q"));
 }
 
-static void what_does_not_verify_is_discarded_with_an_alarm(void **state)
+static void put_junk(const char *queue)
 {
     uint8_t junk[64] = {1, 0, 0, 0, 1};
-    struct amp_message_in in = {.queue = AMP_SLICE_LIT("q"),
+    struct amp_message_in in = {.queue = amp_slice_str(queue),
                                 .sealed = amp_slice(junk, sizeof junk),
                                 .epoch = 1,
                                 .sent_unix_ms = NOW_MS,
                                 .expires_unix_ms = NOW_MS + 1000,
                                 .delay_ms = -1};
     struct amp_message_sent sent;
-    make_queue("q");
-    char *good = copy(send_one("q", "hello"));
     /* It owes the epoch a use, as any message does. */
     struct amp_secret_buf unused = {NULL, 0, 0};
     assert_int_equal(
@@ -435,6 +433,13 @@ static void what_does_not_verify_is_discarded_with_an_alarm(void **state)
         AMP_OK);
     amp_secret_buf_free(&unused);
     assert_int_equal(fx.queues.ops->send(fx.queues.self, &in, &sent), AMP_OK);
+}
+
+static void what_does_not_verify_is_discarded_with_an_alarm(void **state)
+{
+    make_queue("q");
+    char *good = copy(send_one("q", "hello"));
+    put_junk("q");
     must("ReceiveMessage", "{" Q("q") ",\"MaxNumberOfMessages\":10}");
     assert_int_equal(items("Messages", "Message"), 1);
     assert_string_equal(said("MessageId"), good);
@@ -445,6 +450,18 @@ static void what_does_not_verify_is_discarded_with_an_alarm(void **state)
     struct amp_queue_view view;
     assert_int_equal(fx.queues.ops->look(fx.queues.self, AMP_SLICE_LIT("q"), &view), AMP_OK);
     assert_int_equal(view.available + view.in_flight, 1);
+}
+
+/* There a receipt that hides nothing deletes nothing. */
+static void what_does_not_verify_leaves_a_fifo_queue_too(void **state)
+{
+    must("CreateQueue", "{\"QueueName\":\"q.fifo\",\"Attributes\":{\"FifoQueue\":\"true\"}}");
+    put_junk("q.fifo");
+    must("ReceiveMessage", "{" Q("q.fifo") ",\"VisibilityTimeout\":0}");
+    assert_int_equal(items("Messages", "Message"), 0);
+    struct amp_queue_view view;
+    assert_int_equal(fx.queues.ops->look(fx.queues.self, AMP_SLICE_LIT("q.fifo"), &view), AMP_OK);
+    assert_int_equal(view.available + view.in_flight, 0);
 }
 
 static void what_cannot_be_recorded_is_not_told(void **state)
@@ -538,6 +555,7 @@ int main(void)
         BOTH(a_batch_has_a_size),
         BOTH(dead_letters_say_where_they_come_from),
         BOTH(what_does_not_verify_is_discarded_with_an_alarm),
+        BOTH(what_does_not_verify_leaves_a_fifo_queue_too),
         BOTH(what_cannot_be_recorded_is_not_told),
         BOTH(without_a_key_or_subscribers_nothing_is_sent),
         BOTH(a_full_queue_memory_refuses_and_keeps_what_it_has),

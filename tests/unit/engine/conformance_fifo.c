@@ -241,6 +241,40 @@ static void a_receipt_of_an_earlier_receive_is_refused(void **state)
     assert_int_equal(DO(house, remove, text(Q), &old), AMP_OK);
 }
 
+static void a_receipt_ends_with_the_visibility_timeout(void **state)
+{
+    struct house *house = *state;
+    create(house, Q);
+    send_in_group(house, Q, 1, 1);
+    expect(house, Q, 1);
+    pass(house, 30100);
+    assert_int_equal(remove_received(house, Q, 0), AMP_ERR_RECEIPT_INVALID);
+    assert_int_equal(receive_for(house, Q, 1, 0), AMP_OK);
+    assert_int_equal(remove_received(house, Q, 0), AMP_ERR_RECEIPT_INVALID);
+    expect(house, Q, 1);
+    assert_int_equal(remove_received(house, Q, 0), AMP_OK);
+    assert_counts(house, Q, 0, 0, 0);
+}
+
+static void what_is_discarded_is_gone_in_any_state(void **state)
+{
+    struct house *house = *state;
+    create(house, Q);
+    for (uint64_t i = 1; i <= 2; i++)
+        send_in_group(house, Q, i, i);
+    assert_int_equal(receive_for(house, Q, 1, 0), AMP_OK);
+    struct amp_receipt wrong = house->out[0].receipt;
+    wrong.stamp ^= 2;
+    DO(house, discard, text(Q), &wrong);
+    assert_counts(house, Q, 2, 0, 0);
+    DO(house, discard, text(Q), &house->out[0].receipt);
+    assert_counts(house, Q, 1, 0, 0);
+    assert_int_equal(receive_for(house, Q, 1, -1), AMP_OK);
+    DO(house, discard, text(Q), &house->out[0].receipt);
+    assert_counts(house, Q, 0, 0, 0);
+    DO(house, discard, text("none.fifo"), &wrong);
+}
+
 static void the_queues_delay_holds_and_not_the_messages(void **state)
 {
     struct house *house = *state;
@@ -308,6 +342,8 @@ static const struct CMUnitTest fifo_tests[] = {
     TEST(no_attempt_hides_longer_than_twelve_hours),
     TEST(an_attempt_tells_no_more_of_what_was_deleted_or_came_back),
     TEST(a_receipt_of_an_earlier_receive_is_refused),
+    TEST(a_receipt_ends_with_the_visibility_timeout),
+    TEST(what_is_discarded_is_gone_in_any_state),
     TEST(the_queues_delay_holds_and_not_the_messages),
     TEST(a_delayed_message_keeps_those_behind_it_in_its_group_waiting),
     TEST(what_expired_blocks_no_group),

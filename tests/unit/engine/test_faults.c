@@ -90,7 +90,7 @@ static void plays_with(const char *queue, const char *dead)
         spared(DO(&house, receive, &receive, house.out, &house.count, &house.sealed));
         assert_int_equal(stats(&house).messages, all);
         if (house.count > 2 && i < 2) {
-            assert_int_equal(remove_received(&house, queue, 0), AMP_OK);
+            DO(&house, discard, text(queue), &house.out[0].receipt);
             all--;
         }
     }
