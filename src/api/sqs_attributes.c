@@ -253,7 +253,7 @@ static enum amp_err read_allow(struct amp_json *json, void *into)
     enum amp_err err = amp_json_read_string(json, &word);
     if (err != AMP_OK)
         return err;
-    for (allowing->allow = 0; allowing->allow < ALLOW_COUNT; allowing->allow++) {
+    for (allowing->allow = AMP_REDRIVE_ALLOW_ALL; allowing->allow < ALLOW_COUNT; allowing->allow++) {
         if (amp_slice_is(word, allow_names[allowing->allow]))
             return AMP_OK;
     }
@@ -298,8 +298,8 @@ static enum amp_err read_redrive_allow(const struct attribute *attribute, const 
 static void tell_redrive_allow(const struct attribute *attribute, const struct subject *subject, struct amp_out *out)
 {
     const struct amp_queue_settings *settings = subject->settings;
-    if (settings->redrive_allow == AMP_REDRIVE_ALLOW_ALL)
-        return; /* that is what a queue without the policy does */
+    if (settings->redrive_allow == AMP_REDRIVE_UNSAID)
+        return;
     amp_out_str(out, "{\"redrivePermission\":\"");
     amp_out_str(out, allow_names[settings->redrive_allow]);
     amp_out_byte(out, '"');
@@ -406,7 +406,7 @@ static bool allows(const struct amp_queue_settings *target, struct amp_slice sou
         if (amp_slice_equal(amp_queue_name_slice(&target->allowed[i]), source))
             return true;
     }
-    return target->redrive_allow == AMP_REDRIVE_ALLOW_ALL;
+    return target->redrive_allow == AMP_REDRIVE_UNSAID || target->redrive_allow == AMP_REDRIVE_ALLOW_ALL;
 }
 
 /* Whoever sets it makes messages go there: it takes the permission of one who may send there, or manage it. */

@@ -36,7 +36,6 @@ void amp_queue_settings_default(struct amp_queue_settings *settings, bool fifo)
         .max_message_bytes = 1024 * 1024,
         .retention_s = 4 * 24 * 60 * 60,
         .visibility_s = 30,
-        .redrive_allow = AMP_REDRIVE_ALLOW_ALL,
     };
 }
 

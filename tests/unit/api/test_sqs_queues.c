@@ -286,7 +286,14 @@ static void a_dead_letter_queue_says_whose_it_is(void **state)
                                                           "other") "\",\"" ARN("q") "\"]}");
     ALLOW("dead", "{\\\"redrivePermission\\\":\\\"allowAll\\\"}");
     must("GetQueueAttributes", "{" Q("dead") ",\"AttributeNames\":[\"All\"]}");
+    assert_string_equal(mapped("RedriveAllowPolicy"), "{\"redrivePermission\":\"allowAll\"}");
+    set_redrive("q", REDRIVE(ARN("dead"), "4"));
+    assert_int_equal(answer.response.status, 200);
+    ALLOW("dead", "");
+    must("GetQueueAttributes", "{" Q("dead") ",\"AttributeNames\":[\"All\"]}");
     assert_null(mapped("RedriveAllowPolicy"));
+    set_redrive("q", REDRIVE(ARN("dead"), "5"));
+    assert_int_equal(answer.response.status, 200);
 }
 
 static void eleven_sources_are_too_many(void **state)
