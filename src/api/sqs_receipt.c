@@ -20,9 +20,11 @@ static enum amp_err check_queue(const struct amp_sqs_call *sqs)
     return queues->ops->look(queues->self, sqs->queue, &view);
 }
 
-static enum amp_err delete (const struct amp_sqs_call *sqs, const void *ctx, const struct amp_sqs_entry *entry,
-                            struct amp_sqs_done *done) {
-    const struct amp_queue_engine *queues = &sqs->call->api->config.queues; struct amp_receipt receipt;
+static enum amp_err remove_message(const struct amp_sqs_call *sqs, const void *ctx, const struct amp_sqs_entry *entry,
+                                   struct amp_sqs_done *done)
+{
+    const struct amp_queue_engine *queues = &sqs->call->api->config.queues;
+    struct amp_receipt receipt;
     enum amp_err err = read_receipt(sqs, entry, &receipt, done);
     if (err != AMP_OK)
         return err;
@@ -64,12 +66,12 @@ static enum amp_err batch(const struct amp_sqs_call *sqs, amp_sqs_act *act)
 
 enum amp_err amp_sqs_delete_one(const struct amp_sqs_call *sqs)
 {
-    return one(sqs, delete);
+    return one(sqs, remove_message);
 }
 
 enum amp_err amp_sqs_delete_batch(const struct amp_sqs_call *sqs)
 {
-    return batch(sqs, delete);
+    return batch(sqs, remove_message);
 }
 
 enum amp_err amp_sqs_hide_one(const struct amp_sqs_call *sqs)

@@ -45,7 +45,7 @@ static inline struct amp_slice amp_queue_name_slice(const struct amp_queue_name 
 enum amp_err amp_queue_name_parse(struct amp_queue_name *name, struct amp_slice text) AMP_MUST_USE;
 bool amp_queue_name_is_fifo(struct amp_slice name);
 
-/* Who may name this queue as its dead-letter queue (RedriveAllowPolicy). UNSAID: any, and there is no policy to tell. */
+/* Who may name this queue as its dead-letter queue (RedriveAllowPolicy). UNSAID: any, and there is nothing to tell. */
 enum amp_redrive_allow { AMP_REDRIVE_UNSAID, AMP_REDRIVE_ALLOW_ALL, AMP_REDRIVE_DENY_ALL, AMP_REDRIVE_BY_QUEUE };
 
 /* Ranges are checked by who makes one (room api). */
