@@ -5,15 +5,12 @@
 #include "daemon/config.h"
 
 #include <cyaml/cyaml.h>
-#include <limits.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/address.h"
 #include "base/text.h"
+#include "daemon/config_check.h"
 #include "daemon/quantity.h"
-#include "daemon/shares.h"
 #include "keys/principal.h"
 
 enum kind {
@@ -212,29 +209,11 @@ static const struct setting settings[] = {
             PUSH_SETTINGS(SETTING_push) KEYS_SETTINGS(SETTING_keys) LIMITS_SETTINGS(SETTING_limits)
                 SANDBOX_SETTINGS(SETTING_sandbox)};
 
-struct reading {
-    const struct amp_config_critic *critic;
-    bool bad;
-};
-
-static void complain(struct reading *reading, const char *name, const char *value, const char *why)
-{
-    char text[AMP_CONFIG_PATH_MAX + 256];
-    reading->bad = true;
-    if (reading->critic == NULL || reading->critic->complain == NULL)
-        return;
-    if (value != NULL)
-        snprintf(text, sizeof(text), "%s: \"%s\" %s", name, value, why);
-    else
-        snprintf(text, sizeof(text), "%s %s", name, why);
-    reading->critic->complain(reading->critic->ctx, text);
-}
-
 /* What libcyaml says on its way out of a mistake: what, and in which line and column. */
 static void on_cyaml(cyaml_log_t level, void *ctx, const char *format, va_list args)
 {
     char text[512];
-    struct reading *reading = ctx;
+    struct amp_config_reading *reading = ctx;
     if (reading->critic == NULL || reading->critic->complain == NULL)
         return;
     int len = vsnprintf(text, sizeof(text), format, args);
@@ -343,19 +322,19 @@ static void store(const struct setting *setting, struct amp_config *config, int6
     }
 }
 
-static void take_path(struct reading *reading, const struct setting *setting, const char *text, char *target)
+static void take_path(struct amp_config_reading *reading, const struct setting *setting, const char *text, char *target)
 {
     if (text[0] != '/')
-        complain(reading, setting->name, text, "is not an absolute path");
+        amp_config_complain(reading, setting->name, text, "is not an absolute path");
     memcpy(target, text, strlen(text) + 1); /* the schema holds it below AMP_CONFIG_PATH_MAX */
 }
 
-static void take_user(struct reading *reading, const struct setting *setting, const char *text, char *target)
+static void take_user(struct amp_config_reading *reading, const struct setting *setting, const char *text, char *target)
 {
     static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     size_t len = strlen(text);
     if (len == 0 || len >= AMP_CONFIG_USER_MAX || strspn(text, good) != len)
-        complain(reading, setting->name, text, "is not the name or number of a user");
+        amp_config_complain(reading, setting->name, text, "is not the name or number of a user");
     else
         memcpy(target, text, len + 1);
 }
@@ -375,15 +354,15 @@ static bool parse_startups(struct amp_config_startups *out, const char *text)
     return out->start > 0 && out->start < out->full && out->rate <= 100;
 }
 
-static void take_startups(struct reading *reading, const struct setting *setting, const char *text,
+static void take_startups(struct amp_config_reading *reading, const struct setting *setting, const char *text,
                           struct amp_config_startups *target)
 {
     if (!parse_startups(target, text))
-        complain(reading, setting->name, text,
-                 "is not START:RATE:FULL such as 2000:30:8000, START below FULL and RATE at most 100");
+        amp_config_complain(reading, setting->name, text,
+                            "is not START:RATE:FULL such as 2000:30:8000, START below FULL and RATE at most 100");
 }
 
-static void complain_of_bounds(struct reading *reading, const struct setting *setting, const char *text)
+static void complain_of_bounds(struct amp_config_reading *reading, const struct setting *setting, const char *text)
 {
     char least[AMP_QUANTITY_MAX];
     char most[AMP_QUANTITY_MAX];
@@ -391,10 +370,10 @@ static void complain_of_bounds(struct reading *reading, const struct setting *se
     amp_quantity_format(least, setting->least, units_of(setting->kind));
     amp_quantity_format(most, setting->most, units_of(setting->kind));
     snprintf(why, sizeof(why), "is out of bounds: %s to %s", least, most);
-    complain(reading, setting->name, text, why);
+    amp_config_complain(reading, setting->name, text, why);
 }
 
-static void take(struct reading *reading, const struct setting *setting, const struct raw *raw,
+static void take(struct amp_config_reading *reading, const struct setting *setting, const struct raw *raw,
                  struct amp_config *config)
 {
     const char *text = *(char *const *)(const void *)((const uint8_t *)raw + setting->raw);
@@ -417,25 +396,26 @@ static void take(struct reading *reading, const struct setting *setting, const s
         return;
     }
     if (!parse_value(setting->kind, text, &value, &expected))
-        complain(reading, setting->name, text, expected);
+        amp_config_complain(reading, setting->name, text, expected);
     else if (setting->most != 0 && (value < setting->least || value > setting->most))
         complain_of_bounds(reading, setting, text);
     else
         store(setting, config, value);
 }
 
-static void take_addresses(struct reading *reading, const struct raw_listen *listen, struct amp_config *config)
+static void take_addresses(struct amp_config_reading *reading, const struct raw_listen *listen,
+                           struct amp_config *config)
 {
     for (unsigned i = 0; i < listen->addresses_count; i++) {
         struct amp_config_address address;
         if (amp_config_address_parse(&address, listen->addresses[i]) != AMP_OK)
-            complain(reading, "listen.addresses", listen->addresses[i],
-                     "is not a numeric address with port such as 127.0.0.1:8443 or [::1]:8443");
+            amp_config_complain(reading, "listen.addresses", listen->addresses[i],
+                                "is not a numeric address with port such as 127.0.0.1:8443 or [::1]:8443");
         else if (amp_config_address_port(&address) == 0)
-            complain(reading, "listen.addresses", listen->addresses[i], "has no port");
+            amp_config_complain(reading, "listen.addresses", listen->addresses[i], "has no port");
         else if (config->dev && !amp_config_address_is_loopback(&address))
-            complain(reading, "listen.addresses", listen->addresses[i],
-                     "is not loopback: development mode has nothing else");
+            amp_config_complain(reading, "listen.addresses", listen->addresses[i],
+                                "is not loopback: development mode has nothing else");
         else
             amp_config_address_format(config->listen.address[config->listen.address_count++], &address);
     }
@@ -450,14 +430,15 @@ static bool is_named(const struct amp_config *config, const char *name)
     return false;
 }
 
-static void take_queues(struct reading *reading, const struct raw_queue *queue, struct amp_config *config)
+static void take_queues(struct amp_config_reading *reading, const struct raw_queue *queue, struct amp_config *config)
 {
     for (unsigned i = 0; i < queue->names_count; i++) {
         const char *name = queue->names[i];
         if (!amp_queue_name_is_good(amp_slice_str(name)))
-            complain(reading, "queue.names", name, "is not 1 to 80 letters, digits, - or _, with or without .fifo");
+            amp_config_complain(reading, "queue.names", name,
+                                "is not 1 to 80 letters, digits, - or _, with or without .fifo");
         else if (is_named(config, name))
-            complain(reading, "queue.names", name, "stands there twice");
+            amp_config_complain(reading, "queue.names", name, "stands there twice");
         else
             memcpy(config->queue.names[config->queue.name_count++], name, strlen(name) + 1);
     }
@@ -469,20 +450,20 @@ struct networks {
     const char *form;
 };
 
-static void take_networks(struct reading *reading, const struct networks *kind, char *const *texts, unsigned count,
-                          char (*networks)[AMP_CONFIG_ADDRESS_MAX], uint32_t *network_count)
+static void take_networks(struct amp_config_reading *reading, const struct networks *kind, char *const *texts,
+                          unsigned count, char (*networks)[AMP_CONFIG_ADDRESS_MAX], uint32_t *network_count)
 {
     for (unsigned i = 0; i < count; i++) {
         struct amp_address_rule rule;
         if (strlen(texts[i]) >= AMP_CONFIG_ADDRESS_MAX ||
             amp_address_rule_parse(&rule, amp_slice_str(texts[i])) != AMP_OK || (rule.port != 0 && !kind->ports))
-            complain(reading, kind->name, texts[i], kind->form);
+            amp_config_complain(reading, kind->name, texts[i], kind->form);
         else
             memcpy(networks[(*network_count)++], texts[i], strlen(texts[i]) + 1);
     }
 }
 
-static void take_lists(struct reading *reading, const struct raw *raw, struct amp_config *config)
+static void take_lists(struct amp_config_reading *reading, const struct raw *raw, struct amp_config *config)
 {
     static const struct networks allow = {
         "push.allow", true, "is not an address or network such as 10.1.0.0/16, 127.0.0.1:9000 or [fd00::]/8"};
@@ -494,77 +475,6 @@ static void take_lists(struct reading *reading, const struct raw *raw, struct am
                   &config->push.allow_count);
     take_networks(reading, &exempt, raw->limits.exempt, raw->limits.exempt_count, config->limits.exempt,
                   &config->limits.exempt_count);
-}
-
-static uint64_t open_files_max = UINT64_MAX;
-
-void amp_config_mind_open_files(void)
-{
-    struct rlimit limit;
-    open_files_max = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 0;
-}
-
-/* What RLIMIT_NOFILE and memory_max leave, and limits.max_connections. */
-static void share_out(struct reading *reading, struct amp_config *config)
-{
-    char text[512];
-    struct amp_out why = amp_out(text, sizeof(text) - 1);
-    const char *short_of = NULL;
-    if (!amp_shares_of_files(config, open_files_max, &why))
-        short_of = "limits.max_connections";
-    else if (!amp_shares_of_memory(config, &why))
-        short_of = "memory_max";
-    if (short_of != NULL) {
-        text[why.len] = '\0';
-        complain(reading, short_of, NULL, text);
-    }
-    amp_shares_of_connections(&config->limits);
-}
-
-static uint32_t default_workers;
-
-void amp_config_set_default_workers(uint32_t workers)
-{
-    default_workers = workers;
-}
-
-uint32_t amp_config_default_workers(void)
-{
-    if (default_workers == 0) {
-        long count = sysconf(_SC_NPROCESSORS_ONLN);
-        default_workers = count < 1 ? 1 : count > AMP_CONFIG_WORKERS_MAX ? AMP_CONFIG_WORKERS_MAX : (uint32_t)count;
-    }
-    return default_workers;
-}
-
-/* What one setting asks of another. */
-static void check_whole(struct reading *reading, struct amp_config *config)
-{
-    if (config->workers == 0)
-        config->workers = amp_config_default_workers();
-    if (!reading->bad)
-        share_out(reading, config);
-    if (config->state[0] == '\0')
-        complain(reading, "state", NULL, "is missing: the directory for keyring, event log and admin socket");
-    if (config->listen.address_count == 0)
-        complain(reading, "listen.addresses", NULL, "is missing, such as [\"0.0.0.0:8443\"]");
-    if (config->listen.cert[0] == '\0')
-        complain(reading, "listen.cert", NULL, "is missing: the file of the TLS certificate chain (PEM)");
-    if (config->listen.key[0] == '\0')
-        complain(reading, "listen.key", NULL, "is missing: the file of the TLS private key (PEM)");
-    if (config->vault.ttl_ms > config->vault.ttl_max_ms)
-        complain(reading, "vault.ttl", NULL, "is longer than vault.ttl_max");
-    if (config->queue.name_count > config->queue.max_queues)
-        complain(reading, "queue.names", NULL, "are more than queue.max_queues");
-    if (config->limits.penalty_max_ms != 0 && config->limits.penalty_min_ms >= config->limits.penalty_max_ms)
-        complain(reading, "limits.penalty_min", NULL, "is not below limits.penalty_max");
-    if (config->push.connect_ms > config->push.timeout_ms)
-        complain(reading, "push.connect_timeout", NULL, "is longer than push.timeout");
-    bool wants_file = config->keys.provider == AMP_CONFIG_PROVIDER_FILE;
-    if (wants_file && config->keys.file[0] == '\0')
-        complain(reading, "keys.file", NULL, "is missing: keys.provider file needs it");
-    if (!wants_file && config->keys.file[0] != '\0')
-        complain(reading, "keys.file", NULL, "is set, but keys.provider is not file");
 }
 
 /* "---" and "..." at the start of a line mark documents, wherever they stand (YAML 1.2.2, section 9.1.2). */
@@ -594,7 +504,7 @@ static bool is_one_document(struct amp_slice text)
 
 enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text, const struct amp_config_critic *critic)
 {
-    struct reading reading = {.critic = critic};
+    struct amp_config_reading reading = {.critic = critic};
     struct raw *raw = NULL;
     const cyaml_config_t how = {.log_fn = on_cyaml,
                                 .log_ctx = &reading,
@@ -604,15 +514,16 @@ enum amp_err amp_config_parse(struct amp_config *out, struct amp_slice text, con
     *out = (struct amp_config){0};
     cyaml_err_t err = cyaml_load_data(text.ptr, text.len, &how, &schema, (cyaml_data_t **)&raw, NULL);
     if (err != CYAML_OK || raw == NULL) {
-        complain(&reading, "configuration", NULL, err != CYAML_OK ? cyaml_strerror(err) : "is empty");
+        amp_config_complain(&reading, "configuration", NULL, err != CYAML_OK ? cyaml_strerror(err) : "is empty");
         return AMP_ERR_INVALID;
     }
     if (!is_one_document(text))
-        complain(&reading, "configuration", NULL, "holds more than one YAML document, or a marker of its end");
+        amp_config_complain(&reading, "configuration", NULL,
+                            "holds more than one YAML document, or a marker of its end");
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         take(&reading, &settings[i], raw, out);
     take_lists(&reading, raw, out);
-    check_whole(&reading, out);
+    amp_config_check(&reading, out);
     cyaml_free(&how, &schema, raw, 0);
     return reading.bad ? AMP_ERR_INVALID : AMP_OK;
 }
