@@ -2,6 +2,8 @@
 #ifndef AMP_WIRE_CHARS_H
 #define AMP_WIRE_CHARS_H
 
+#include <emmintrin.h>
+
 #include "base/slice.h"
 
 enum amp_char_class {
@@ -51,38 +53,50 @@ static inline int amp_char_hex(uint8_t c)
 }
 
 /*
- * Eight bytes at once, for runs where a special byte is rare. Each answers "does any byte": not zero where one is below
- * `bound` (at most 0x80), or is `c`. (x - k) borrows into the high bit of each byte below k; & ~x drops those that had
- * it of themselves. A borrow may mark the byte above a true one too, never one where there is none.
+ * Sixteen bytes at once, for runs where a special byte is rare. The predicates mark bytes that are below `bound` (not
+ * 0), or are `c`; they may be joined by "|". amp_block_marks gives them as bits, the first byte's the lowest.
  */
-#define AMP_EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+#define AMP_BLOCK_LEN sizeof(__m128i)
 
-static inline uint64_t amp_word_below(uint64_t word, uint8_t bound)
+static inline __m128i amp_block_at(const uint8_t *bytes)
 {
-    return (word - AMP_EACH_BYTE(bound)) & ~word & AMP_EACH_BYTE(0x80);
+    return _mm_loadu_si128((const __m128i *)(const void *)bytes);
 }
 
-static inline uint64_t amp_word_has(uint64_t word, uint8_t c)
+static inline __m128i amp_block_below(__m128i block, uint8_t bound)
 {
-    return amp_word_below(word ^ AMP_EACH_BYTE(c), 1);
+    return _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8((char)(bound - 1))), block);
 }
 
-/* Which byte is the first that such an answer marks, for a word that was read as little-endian; 8 where none is. */
-static inline size_t amp_word_first(uint64_t marks)
+static inline __m128i amp_block_has(__m128i block, uint8_t c)
 {
-    return marks != 0 ? (size_t)__builtin_ctzll(marks) / 8 : 8;
+    return _mm_cmpeq_epi8(block, _mm_set1_epi8((char)c));
 }
 
-/* Length of a run of ASCII at the start: as many as come in whole words, so that what is behind it may be ASCII too. */
+static inline unsigned amp_block_marks(__m128i marked)
+{
+    return (unsigned)_mm_movemask_epi8(marked);
+}
+
+/* Those that are not ASCII: their high bit is their mark. */
+static inline unsigned amp_block_marks_beyond_ascii(__m128i block)
+{
+    return amp_block_marks(block);
+}
+
+/* How many bytes are in front of the first that is marked; all where none is. */
+static inline size_t amp_block_unmarked(unsigned marks)
+{
+    return (size_t)__builtin_ctz(marks | 1u << AMP_BLOCK_LEN);
+}
+
+/* Length of a run of ASCII at the start: as many as come in whole blocks, so that what is behind it may be ASCII too.
+ */
 static inline size_t amp_ascii_run(struct amp_slice s)
 {
     size_t at = 0;
-    uint64_t word;
-    for (; s.len - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, s.ptr + at, sizeof(word));
-        if ((word & AMP_EACH_BYTE(0x80)) != 0)
-            break;
-    }
+    while (s.len - at >= AMP_BLOCK_LEN && amp_block_marks_beyond_ascii(amp_block_at(s.ptr + at)) == 0)
+        at += AMP_BLOCK_LEN;
     return at;
 }
 

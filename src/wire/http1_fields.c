@@ -137,10 +137,9 @@ static enum amp_err note_framing(struct amp_http1_framing *framing, const struct
 static bool well_formed_value(struct amp_slice value)
 {
     struct amp_slice rest = value;
-    uint64_t word;
-    for (; rest.len >= sizeof(word); rest = amp_slice(rest.ptr + sizeof(word), rest.len - sizeof(word))) {
-        memcpy(&word, rest.ptr, sizeof(word));
-        if ((amp_word_below(word, 0x20) | amp_word_has(word, 0x7f)) != 0)
+    for (; rest.len >= AMP_BLOCK_LEN; rest = amp_slice(rest.ptr + AMP_BLOCK_LEN, rest.len - AMP_BLOCK_LEN)) {
+        const __m128i block = amp_block_at(rest.ptr);
+        if (amp_block_marks(amp_block_below(block, 0x20) | amp_block_has(block, 0x7f)) != 0)
             return amp_chars_all(value, AMP_CHAR_VALUE);
     }
     return amp_chars_all(rest, AMP_CHAR_VALUE);

@@ -275,23 +275,11 @@ static void write_escaped(struct amp_out *out, uint8_t c)
     amp_out_hex(out, &c, 1);
 }
 
-static bool needs_escape(uint8_t c)
-{
-    return c < 0x20 || c == '"' || c == '\\';
-}
-
 /* The first byte from `at` on that needs escaping; the end where there is none. */
 static size_t find_escape(struct amp_slice text, size_t at)
 {
-    uint64_t word;
-    for (; text.len - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, text.ptr + at, sizeof(word));
-        if ((amp_word_below(word, 0x20) | amp_word_has(word, '"') | amp_word_has(word, '\\')) != 0)
-            break;
-    }
-    while (at < text.len && !needs_escape(text.ptr[at]))
-        at++;
-    return at;
+    bool unused;
+    return at + amp_json_plain_len(amp_slice(text.ptr + at, text.len - at), &unused);
 }
 
 void amp_json_write_string(struct amp_out *out, struct amp_slice text)

@@ -31,30 +31,37 @@ void amp_json_skip_space(struct amp_json *json)
     }
 }
 
-/* Not zero where one of eight bytes is a control character, a quote or a backslash. */
-static uint64_t special_in(uint64_t word)
+static bool is_special(uint8_t c)
 {
-    return amp_word_below(word, 0x20) | amp_word_has(word, '"') | amp_word_has(word, '\\');
+    return c < 0x20 || c == '"' || c == '\\';
+}
+
+size_t amp_json_plain_len(struct amp_slice text, bool *ascii)
+{
+    size_t at = 0, plain = AMP_BLOCK_LEN;
+    unsigned beyond = 0;
+    while (plain == AMP_BLOCK_LEN && text.len - at >= AMP_BLOCK_LEN) {
+        const __m128i block = amp_block_at(text.ptr + at);
+        const __m128i special = amp_block_below(block, 0x20) | amp_block_has(block, '"') | amp_block_has(block, '\\');
+        plain = amp_block_unmarked(amp_block_marks(special));
+        beyond |= amp_block_marks_beyond_ascii(block) & ((1u << plain) - 1);
+        at += plain;
+    }
+    while (plain == AMP_BLOCK_LEN && at < text.len && !is_special(text.ptr[at]))
+        beyond |= text.ptr[at++] & 0x80u;
+    *ascii = beyond == 0;
+    return at;
 }
 
 enum amp_err amp_json_take_run(struct amp_json *json, struct amp_slice *run)
 {
-    size_t at = json->pos;
-    uint64_t word, special = 0;
-    uint64_t bits = 0;
-    while (special == 0 && json->len - at >= sizeof(word)) {
-        memcpy(&word, json->text + at, sizeof(word));
-        special = special_in(le64toh(word));
-        bits |= le64toh(word) & ((special & -special) - 1); /* of what is before the first special one */
-        at += amp_word_first(special);
-    }
-    while (special == 0 && at < json->len && json->text[at] >= 0x20 && json->text[at] != '"' && json->text[at] != '\\')
-        bits |= json->text[at++];
-    *run = amp_slice(json->text + json->pos, at - json->pos);
-    json->pos = at;
-    if (at < json->len && json->text[at] < 0x20)
+    const struct amp_slice left = amp_slice(json->text + json->pos, json->len - json->pos);
+    bool ascii;
+    *run = amp_slice(left.ptr, amp_json_plain_len(left, &ascii));
+    json->pos += run->len;
+    if (run->len < left.len && left.ptr[run->len] < 0x20)
         return amp_json_fail(json, AMP_ERR_MALFORMED_JSON);
-    if ((bits & AMP_EACH_BYTE(0x80)) != 0 && !amp_utf8_valid(*run))
+    if (!ascii && !amp_utf8_valid(*run))
         return amp_json_fail(json, AMP_ERR_MALFORMED_JSON);
     return AMP_OK;
 }

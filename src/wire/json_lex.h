@@ -13,6 +13,9 @@ void amp_json_skip_space(struct amp_json *json);
 /* Sets the sticky error, if none is set yet, and returns it. */
 enum amp_err amp_json_fail(struct amp_json *json, enum amp_err err);
 
+/* How many bytes are in front of the first control character, quote or backslash; whether they are ASCII. */
+size_t amp_json_plain_len(struct amp_slice text, bool *ascii);
+
 /*
  * The plain bytes of a string from the reading position on: up to its quote, a backslash, or the text's end.
  * Passes over them. AMP_ERR_MALFORMED_JSON where they hold a control character or no UTF-8.

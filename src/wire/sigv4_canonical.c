@@ -16,12 +16,11 @@ static bool is_space(uint8_t c)
 /* Bytes in front of the first white space. */
 static size_t word_len(struct amp_slice value)
 {
-    size_t at = 0;
-    uint64_t word;
-    for (; value.len - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, value.ptr + at, sizeof(word));
-        if ((amp_word_has(word, ' ') | amp_word_has(word, '\t')) != 0)
-            break;
+    size_t at = 0, words = AMP_BLOCK_LEN;
+    while (words == AMP_BLOCK_LEN && value.len - at >= AMP_BLOCK_LEN) {
+        const __m128i block = amp_block_at(value.ptr + at);
+        words = amp_block_unmarked(amp_block_marks(amp_block_has(block, ' ') | amp_block_has(block, '\t')));
+        at += words;
     }
     while (at < value.len && !is_space(value.ptr[at]))
         at++;

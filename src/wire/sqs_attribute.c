@@ -22,12 +22,11 @@ static bool is_xml(const uint8_t *text, size_t len)
 bool amp_sqs_text_valid(struct amp_slice text)
 {
     size_t at = 0;
-    uint64_t word;
-    for (; text.len - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, text.ptr + at, sizeof(word));
-        if ((word & AMP_EACH_BYTE(0x80)) != 0)
+    for (; text.len - at >= AMP_BLOCK_LEN; at += AMP_BLOCK_LEN) {
+        const __m128i block = amp_block_at(text.ptr + at);
+        if (amp_block_marks_beyond_ascii(block) != 0)
             break;
-        if (amp_word_below(word, 0x20) != 0 && !is_xml(text.ptr + at, sizeof(word)))
+        if (amp_block_marks(amp_block_below(block, 0x20)) != 0 && !is_xml(text.ptr + at, AMP_BLOCK_LEN))
             return false;
     }
     struct amp_slice rest = at == text.len ? amp_slice(NULL, 0) : amp_slice(text.ptr + at, text.len - at);

@@ -252,12 +252,11 @@ static enum amp_err put(struct form *form, struct amp_slice name, struct amp_sli
 /* Up to the next "%" or "+". */
 static size_t plain_len(const uint8_t *text, size_t len)
 {
-    size_t at = 0;
-    uint64_t word;
-    for (; len - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, text + at, sizeof(word));
-        if ((amp_word_has(word, '%') | amp_word_has(word, '+')) != 0)
-            break;
+    size_t at = 0, plain = AMP_BLOCK_LEN;
+    while (plain == AMP_BLOCK_LEN && len - at >= AMP_BLOCK_LEN) {
+        const __m128i block = amp_block_at(text + at);
+        plain = amp_block_unmarked(amp_block_marks(amp_block_has(block, '%') | amp_block_has(block, '+')));
+        at += plain;
     }
     while (at < len && text[at] != '%' && text[at] != '+')
         at++;

@@ -39,13 +39,13 @@ static void strings_are_unescaped_in_place(void **state)
 }
 
 /* What RFC 8259 can write and this reader takes nowhere else. */
-/* A string is read by eights: it ends at its quote, wherever that stands in them, and so does what must be UTF-8. */
+/* A string is read by sixteens: it ends at its quote, wherever that stands in them, and so does what must be UTF-8. */
 static void a_string_ends_at_its_quote(void **state)
 {
     static const uint8_t wrong[] = {0x80, 0xff, 0x1f, 0x00};
-    uint8_t text[64];
-    for (size_t len = 0; len < 40; len++) {
-        for (size_t behind = 0; behind < 16; behind++) {
+    uint8_t text[128];
+    for (size_t len = 0; len < 70; len++) {
+        for (size_t behind = 0; behind < 32; behind++) {
             struct amp_json json;
             struct amp_slice value;
             memset(text, 'a', sizeof(text));

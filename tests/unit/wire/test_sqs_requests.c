@@ -229,6 +229,7 @@ static void text_is_what_xml_can_hold(void **state)
         "\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbd",
         "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf",
         "12345678\xe2\x82\xac",
+        "1234567890123456\xe2\x82\xac and\tten more",
     };
     static const char *const bad[] = {
         "\x01",
