@@ -16,7 +16,7 @@ struct amp_sigv4 {
     struct amp_slice date;           /* of the scope: YYYYMMDD */
     struct amp_slice region;         /* 1 to 32 of [a-z0-9-] */
     struct amp_slice service;        /* 1 to 32 of [a-z0-9-] */
-    struct amp_slice signed_headers; /* as sent: sorted, lower case, no repeats (checked) */
+    struct amp_slice signed_headers; /* as sent: amp_sigv4_check_coverage judges it */
     struct amp_slice amz_date;       /* x-amz-date as sent, 16 characters */
     int64_t date_s;                  /* x-amz-date in seconds since 1970 */
     uint8_t signature[AMP_SHA256_LEN];
@@ -26,13 +26,14 @@ struct amp_sigv4 {
  * Reads Authorization and x-amz-date. Verifies nothing but form:
  * AMP_ERR_NOT_SIGNED (no Authorization), AMP_ERR_PRESIGNED_REFUSED (any X-Amz-Signature, X-Amz-Algorithm or
  * X-Amz-Credential in the query, with or without a header), AMP_ERR_MALFORMED_SIGNATURE (another scheme, repeated or
- * missing parts, repeated header, unsorted or repeated names, signature not 64 lower-case hex digits, scope not of
- * four parts ending in aws4_request), AMP_ERR_CLOCK_SKEW (scope date differs from x-amz-date's day).
+ * missing parts, repeated header, signature not 64 lower-case hex digits, scope not of four parts ending in
+ * aws4_request), AMP_ERR_CLOCK_SKEW (scope date differs from x-amz-date's day).
  */
 enum amp_err amp_sigv4_parse(struct amp_sigv4 *auth, const struct amp_http1_head *head) AMP_MUST_USE;
 
 /*
- * Holds the signature's coverage to spec section 2: host and x-amz-date signed; every x-amz-*, x-ampoule-* and
+ * Holds the signature's coverage to spec section 2: the signed names in lower case, ascending, none twice, each in the
+ * head (AMP_ERR_MALFORMED_SIGNATURE); host and x-amz-date signed; every x-amz-*, x-ampoule-* and
  * idempotency-key field that is present signed (AMP_ERR_HEADER_NOT_SIGNED); every signed name present exactly as often
  * as the canonical form covers. x-amz-content-sha256, where present, equals the body's hash in lower-case hex
  * (AMP_ERR_BODY_NOT_SIGNED: also for UNSIGNED-PAYLOAD, STREAMING-*).
@@ -42,7 +43,7 @@ enum amp_err amp_sigv4_check_coverage(const struct amp_sigv4 *auth, const struct
 
 /*
  * SHA-256 of the canonical request: nothing is allocated, the body is seen only as its hash.
- * AMP_ERR_MALFORMED_SIGNATURE where a signed name is absent, AMP_ERR_URI_TOO_LONG where the query has more than
+ * AMP_ERR_MALFORMED_SIGNATURE as amp_sigv4_check_coverage, AMP_ERR_URI_TOO_LONG where the query has more than
  * AMP_URI_MAX_PARAMS parameters.
  */
 enum amp_err amp_sigv4_canonical_hash(uint8_t out[AMP_SHA256_LEN], const struct amp_sigv4 *auth,
