@@ -165,12 +165,12 @@ enum amp_err amp_sqs_receipt_read(const struct amp_api *api, struct amp_slice qu
 
 void amp_sqs_id_format(char text[AMP_MESSAGE_ID_TEXT], const uint8_t id[AMP_MESSAGE_ID_LEN])
 {
-    static const unsigned parts[] = {4, 2, 2, 2, 6};
-    for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        amp_hex_encode(text, id, parts[i]);
-        id += parts[i];
-        text += 2 * parts[i];
-        if (i + 1 < sizeof parts / sizeof parts[0])
-            *text++ = '-';
-    }
+    char digits[2 * AMP_MESSAGE_ID_LEN];
+    amp_hex_encode(digits, id, AMP_MESSAGE_ID_LEN);
+    memset(text, '-', AMP_MESSAGE_ID_TEXT);
+    memcpy(text, digits, 8);
+    memcpy(text + 9, digits + 8, 4);
+    memcpy(text + 14, digits + 12, 4);
+    memcpy(text + 19, digits + 16, 4);
+    memcpy(text + 24, digits + 20, 12);
 }
