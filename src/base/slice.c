@@ -10,6 +10,8 @@ static uint8_t lower(uint8_t c)
 
 bool amp_slice_equal_nocase(struct amp_slice a, struct amp_slice b)
 {
+    if (amp_slice_equal(a, b))
+        return true; /* most are spelled alike */
     if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++) {

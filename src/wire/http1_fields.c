@@ -147,14 +147,19 @@ static bool well_formed_value(struct amp_slice value)
 
 /*
  * field-line = field-name ":" OWS field-value OWS (RFC 9112 section 5). A line that starts with white space
- * (obs-fold) or has some before its colon falls to the name's characters; a bare CR falls to the value's.
+ * (obs-fold) has no name, and one with some before its colon no colon behind it; a bare CR falls to the value's
+ * characters.
  */
 static bool parse_field(struct amp_http1_field *field, struct amp_slice line)
 {
-    if (!amp_slice_cut(&line, ':', &field->name))
+    size_t name_len = 0;
+    while (name_len < line.len && amp_char_is(line.ptr[name_len], AMP_CHAR_TOKEN))
+        name_len++;
+    if (name_len == 0 || name_len == line.len || line.ptr[name_len] != ':')
         return false;
-    field->value = amp_slice_trim(line);
-    return field->name.len != 0 && amp_chars_all(field->name, AMP_CHAR_TOKEN) && well_formed_value(field->value);
+    field->name = amp_slice(line.ptr, name_len);
+    field->value = amp_slice_trim(amp_slice(line.ptr + name_len + 1, line.len - name_len - 1));
+    return well_formed_value(field->value);
 }
 
 enum amp_err amp_http1_parse_fields(struct amp_http1_field *fields, size_t *count, struct amp_http1_framing *framing,
