@@ -66,7 +66,7 @@ static enum amp_err check_scope(const struct amp_auth *auth, const struct amp_au
         return AMP_ERR_WRONG_SCOPE;
     if (sig->date_s < now_s - auth->config.skew_s || sig->date_s > now_s + auth->config.skew_s)
         return AMP_ERR_CLOCK_SKEW;
-    return key_id_wellformed(sig->key_id) ? AMP_OK : AMP_ERR_UNKNOWN_KEY;
+    return AMP_OK;
 }
 
 static struct ask *find_ask(struct amp_auth *auth, const struct amp_scope *scope)
@@ -168,16 +168,20 @@ static __attribute__((noinline)) enum amp_err check(struct amp_auth *auth, const
     struct amp_keycache_entry *entry = NULL;
     uint8_t body_hash[AMP_SHA256_LEN];
     int64_t now_unix_ms = amp_clock_unix_ms(&auth->config.clock);
+    bool wellformed;
     enum amp_err err;
 
     err = amp_sigv4_parse(&sig, request->head);
     if (err != AMP_OK)
         return err;
-    if (key_id_wellformed(sig.key_id)) /* anything else is a stranger's text, a card number perhaps */
+    wellformed = key_id_wellformed(sig.key_id);
+    if (wellformed) /* anything else is a stranger's text, a card number perhaps */
         result->claimed_id = sig.key_id;
     err = check_scope(auth, request, &sig, now_unix_ms / 1000);
     if (err != AMP_OK)
         return err;
+    if (!wellformed)
+        return AMP_ERR_UNKNOWN_KEY;
     amp_replay_expect(auth->config.replay, sig.signature, sig.date_s);
     err = find_key(auth, &sig, &entry, &result->ask);
     if (err != AMP_OK)
