@@ -25,10 +25,10 @@ LISTEN_SECONDS = 120
 class Gateway:
     """A running `ampoule listen --json`; what it says, line by line."""
 
-    def __init__(self, daemon, *args):
+    def __init__(self, daemon, *args, env=None):
         self.stderr = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([AMPOULE, "listen", "--json", "--for", str(LISTEN_SECONDS), *args],
-                                        env={**os.environ, **daemon.env}, stdin=subprocess.DEVNULL,
+                                        env={**os.environ, **daemon.env, **(env or {})}, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=self.stderr, text=True)
         self.listening = self.event()
         if self.listening.get("event") == "listening":
@@ -451,6 +451,32 @@ class ListenTest(QueueCase):
                 self.assertEqual(gateway.post(body, signed(secret, body)), 204)
                 self.assertEqual(gateway.event()["not_redeemed"], "token_unknown")
                 self.assertEqual(gateway.end()[0], REFUSED)
+
+    def test_what_the_daemon_has_no_time_for_is_asked_for_again(self):
+        """A webhook that is acknowledged does not come again, so one whose token is there yet is not."""
+        secret = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+        bodies = [json.dumps({"token": self.token(ttl_ms=60000)}).encode() for _ in range(6)]
+        hooks = {str(uuid.uuid4()): body for body in bodies}
+        slow = self.daemon.new_key("claim", rate=1, burst=1)
+        self.addCleanup(slow.close)
+        key = slow.signer.credentials
+        env = {"AWS_ACCESS_KEY_ID": key.access_key, "AWS_SECRET_ACCESS_KEY": key.secret_key}
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(secret)
+            file.flush()
+            with Gateway(self.daemon, "--webhook-secret", file.name, "--redeem", "--count", "6", env=env) as gateway:
+                def post_all():
+                    for message_id, body in list(hooks.items()):
+                        answer = gateway.post(body, signed(secret, body, message_id))
+                        told = gateway.event()
+                        self.assertEqual((answer, told.get("not_redeemed")),
+                                         (204, None) if "redeemed" in told else (503, "rate_limited"))
+                        if answer == 204:
+                            del hooks[message_id]
+                    return not hooks
+                self.assertFalse(post_all())  # six in less than five seconds
+                wait_until(post_all, 60, "the redemption of each token")
+                self.assertEqual(gateway.end()[0], DONE)
 
     def test_an_end_without_webhooks(self):
         done = self.daemon.cli("listen", "--queue", new_name(), "--once", "--for", "1")

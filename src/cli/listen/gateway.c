@@ -166,22 +166,33 @@ static int open_copy(struct cli_gateway *gateway, struct telling *telling, struc
     return status == AMP_CLIENT_OK ? 204 : status == AMP_CLIENT_MEMORY ? 503 : 422;
 }
 
+/* A daemon that has no time, or no log to write to, says no for now (PROTOCOL 5: 429 and 5xx). */
+static bool is_final(const struct cli_gateway *gateway, enum amp_client_status status)
+{
+    const int answered = amp_client_error_get(gateway->client)->http_status;
+    return status == AMP_CLIENT_REFUSED && answered != 429 && answered < 500;
+}
+
 /* 204 also where the token is gone: that will not change. 503 asks for the webhook again. */
 static int redeem(struct cli_gateway *gateway, struct telling *telling, struct amp_client_reply *message)
 {
     struct amp_client_reply *content = NULL;
     const char *token = token_of(message);
+    int answer = 204;
     if (token == NULL)
-        return 204;
+        return answer;
     const enum amp_client_status status = amp_client_redeem(gateway->client, token, NULL, &content);
     if (status == AMP_CLIENT_OK) {
         tell_masked(telling, "redeemed", content);
     } else {
         tell(telling, "not redeemed", "not_redeemed", amp_client_error_get(gateway->client)->code);
-        gateway->exit_code = CLI_REFUSED;
+        if (is_final(gateway, status))
+            gateway->exit_code = CLI_REFUSED;
+        else
+            answer = 503;
     }
     amp_client_reply_free(content);
-    return status == AMP_CLIENT_OK || status == AMP_CLIENT_REFUSED ? 204 : 503;
+    return answer;
 }
 
 static int accept_webhook(struct cli_gateway *gateway, const char *id, struct amp_client_reply *message)
