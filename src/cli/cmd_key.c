@@ -33,7 +33,7 @@ static const struct cli_manual manual = {
              "  rotate KEY-ID     a new key like it; the old one ends after --overlap-ms\n"
              "  disable KEY-ID    ends a key now",
     .examples = "  ampoule key create --name shop --may tokenize:payments --state /var/lib/ampoule\n"
-                "  ampoule key create --name gateway --may claim,inspect --rate 500 --burst 1000 --env >gateway.env\n"
+                "  (umask 077; ampoule key create --name gateway --may claim,inspect --env >gateway.env)\n"
                 "  ampoule key rotate AMPK... --overlap-ms 3600000\n"
                 "  ampoule key list --json\n",
 };
