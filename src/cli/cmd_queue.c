@@ -12,6 +12,7 @@
 #define TTL_TAG      "ampoule:ttl-ms"
 #define FIFO_SUFFIX  ".fifo"
 #define MAX_RECEIVES 10
+#define NAME_MAX_LEN 80
 
 struct wish {
     struct cli_list tags;
@@ -108,7 +109,7 @@ static bool put_redrive(struct amp_client_draft *draft, const struct cli *cli, c
 {
     char arn[CLI_SQS_ARN_MAX];
     char policy[VALUE_MAX];
-    if (!cli_sqs_arn(arn, cli, wish->dead_letter) || strpbrk(wish->dead_letter, "\"\\") != NULL)
+    if (!cli_sqs_arn(arn, cli, wish->dead_letter))
         return false;
     snprintf(policy, sizeof policy, "{\"deadLetterTargetArn\":\"%s\",\"maxReceiveCount\":%u}", arn,
              (unsigned)(wish->max_receives != NO_NUMBER ? wish->max_receives : MAX_RECEIVES));
@@ -456,6 +457,12 @@ static const struct verb *find_verb(const struct cli *cli)
     return NULL;
 }
 
+/* Whether it can stand in the JSON of a policy as it is; what names there are, the daemon knows. */
+static bool is_plain(const char *name)
+{
+    return strlen(name) <= NAME_MAX_LEN && strpbrk(name, "\"\\") == NULL;
+}
+
 /* What is wrong, as a sentence; NULL where all is well. */
 static const char *judge(const struct cli *cli, const struct verb *verb, const struct wish *wish)
 {
@@ -467,6 +474,8 @@ static const char *judge(const struct cli *cli, const struct verb *verb, const s
         return "that is more than this takes; see --help";
     if (verb->run != create && (wish->tags.count > 0 || wish->dead_letter != NULL || wish->ttl_ms != NO_NUMBER))
         return "--tag, --ttl-ms and --dead-letter go with create; later there are tag and set";
+    if (wish->dead_letter != NULL && !is_plain(wish->dead_letter))
+        return "--dead-letter takes the name of a queue";
     if (wish->max_receives != NO_NUMBER && wish->dead_letter == NULL)
         return "--max-receives goes with --dead-letter";
     if (verb->run != move && wish->rate != NO_NUMBER)

@@ -118,6 +118,12 @@ static uint8_t attribute_part(struct amp_slice path, bool *binary)
     return amp_slice_is(path, "Name") ? AMP_SQS_HAS_NAME : 0;
 }
 
+/* Reserved by AWS, as in JSON: SDKs send the lists that a received attribute came with, empty. */
+static bool is_reserved_list(struct amp_slice path)
+{
+    return amp_slice_is(path, "Value.StringListValue") || amp_slice_is(path, "Value.BinaryListValue");
+}
+
 static enum amp_err put_attribute(uint8_t seen[AMP_SQS_ATTRIBUTES_MAX], struct amp_sqs_attributes *attributes,
                                   struct amp_slice path, struct amp_slice value)
 {
@@ -126,6 +132,8 @@ static enum amp_err put_attribute(uint8_t seen[AMP_SQS_ATTRIBUTES_MAX], struct a
     uint8_t part = attribute_part(path, &binary);
     if (index == NO_INDEX)
         return AMP_ERR_MALFORMED_REQUEST;
+    if (is_reserved_list(path))
+        return value.len == 0 ? AMP_OK : AMP_ERR_SQS_ATTRIBUTE_INVALID;
     if (part == 0)
         return AMP_ERR_UNKNOWN_FIELD;
     if (index >= AMP_SQS_ATTRIBUTES_MAX)

@@ -229,6 +229,8 @@ class QueuesTest(QueueCase):
         for args in ((), ("make", "q"), ("create",), ("set", "q"), ("tag", "q", "novalue"), ("list", "a", "b"),
                      ("create", "q", "novalue"), ("show", "q", "--ttl-ms", "5000"), ("create", "q", "--ttl-ms", "1")):
             self.run_cli("queue", *args, expect=USAGE)
+        for name in ('a"b', "a\\b", "a" * 81):
+            self.assertIn("--dead-letter", self.run_cli("queue", "create", "q", "--dead-letter", name, expect=USAGE).stderr)
 
 
 class StatsTest(QueueCase):

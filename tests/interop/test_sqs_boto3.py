@@ -87,6 +87,14 @@ class MessagesTest(SqsCase):
         some = self.sqs.receive_message(QueueUrl=url, MessageAttributeNames=["te.*", "count"])["Messages"][0]
         self.assertEqual(set(some["MessageAttributes"]), {"text", "count"})
 
+    def test_attributes_may_be_sent_on_as_a_function_gets_them(self):
+        """With the lists that AWS reserves, which are empty."""
+        url = self.queue()
+        attribute = {"DataType": "String", "StringValue": "v", "StringListValues": [], "BinaryListValues": []}
+        self.sqs.send_message(QueueUrl=url, MessageBody="x", MessageAttributes={"a": attribute})
+        message = self.sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"][0]
+        self.assertEqual(message["MessageAttributes"]["a"]["StringValue"], "v")
+
     def test_batches(self):
         url = self.queue()
         entries = [{"Id": f"e{i}", "MessageBody": f"body {i}",

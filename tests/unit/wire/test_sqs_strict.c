@@ -210,6 +210,10 @@ static const struct {
     {SEND "&MessageAttribute.1.Name=a&MessageAttribute.1.Name=a", AMP_ERR_MALFORMED_REQUEST},
     {SEND "&MessageAttribute.1.Value=a", AMP_ERR_UNKNOWN_FIELD},
     {SEND "&MessageAttribute.1.Value.StringListValue.1=a", AMP_ERR_UNKNOWN_FIELD},
+    {SEND "&MessageAttribute.1.Value.StringListValue=a", AMP_ERR_SQS_ATTRIBUTE_INVALID},
+    {SEND "&MessageAttribute.1.Name=a&MessageAttribute.1.Value.DataType=String&MessageAttribute.1.Value.StringValue=a"
+          "&MessageAttribute.1.Value.StringListValue=&MessageAttribute.1.Value.BinaryListValue=",
+     AMP_OK},
     {SEND "&MessageAttribute.1.Value.StringValue=a&MessageAttribute.1.Value.BinaryValue=YQ==",
      AMP_ERR_SQS_ATTRIBUTE_INVALID},
     {SEND "&MessageAttribute.1.Name=a&MessageAttribute.1.Value.StringValue=a&MessageAttribute.1.Value.DataType="
