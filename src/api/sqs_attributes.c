@@ -5,7 +5,8 @@
 #include "api/sqs.h"
 
 /* A policy that names the most queues with the longest names is shorter. */
-#define VALUE_MAX 4096
+#define VALUE_MAX            4096
+#define MAX_RECEIVES_DEFAULT 10
 
 struct attribute;
 
@@ -201,10 +202,10 @@ static enum amp_err read_redrive(const struct attribute *attribute, const struct
 {
     static const struct amp_json_member members[] = {
         {"deadLetterTargetArn", read_target, true},
-        {"maxReceiveCount", read_max_receives, true},
+        {"maxReceiveCount", read_max_receives, false},
     };
     uint8_t copy[VALUE_MAX];
-    struct redrive redrive = {.max_receives = 0};
+    struct redrive redrive = {.max_receives = MAX_RECEIVES_DEFAULT};
     struct amp_queue_settings *settings = subject->settings;
     if (value.len == 0) {
         settings->dead_letter.len = 0;

@@ -218,6 +218,7 @@ static void a_redrive_policy_names_a_queue_that_is_there(void **state)
         "x",
         "{}",
         "[]",
+        "{\\\"maxReceiveCount\\\":3}",
         REDRIVE(ARN("dead"), "0"),
         REDRIVE(ARN("dead"), "1001"),
         REDRIVE(ARN("dead"), "-1"),
@@ -243,6 +244,10 @@ static void a_redrive_policy_names_a_queue_that_is_there(void **state)
     assert_int_equal(answer.response.status, 200);
     must("GetQueueAttributes", "{" Q("q") ",\"AttributeNames\":[\"RedrivePolicy\"]}");
     assert_string_equal(mapped("RedrivePolicy"), "{\"deadLetterTargetArn\":\"" ARN("dead") "\",\"maxReceiveCount\":3}");
+    set_redrive("q", "{\\\"deadLetterTargetArn\\\":\\\"" ARN("dead") "\\\"}");
+    must("GetQueueAttributes", "{" Q("q") ",\"AttributeNames\":[\"RedrivePolicy\"]}");
+    assert_string_equal(mapped("RedrivePolicy"),
+                        "{\"deadLetterTargetArn\":\"" ARN("dead") "\",\"maxReceiveCount\":10}");
     must("ListDeadLetterSourceQueues", "{" Q("dead") "}");
     assert_int_equal(items("queueUrls", "QueueUrl"), 1);
     must("ListDeadLetterSourceQueues", "{" Q("q") "}");
