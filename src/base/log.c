@@ -126,10 +126,16 @@ void amp_log_num(enum amp_log_level level, const char *what, const char *key, in
     line_end(&line);
 }
 
+/* Static text, no locale, any thread. */
+static const char *errno_text(int errnum)
+{
+    const char *text = strerrordesc_np(errnum);
+    return text != NULL ? text : "unknown error";
+}
+
 void amp_log_errno(enum amp_log_level level, const char *what, int errnum)
 {
-    const char *text = strerrordesc_np(errnum); /* static text, no locale, any thread */
-    amp_log_text(level, what, "error", text != NULL ? text : "unknown error");
+    amp_log_text(level, what, "error", errno_text(errnum));
 }
 
 void amp_log_text(enum amp_log_level level, const char *what, const char *key, const char *value)
@@ -139,6 +145,17 @@ void amp_log_text(enum amp_log_level level, const char *what, const char *key, c
     uint8_t storage[LINE_CAP];
     struct amp_out line = line_begin(storage, level, what);
     out_member(&line, key, value);
+    line_end(&line);
+}
+
+void amp_log_text_errno(enum amp_log_level level, const char *what, const char *key, const char *value, int errnum)
+{
+    if (level > threshold)
+        return;
+    uint8_t storage[LINE_CAP];
+    struct amp_out line = line_begin(storage, level, what);
+    out_member(&line, key, value);
+    out_member(&line, "error", errno_text(errnum));
     line_end(&line);
 }
 

@@ -21,6 +21,8 @@ void amp_log_num(enum amp_log_level level, const char *what, const char *key, in
 void amp_log_errno(enum amp_log_level level, const char *what, int errnum);
 /* The same with one public text: a path, an address, a key id. Never a payload. */
 void amp_log_text(enum amp_log_level level, const char *what, const char *key, const char *value);
+/* The same with errno's text beside it. */
+void amp_log_text_errno(enum amp_log_level level, const char *what, const char *key, const char *value, int errnum);
 /* Says why and aborts: for broken invariants. */
 void amp_fatal(const char *what) __attribute__((noreturn));
 

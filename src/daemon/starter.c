@@ -44,8 +44,9 @@ static enum amp_err refuse(int fd, enum amp_err err, const char *why, enum amp_r
 {
     int number = errno;
     if (err == AMP_ERR_IO)
-        amp_log_errno(AMP_LOG_ERROR, why, number);
-    amp_log_text(AMP_LOG_ERROR, why, "role", amp_role_name(role));
+        amp_log_text_errno(AMP_LOG_ERROR, why, "role", amp_role_name(role), number);
+    else
+        amp_log_text(AMP_LOG_ERROR, why, "role", amp_role_name(role));
     if (fd >= 0)
         close(fd);
     return err;

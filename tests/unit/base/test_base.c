@@ -213,6 +213,8 @@ static void say_below_and_at_level(void)
     amp_log(AMP_LOG_DEBUG, "not wanted");
     amp_log_num(AMP_LOG_INFO, "workers started", "count", -2);
     amp_log_errno(AMP_LOG_ERROR, "cannot open", 2);
+    amp_log_text_errno(AMP_LOG_DEBUG, "not wanted", "role", "front", 2);
+    amp_log_text_errno(AMP_LOG_ERROR, "cannot begin", "role", "front", 2);
 }
 
 static void log_drops_what_is_below_its_level(void **state)
@@ -221,7 +223,8 @@ static void log_drops_what_is_below_its_level(void **state)
     capture_stderr(say_below_and_at_level, text, sizeof(text));
     assert_null(strstr(text, "not wanted"));
     assert_non_null(strstr(text, "\"message\":\"workers started\",\"count\":-2}\n"));
-    assert_non_null(strstr(text, "\"error\":\"No such file or directory\"}\n"));
+    assert_non_null(strstr(text, "\"cannot open\",\"error\":\"No such file or directory\"}\n"));
+    assert_non_null(strstr(text, "\"cannot begin\",\"role\":\"front\",\"error\":\"No such file or directory\"}\n"));
 }
 
 static void fatal_aborts(void **state)
