@@ -355,6 +355,7 @@ class Daemon:
         self.host = "127.0.0.1"
         self.region = "us-east-1"
         self.process = None
+        self.caused_deaths = ()  # signals by which the case has roles die on purpose
         self.launcher = ()  # a command that executes what its arguments say
         self.log_path = os.path.join(self.home, "stderr.log")
         self.config_path = os.path.join(self.home, "ampoule.yaml")
@@ -502,7 +503,7 @@ class Daemon:
             raise AssertionError(f"ampouled ended with {code}, not {expect}:\n{self.log()}")
 
     def destroy(self):
-        """Ends whatever still runs and removes the state directory; Unforgivable where a process misused memory."""
+        """Ends whatever still runs and removes the state directory; Unforgivable where a process broke down."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -513,7 +514,7 @@ class Daemon:
         self.process = None
         said = self.log() if os.path.exists(self.log_path) else ""
         shutil.rmtree(self.home, ignore_errors=True)
-        refuse_flaws(said)
+        refuse_flaws(said, self.caused_deaths)
 
     def log(self):
         """What the daemon wrote to its standard streams."""

@@ -82,6 +82,7 @@ class IntruderTest(unittest.TestCase):
 
     def setUp(self):
         self.daemon = Daemon(settings={})
+        self.daemon.caused_deaths = (signal.SIGSYS,)
         self.addCleanup(self.daemon.destroy)
         self.daemon.start()
         # Before all four were ready once, four deaths are enough to give up; /readyz does not wait for the courier.

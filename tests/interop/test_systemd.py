@@ -219,6 +219,7 @@ class ConfinedTest(UnitCase):
 class ViolationTest(UnitCase):
     def test_what_a_sandbox_does_not_allow_is_recorded_though_another_process_sees_it(self):
         daemon = self.start()
+        daemon.caused_deaths = (signal.SIGSYS,)
         self.assert_serves(daemon)
         for role in ROLES:
             pid = daemon.roles()[role]
@@ -277,7 +278,7 @@ class RefusedTest(UnitCase):
         daemon.prepare()
         daemon.activate("scribe")
         daemon.deactivate("scribe")
-        self.refused(daemon, "a starter cannot be reached")
+        self.refused(daemon, '"a starter cannot be reached","role":"scribe","error":"No such file or directory"}')
 
     def test_a_role_that_is_started_as_another_user(self):
         self.refused(self.daemon(users={"scribe": units.STRANGER}), "the starter must be the user that sandbox.ROLE names", 2)

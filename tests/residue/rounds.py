@@ -34,6 +34,7 @@ class Round:
             with Watched(plants, pool) as daemon:
                 stage = Stage(daemon)
                 stage.fatal_signal = fatal_signal
+                daemon.caused_deaths = (fatal_signal,)
                 try:
                     self.drive(f"{name}, pool {pool}", stage)
                 finally:
