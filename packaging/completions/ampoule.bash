@@ -62,7 +62,7 @@ _ampoule() {
     elif [ "$command" = help ]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_ampoule_commands)" -- "$cur")
     elif [ "$command" = key ] && [ "$COMP_CWORD" -eq 2 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "create list rotate disable" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "create list rotate disable delete" -- "$cur")
     elif [ "$command" = queue ] && [ "$COMP_CWORD" -eq 2 ]; then
         mapfile -t COMPREPLY < <(compgen -W "create list show set tag untag purge delete move tasks cancel" -- "$cur")
     elif [ "$command" = subscribe ] && [ "$COMP_CWORD" -eq 2 ]; then

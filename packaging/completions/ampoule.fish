@@ -38,7 +38,7 @@ set -l values $files $queues --op --tls --may
 complete -c ampoule -f
 complete -c ampoule -n __fish_use_subcommand -a '(__ampoule_commands)'
 complete -c ampoule -n '__fish_seen_subcommand_from help' -a '(__ampoule_commands)'
-complete -c ampoule -n '__ampoule_at 2 key' -a 'create list rotate disable'
+complete -c ampoule -n '__ampoule_at 2 key' -a 'create list rotate disable delete'
 complete -c ampoule -n '__ampoule_at 2 queue' -a 'create list show set tag untag purge delete move tasks cancel'
 complete -c ampoule -n '__ampoule_at 2 subscribe' -a 'list delete rotate test'
 complete -c ampoule -n '__ampoule_at 2 send receive subscribe; or __ampoule_at 3 queue' -a '(__ampoule_queues)'

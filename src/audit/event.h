@@ -46,6 +46,7 @@
     X(KEY_CREATE, "key.create")                                                                                        \
     X(KEY_ROTATE, "key.rotate")                                                                                        \
     X(KEY_DISABLE, "key.disable")                                                                                      \
+    X(KEY_DELETE, "key.delete") /* a key that had ended was forgotten */                                               \
     X(KEY_LIST, "key.list")                                                                                            \
     X(EPOCH_KEY, "key.epoch") /* an epoch key was made and handed to front */                                          \
     X(LOG_START, "log.start")                                                                                          \

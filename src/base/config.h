@@ -92,6 +92,7 @@ struct amp_config {
     struct {
         enum amp_config_provider provider;
         char file[AMP_CONFIG_PATH_MAX]; /* where provider is file */
+        int64_t forget_after_ms;        /* so long after its end a principal's key is listed, and then forgotten */
     } keys;
     struct amp_config_limits limits;
     struct {

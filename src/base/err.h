@@ -146,6 +146,8 @@
     X(SANDBOX_VIOLATION, "sandbox_violation", 500, "A role made a system call that its sandbox does not allow.")       \
     X(NO_SUCH_PRINCIPAL, "no_such_principal", 404, "No principal has that access key id.")                             \
     X(KEY_ROTATED, "key_rotated", 409, "This access key was rotated already: rotate the one that follows it.")         \
+    X(KEY_IN_USE, "key_in_use", 409, "This access key may sign still, or a subscription is its: end it first, or " \
+      "delete that.")                                                                                                  \
     X(KEYRING_FULL, "keyring_full", 507, "The keyring holds as many principals as it can.")                            \
     X(WEBHOOK_UNSIGNED, "webhook_unsigned", 401, "The webhook lacks a well-formed webhook-id, webhook-timestamp " \
       "or webhook-signature.")                                                                                         \

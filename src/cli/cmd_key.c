@@ -26,12 +26,13 @@ struct wish {
 };
 
 static const struct cli_manual manual = {
-    .usage = "create|list|rotate|disable [KEY-ID] [options]",
+    .usage = "create|list|rotate|disable|delete [KEY-ID] [options]",
     .about = "Administers access keys through the daemon's unix socket (its owner alone may).\n"
              "  create            a new key; its secret is shown once\n"
              "  list              every key, without secrets\n"
              "  rotate KEY-ID     a new key like it; the old one ends after --overlap-ms\n"
-             "  disable KEY-ID    ends a key now",
+             "  disable KEY-ID    ends a key now\n"
+             "  delete KEY-ID     forgets a key that has ended, before its time",
     .examples = "  ampoule key create --name shop --may tokenize:payments --state /var/lib/ampoule\n"
                 "  (umask 077; ampoule key create --name gateway --may claim,inspect --env >gateway.env)\n"
                 "  ampoule key rotate AMPK... --overlap-ms 3600000\n"
@@ -149,8 +150,8 @@ static void list_json(struct amp_out *out, const struct amp_principal *p)
     amp_out_str(out, "\",\"created_at\":\"");
     amp_out_time(out, p->created_unix_ms);
     amp_out_str(out, "\"");
-    if (p->state == AMP_PRINCIPAL_EXPIRING) {
-        amp_out_str(out, ",\"expires_at\":\"");
+    if (p->state != AMP_PRINCIPAL_ACTIVE) {
+        amp_out_str(out, p->state == AMP_PRINCIPAL_EXPIRING ? ",\"expires_at\":\"" : ",\"ended_at\":\"");
         amp_out_time(out, p->expires_unix_ms);
         amp_out_str(out, "\"");
     }
@@ -188,8 +189,8 @@ static void list_row(struct amp_out *out, const struct amp_principal *p)
         amp_out_u64(out, p->rate_per_second);
         amp_out_str(out, "/s");
     }
-    if (p->state == AMP_PRINCIPAL_EXPIRING) {
-        amp_out_str(out, "  until ");
+    if (p->state != AMP_PRINCIPAL_ACTIVE) {
+        amp_out_str(out, p->state == AMP_PRINCIPAL_EXPIRING ? "  until " : "  since ");
         amp_out_time(out, p->expires_unix_ms);
     }
     amp_out_str(out, "\n");
@@ -273,10 +274,8 @@ static int rotate(struct cli *cli, const struct wish *wish, struct amp_admin *ad
     return code;
 }
 
-static int disable(struct cli *cli, const struct wish *wish, struct amp_admin *admin)
+static int done(const struct cli *cli, enum amp_err err)
 {
-    (void)wish;
-    const enum amp_err err = amp_admin_key_disable(admin, (const uint8_t *)cli->args[1]);
     if (err != AMP_OK)
         return refused(cli, err);
     if (cli->json)
@@ -284,15 +283,25 @@ static int disable(struct cli *cli, const struct wish *wish, struct amp_admin *a
     return CLI_DONE;
 }
 
+static int disable(struct cli *cli, const struct wish *wish, struct amp_admin *admin)
+{
+    (void)wish;
+    return done(cli, amp_admin_key_disable(admin, (const uint8_t *)cli->args[1]));
+}
+
+static int delete (struct cli *cli, const struct wish *wish, struct amp_admin *admin)
+{
+    (void)wish;
+    return done(cli, amp_admin_key_delete(admin, (const uint8_t *)cli->args[1]));
+}
+
 static const struct verb {
     const char *name;
     bool takes_key;
     int (*run)(struct cli *cli, const struct wish *wish, struct amp_admin *admin);
 } verbs[] = {
-    {"create", false, create},
-    {"list", false, list},
-    {"rotate", true, rotate},
-    {"disable", true, disable},
+    {"create", false, create},  {"list", false, list},    {"rotate", true, rotate},
+    {"disable", true, disable}, {"delete", true, delete},
 };
 
 static const struct verb *find_verb(const struct cli *cli)
@@ -307,7 +316,7 @@ static const struct verb *find_verb(const struct cli *cli)
 static const char *judge(const struct cli *cli, const struct verb *verb, const struct wish *wish)
 {
     if (verb == NULL)
-        return "say what to do: create, list, rotate or disable";
+        return "say what to do: create, list, rotate, disable or delete";
     if (cli->arg_count != (verb->takes_key ? 2 : 1))
         return verb->takes_key ? "give one key id" : "that takes options alone";
     if (verb->takes_key && strlen(cli->args[1]) != AMP_PRINCIPAL_KEY_ID_LEN)

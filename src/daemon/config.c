@@ -29,7 +29,8 @@ enum kind {
 
 enum { MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
-#define TIB (INT64_C(1) << 40) /* no enum constant: those are int */
+#define TIB (INT64_C(1) << 40) /* no enum constants: those are int */
+#define DAY (INT64_C(24) * HOUR)
 
 /* X(key, kind, field of struct amp_config, least, most, default) */
 #define TOP_SETTINGS(X)                                                                                                \
@@ -63,7 +64,8 @@ enum { MIB = 1 << 20, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
     X(concurrency, COUNT, push.concurrency, 1, 256, "16")
 #define KEYS_SETTINGS(X)                                                                                               \
     X(provider, PROVIDER, keys.provider, 0, 0, "ephemeral")                                                            \
-    X(file, PATH, keys.file, 0, 0, NULL)
+    X(file, PATH, keys.file, 0, 0, NULL)                                                                               \
+    X(forget_after, DURATION, keys.forget_after_ms, SECOND, 366 * DAY, "2160h")
 #define LIMITS_SETTINGS(X)                                                                                             \
     X(handshake, DURATION, limits.handshake_ms, 100, HOUR, "10s")                                                      \
     X(header, DURATION, limits.header_ms, 100, HOUR, "10s")                                                            \

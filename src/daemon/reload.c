@@ -53,7 +53,7 @@ static bool is_compatible(const struct amp_config *now, const struct amp_config 
     bool same = now->workers == next->workers && strcmp(now->state, next->state) == 0 &&
                 now->listen.backlog == next->listen.backlog && now->dev == next->dev &&
                 now->listen.address_count == next->listen.address_count && now->keys.provider == next->keys.provider &&
-                strcmp(now->keys.file, next->keys.file) == 0;
+                strcmp(now->keys.file, next->keys.file) == 0 && now->keys.forget_after_ms == next->keys.forget_after_ms;
     for (uint32_t i = 0; same && i < now->listen.address_count; i++)
         same = strcmp(now->listen.address[i], next->listen.address[i]) == 0;
     same = same && is_same_memory(now, next) && is_same_queue(now, next) && is_same_push(now, next) &&

@@ -201,3 +201,8 @@ enum amp_err amp_admin_key_disable(struct amp_admin *admin, const uint8_t key_id
 {
     return converse(admin, AMP_IPC_KEY_DISABLE, amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN), NULL, NULL);
 }
+
+enum amp_err amp_admin_key_delete(struct amp_admin *admin, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN])
+{
+    return converse(admin, AMP_IPC_KEY_DELETE, amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN), NULL, NULL);
+}

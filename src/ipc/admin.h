@@ -22,7 +22,8 @@ void amp_admin_free(struct amp_admin *admin);
 /*
  * Each blocks until the keeper's answer, at most 30 s. AMP_ERR_IO where the daemon hung up or kept silent,
  * AMP_ERR_INVALID where the answer or a value is malformed, otherwise the keeper's own refusal:
- * AMP_ERR_NO_SUCH_PRINCIPAL, KEYRING_FULL, KEY_DISABLED, KEY_ROTATED, AUDIT_UNAVAILABLE, KEEPER_UNAVAILABLE ...
+ * AMP_ERR_NO_SUCH_PRINCIPAL, KEYRING_FULL, KEY_DISABLED, KEY_ROTATED, KEY_IN_USE, AUDIT_UNAVAILABLE,
+ * KEEPER_UNAVAILABLE ...
  */
 /* `rate`: requests per second, 0 without limit; `burst`: how many at once. */
 enum amp_err amp_admin_key_create(struct amp_admin *admin, struct amp_slice name, uint32_t rate, uint32_t burst,
@@ -36,6 +37,9 @@ enum amp_err amp_admin_key_rotate(struct amp_admin *admin, const uint8_t key_id[
                                   uint64_t overlap_ms, struct amp_admin_secret *out) AMP_MUST_USE;
 enum amp_err amp_admin_key_disable(struct amp_admin *admin,
                                    const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]) AMP_MUST_USE;
+
+/* A key that ended is forgotten. */
+enum amp_err amp_admin_key_delete(struct amp_admin *admin, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]) AMP_MUST_USE;
 
 /* The payload of AMP_IPC_KEY_CREATE. */
 void amp_admin_put_create(struct amp_out *out, struct amp_slice name, uint32_t rate, uint32_t burst,

@@ -38,8 +38,7 @@ static enum amp_err record(struct amp_asker *asker, enum amp_act act, enum amp_e
     return err != AMP_OK ? err : recorded;
 }
 
-/* A front that cannot be told is cut off: without its keeper it forgets every day key. */
-static void tell_fronts(struct amp_keeper *keeper, const uint8_t *key_id)
+void amp_keeper_tell_fronts(struct amp_keeper *keeper, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN])
 {
     struct amp_slice changed = amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN);
     for (struct amp_asker *next, *asker = TAILQ_FIRST(&keeper->askers); asker != NULL; asker = next) {
@@ -127,11 +126,12 @@ static bool rotate(struct amp_asker *asker, struct amp_slice payload)
         amp_fatal("no secret memory for a new key");
     enum amp_err err = amp_keyring_rotate(asker->keeper->keyring, key_id, overlap_ms, &fresh, secret);
     if (err == AMP_OK)
-        tell_fronts(asker->keeper, key_id);
+        amp_keeper_tell_fronts(asker->keeper, key_id);
     /* Two lifecycle events: the old key's end was set, and a new one is in use from now on. */
     err = record(asker, AMP_ACT_KEY_ROTATE, err, key_id);
     if (err == AMP_OK)
         err = record(asker, AMP_ACT_KEY_CREATE, AMP_OK, fresh.key_id);
+    amp_keeper_review_ended_keys(asker->keeper);
     if (err == AMP_OK)
         show_secret(asker, &fresh, secret);
     else
@@ -144,12 +144,27 @@ static bool disable(struct amp_asker *asker, struct amp_slice payload)
 {
     enum amp_err err = amp_keyring_disable(asker->keeper->keyring, payload.ptr);
     if (err == AMP_OK)
-        tell_fronts(asker->keeper, payload.ptr);
+        amp_keeper_tell_fronts(asker->keeper, payload.ptr);
     bool changed = err == AMP_OK;
     err = record(asker, AMP_ACT_KEY_DISABLE, err, payload.ptr);
-    if (changed)
+    if (changed) {
         amp_keeper_review_subscriptions(asker->keeper);
+        amp_keeper_review_ended_keys(asker->keeper);
+    }
     done(asker, err);
+    return true;
+}
+
+static bool delete (struct amp_asker *asker, struct amp_slice payload)
+{
+    uint8_t key_id[1][AMP_PRINCIPAL_KEY_ID_LEN];
+    memcpy(key_id[0], payload.ptr, sizeof(key_id[0]));
+    enum amp_err err = AMP_ERR_KEY_IN_USE;
+    if (!amp_keeper_key_owns(asker->keeper, key_id[0]))
+        err = amp_keyring_forget(asker->keeper->keyring, key_id, 1);
+    if (err == AMP_OK)
+        amp_keeper_tell_fronts(asker->keeper, key_id[0]);
+    done(asker, record(asker, AMP_ACT_KEY_DELETE, err, key_id[0]));
     return true;
 }
 
@@ -159,10 +174,8 @@ bool amp_keeper_admin(struct amp_asker *asker, enum amp_ipc_type type, struct am
         enum amp_ipc_type type;
         bool (*act)(struct amp_asker *asker, struct amp_slice payload);
     } acts[] = {
-        {AMP_IPC_KEY_CREATE, create},
-        {AMP_IPC_KEY_LIST, list},
-        {AMP_IPC_KEY_ROTATE, rotate},
-        {AMP_IPC_KEY_DISABLE, disable},
+        {AMP_IPC_KEY_CREATE, create},   {AMP_IPC_KEY_LIST, list},     {AMP_IPC_KEY_ROTATE, rotate},
+        {AMP_IPC_KEY_DISABLE, disable}, {AMP_IPC_KEY_DELETE, delete},
     };
     for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
         if (acts[i].type != type)

@@ -36,6 +36,7 @@ struct amp_keeper {
     struct amp_keyring *keyring; /* NULL until the KEK is there */
     struct amp_subscriptions *subscriptions;
     struct event *review; /* of subscriptions: older secrets end, and owners */
+    struct event *forget; /* of keys that ended */
     struct amp_askers askers;
     size_t admin_count;
     bool draining;
@@ -51,6 +52,10 @@ enum amp_err amp_keeper_record_event(struct amp_keeper *keeper, const struct amp
 /* What is done now can be recorded, for certain: otherwise nothing is done, AMP_ERR_AUDIT_UNAVAILABLE. */
 bool amp_keeper_can_record(struct amp_keeper *keeper);
 
+/* Front is to forget what it has of that key. One that cannot be told is cut off: without its keeper it forgets every
+ * day key. */
+void amp_keeper_tell_fronts(struct amp_keeper *keeper, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]);
+
 /* Closes the link with it. */
 void amp_keeper_dismiss(struct amp_asker *asker);
 
@@ -62,7 +67,14 @@ bool amp_keeper_log_key(struct amp_asker *asker);
 bool amp_keeper_admin(struct amp_asker *asker, enum amp_ipc_type type, struct amp_slice payload);
 bool amp_keeper_subscription(struct amp_asker *asker, enum amp_ipc_type type, struct amp_slice payload);
 
+/* forget.c */
+enum amp_err amp_keeper_watch_ended_keys(struct amp_keeper *keeper) AMP_MUST_USE;
+/* A key ended, or will: forgets those whose time is over, wakes again for the next. */
+void amp_keeper_review_ended_keys(struct amp_keeper *keeper);
+
 /* subscriptions.c */
+/* Whether a subscription is this key's. */
+bool amp_keeper_key_owns(const struct amp_keeper *keeper, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]);
 enum amp_err amp_keeper_open_subscriptions(struct amp_keeper *keeper) AMP_MUST_USE;
 /* Who just got its link is told of all there are, where it is one that is told. */
 void amp_keeper_tell_subscriptions(struct amp_asker *asker);

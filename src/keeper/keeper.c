@@ -229,6 +229,8 @@ static enum amp_err open_keyring(struct amp_keeper *keeper)
     if (err == AMP_OK)
         err = amp_keeper_open_subscriptions(keeper);
     if (err == AMP_OK)
+        err = amp_keeper_watch_ended_keys(keeper);
+    if (err == AMP_OK)
         tell_supervisor(keeper, AMP_IPC_READY, amp_slice(NULL, 0));
     return err;
 }
@@ -342,6 +344,8 @@ static void tear_down(struct amp_keeper *keeper)
     amp_keyring_free(keeper->keyring);
     if (keeper->review != NULL)
         event_free(keeper->review);
+    if (keeper->forget != NULL)
+        event_free(keeper->forget);
     if (keeper->provider.ops != NULL)
         keeper->provider.ops->close(keeper->provider.self);
     event_base_free(keeper->base);

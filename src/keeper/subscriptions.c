@@ -139,6 +139,17 @@ static enum amp_err retire(struct amp_keeper *keeper, size_t index)
     return err;
 }
 
+bool amp_keeper_key_owns(const struct amp_keeper *keeper, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN])
+{
+    const struct amp_slice key = amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN);
+    for (size_t i = 0; i < amp_subscriptions_count(keeper->subscriptions); i++) {
+        const struct amp_subscription *subscription = amp_subscriptions_at(keeper->subscriptions, i);
+        if (amp_slice_equal(amp_slice(subscription->owner, sizeof(subscription->owner)), key))
+            return true;
+    }
+    return false;
+}
+
 static enum amp_err disown(struct amp_keeper *keeper, size_t index)
 {
     const struct amp_subscription *subscription = amp_subscriptions_at(keeper->subscriptions, index);

@@ -183,6 +183,8 @@ static enum amp_err load_entry(struct amp_keyring *keyring, struct amp_slice *le
     enum amp_err err = amp_principal_unpack(&principal, amp_slice(packed, len));
     if (err == AMP_OK && (locate(keyring, principal.key_id, &at) || at != keyring->count))
         err = AMP_ERR_INVALID; /* twice, or out of order */
+    if (err == AMP_OK && principal.state == AMP_PRINCIPAL_DISABLED && principal.expires_unix_ms == 0)
+        principal.expires_unix_ms = amp_clock_unix_ms(&keyring->config.clock); /* files did not always say when */
     if (err == AMP_OK)
         err = entry_init(&keyring->entries[keyring->count], &principal, secret);
     if (err == AMP_OK)
@@ -352,6 +354,11 @@ static enum amp_principal_state state_now(const struct amp_keyring *keyring, enu
     return ended ? AMP_PRINCIPAL_DISABLED : state;
 }
 
+static bool may_sign(const struct amp_keyring *keyring, const struct entry *entry)
+{
+    return state_now(keyring, entry->state, entry->expires_unix_ms) != AMP_PRINCIPAL_DISABLED;
+}
+
 static enum amp_err check_rotatable(const struct amp_keyring *keyring, const struct amp_principal *principal)
 {
     switch (state_now(keyring, principal->state, principal->expires_unix_ms)) {
@@ -408,10 +415,50 @@ enum amp_err amp_keyring_disable(struct amp_keyring *keyring, const uint8_t key_
         return err;
     enum amp_principal_state state = principal.state;
     int64_t expires_unix_ms = principal.expires_unix_ms;
-    change(keyring, &principal, AMP_PRINCIPAL_DISABLED, expires_unix_ms);
+    int64_t now_ms = amp_clock_unix_ms(&keyring->config.clock);
+    bool ended = state == AMP_PRINCIPAL_EXPIRING && expires_unix_ms < now_ms;
+    change(keyring, &principal, AMP_PRINCIPAL_DISABLED, ended ? expires_unix_ms : now_ms);
     err = save(keyring);
     if (err != AMP_OK)
         change(keyring, &principal, state, expires_unix_ms);
+    return err;
+}
+
+static enum amp_err check_forgettable(const struct amp_keyring *keyring, const uint8_t *key_id)
+{
+    size_t at;
+    if (!locate(keyring, key_id, &at))
+        return AMP_ERR_NO_SUCH_PRINCIPAL;
+    return may_sign(keyring, &keyring->entries[at]) ? AMP_ERR_KEY_IN_USE : AMP_OK;
+}
+
+static void put_back(struct amp_keyring *keyring, const struct entry *entry)
+{
+    size_t at;
+    (void)locate(keyring, entry->key_id, &at);
+    keyring->entries[keyring->count] = *entry;
+    settle(keyring, at);
+}
+
+enum amp_err amp_keyring_forget(struct amp_keyring *keyring, const uint8_t (*key_ids)[AMP_PRINCIPAL_KEY_ID_LEN],
+                                size_t count)
+{
+    struct entry taken[AMP_KEYRING_FORGET_MAX];
+    size_t at;
+    enum amp_err err = count <= AMP_KEYRING_FORGET_MAX ? AMP_OK : AMP_ERR_INVALID;
+    for (size_t i = 0; err == AMP_OK && i < count; i++)
+        err = check_forgettable(keyring, key_ids[i]);
+    if (err != AMP_OK)
+        return err;
+    for (size_t i = 0; i < count && locate(keyring, key_ids[i], &at); i++)
+        taken[i] = take_out(keyring, at);
+    err = save(keyring);
+    for (size_t i = 0; i < count; i++) {
+        if (err == AMP_OK)
+            entry_fini(&taken[i]);
+        else
+            put_back(keyring, &taken[i]);
+    }
     return err;
 }
 
@@ -428,9 +475,11 @@ enum amp_err amp_keyring_at(const struct amp_keyring *keyring, size_t index, str
     return err;
 }
 
-static bool may_sign(const struct amp_keyring *keyring, const struct entry *entry)
+int64_t amp_keyring_end_of(const struct amp_keyring *keyring, size_t index, const uint8_t **key_id)
 {
-    return state_now(keyring, entry->state, entry->expires_unix_ms) != AMP_PRINCIPAL_DISABLED;
+    const struct entry *entry = &keyring->entries[index];
+    *key_id = entry->key_id;
+    return entry->state == AMP_PRINCIPAL_ACTIVE ? INT64_MAX : entry->expires_unix_ms;
 }
 
 static enum amp_err locate_signer(const struct amp_keyring *keyring, struct amp_slice key_id, size_t *at)

@@ -61,10 +61,21 @@ enum amp_err amp_keyring_rotate(struct amp_keyring *keyring, const uint8_t key_i
 /* For good. AMP_ERR_NO_SUCH_PRINCIPAL; disabling twice is AMP_OK. */
 enum amp_err amp_keyring_disable(struct amp_keyring *keyring,
                                  const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]) AMP_MUST_USE;
+/*
+ * Keys that ended, and their secrets, are no more: from then on they are unknown. All or none, by one writing of the
+ * file; `count` is at most AMP_KEYRING_FORGET_MAX, and none is named twice. AMP_ERR_NO_SUCH_PRINCIPAL;
+ * AMP_ERR_KEY_IN_USE where one may sign still. That what belongs to them is nobody's then is for the caller to mind.
+ */
+#define AMP_KEYRING_FORGET_MAX 64
+enum amp_err amp_keyring_forget(struct amp_keyring *keyring, const uint8_t (*key_ids)[AMP_PRINCIPAL_KEY_ID_LEN],
+                                size_t count) AMP_MUST_USE;
 
 size_t amp_keyring_count(const struct amp_keyring *keyring);
 /* The principal at `index` below the count, in order of key ids. Where its overlap is over it is told as disabled. */
 enum amp_err amp_keyring_at(const struct amp_keyring *keyring, size_t index, struct amp_principal *out) AMP_MUST_USE;
+/* When the key at `index` below the count ends or ended; INT64_MAX: it is active. Its id is borrowed until the next
+ * change. */
+int64_t amp_keyring_end_of(const struct amp_keyring *keyring, size_t index, const uint8_t **key_id);
 /*
  * Principal and secret of a key that may sign now. AMP_ERR_UNKNOWN_KEY, AMP_ERR_KEY_DISABLED (disabled, or expiring
  * and past).

@@ -41,7 +41,7 @@ struct amp_principal {
     uint8_t name[AMP_PRINCIPAL_NAME_MAX]; /* [A-Za-z0-9._-]; two keys of one name are one principal being rotated */
     enum amp_principal_state state;
     int64_t created_unix_ms;
-    int64_t expires_unix_ms;  /* where expiring */
+    int64_t expires_unix_ms;  /* where expiring: when it ends; where disabled: when it ended */
     uint32_t rate_per_second; /* 0: no limit */
     uint32_t rate_burst;
     uint32_t grant_count;

@@ -148,8 +148,17 @@ class KeyTest(CliCase):
         mine = next(key for key in listed if key["key_id"] == made["key_id"])
         self.assertEqual(mine["state"], "disabled")
         self.assertNotIn("expires_at", mine)
+        self.assertGreaterEqual(mine["ended_at"], mine["created_at"])
         again = self.key("rotate", made["key_id"], "--json", expect=REFUSED)
         self.assertEqual(json.loads(again.stdout)["error"]["code"], "key_disabled")
+
+    def test_a_key_is_deleted_once_it_has_ended(self):
+        made = json.loads(self.key("create", "--name", "stall", "--may", "tokenize", "--json").stdout)
+        early = self.key("delete", made["key_id"], "--json", expect=REFUSED)
+        self.assertEqual(json.loads(early.stdout)["error"]["code"], "key_in_use")
+        self.key("disable", made["key_id"])
+        self.key("delete", made["key_id"])
+        self.assertNotIn(made["key_id"], self.key("list").stdout)
 
     def test_lines_for_a_shell(self):
         lines = self.key("create", "--name", "shell", "--may", "all", "--env").stdout

@@ -671,6 +671,15 @@ class AdminTest(DaemonCase):
         who = f"uid:{os.geteuid()}"
         self.assertEqual(recorded(), [("key.create", who), ("key.rotate", who), ("key.disable", who)])
 
+    def test_a_key_that_was_deleted_is_unknown(self):
+        made = json.loads(self.daemon.admin("create", "--name", "till", "--may", "tokenize", "--json").stdout)
+        client = self.daemon.client(made["key_id"], made["secret"])
+        self.assertTrue(client.tokenize())
+        self.assertEqual(self.daemon.admin("disable", made["key_id"]).returncode, 0)
+        self.assert_refused(client.post("/v1/tokens", {"card": CARD}), 403, "key_disabled")
+        self.assertEqual(self.daemon.admin("delete", made["key_id"]).returncode, 0)
+        self.assert_refused(client.post("/v1/tokens", {"card": CARD}), 401, "unknown_key")
+
     def test_a_key_that_nobody_could_read_is_not_in_force(self):
         def ampoule(*args):
             with open("/dev/full", "wb") as full:

@@ -136,6 +136,7 @@ class ReloadTest(unittest.TestCase):
                          {"nonsense": {"a": "b"}},
                          {"vault": {"ttl": "20s", "nonsense": "1"}}, {"limits": {"idle": "0ms"}}, {"workers": "3"},
                          {"listen": {"cert": "/nonexistent"}}, {"keys": {"provider": "file"}},
+                         {"keys": {"forget_after": "1h"}},
                          {"sandbox": {**SANDBOX, "front": "61009"}}, {"sandbox": {**SANDBOX, "required": "false"}}):
             self.assertEqual(self.daemon.reload(settings), "refused", settings)
             self.assertTrue(self.lives_about(10)(), settings)

@@ -58,6 +58,7 @@ static void the_least_configuration_has_documented_defaults(void **state)
     assert_int_equal(config.push.connect_ms, 5000);
     assert_int_equal(config.push.timeout_ms, 10000);
     assert_int_equal(config.push.disable_after_ms, 3600000);
+    assert_true(config.keys.forget_after_ms == INT64_C(90) * 24 * 3600 * 1000);
     assert_int_equal(config.push.concurrency, 16);
     assert_true(config.sandbox.separate);
     assert_true(config.sandbox.required);
@@ -76,7 +77,8 @@ static void every_setting_is_read(void **state)
         "workers: 3\nstate: /s\nmemory_max: 8GiB\n"
         "listen:\n  addresses: ['127.0.0.1:1', '[::1]:65535']\n  cert: /c\n  key: /k\n  client_ca: /ca\n  backlog: 7\n"
         "log: {level: debug}\nauth: {clock_skew: 15m, replay_max: 5000}\n"
-        "vault: {ttl: 500ms, ttl_max: 1m, memory_max: 2GiB}\nmask: {bin8: true}\nkeys: {provider: file, file: /kek}\n"
+        "vault: {ttl: 500ms, ttl_max: 1m, memory_max: 2GiB}\nmask: {bin8: true}\n"
+        "keys: {provider: file, file: /kek, forget_after: 8784h}\n"
         "queue: {engine: memory, memory_max: 1GiB, max_queues: 2, names: [payments, orders.fifo]}\n"
         "push:\n  allow: ['10.1.0.0/16', '[::1]:9000']\n  ca: /roots\n  connect_timeout: 1s\n  timeout: 2s\n"
         "  disable_after: 24h\n  concurrency: 3\n"
@@ -99,6 +101,7 @@ static void every_setting_is_read(void **state)
     assert_true(config.mask.bin8);
     assert_int_equal(config.keys.provider, AMP_CONFIG_PROVIDER_FILE);
     assert_string_equal(config.keys.file, "/kek");
+    assert_true(config.keys.forget_after_ms == INT64_C(366) * 24 * 3600 * 1000);
     assert_true(config.queue.memory_max == UINT64_C(1) << 30);
     assert_int_equal(config.queue.max_queues, 2);
     assert_int_equal(config.queue.name_count, 2);
@@ -184,6 +187,7 @@ static void mistakes_are_told_with_the_settings_name(void **state)
         {LEAST "push: {connect_timeout: 11s}\n", "push.connect_timeout is longer than push.timeout"},
         {LEAST "push: {timeout: 6m}\n", "push.timeout: \"6m\" is out of bounds"},
         {LEAST "push: {disable_after: 169h}\n", "push.disable_after: \"169h\" is out of bounds"},
+        {LEAST "keys: {forget_after: 999ms}\n", "keys.forget_after: \"999ms\" is out of bounds"},
         {LEAST "push: {concurrency: 257}\n", "push.concurrency: \"257\" is out of bounds"},
         {LEAST "push: {surprise: 1}\n", "surprise"},
         {LEAST "surprise: 1\n", "surprise"},

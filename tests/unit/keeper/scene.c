@@ -114,6 +114,12 @@ enum amp_err scene_hear_done(struct scene *scene)
     return err;
 }
 
+enum amp_err scene_act_on_key(struct scene *scene, enum amp_ipc_type type, const uint8_t *key_id)
+{
+    (void)scene_ask_admin(scene, type, amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN));
+    return scene_hear_done(scene);
+}
+
 void scene_create_key(struct scene *scene, const char *name, uint32_t permissions, const char *queue,
                       struct amp_admin_secret *made)
 {
@@ -168,6 +174,7 @@ int scene_setup(void **state)
     if (scene == NULL || amp_secret_init(32 << 20, false) != AMP_OK || amp_crypto_init() != AMP_OK)
         return -1;
     tempdir_make(&scene->dir);
+    scene->config.keys.forget_after_ms = 3600 * 1000;
     scene->control = scene->front = scene->worker = scene->courier = scene->log = scene->admin = -1;
     *state = scene;
     return 0;

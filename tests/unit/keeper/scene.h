@@ -60,6 +60,8 @@ void scene_confirm(struct scene *scene);
 /* Asks as an administrator, until the log is known to be writable; AMP_OK where what comes next is no KEY_DONE. */
 enum amp_err scene_ask_admin(struct scene *scene, enum amp_ipc_type type, struct amp_slice payload);
 enum amp_err scene_hear_done(struct scene *scene);
+/* What an administrator does to a key; its event is still to be heard. */
+enum amp_err scene_act_on_key(struct scene *scene, enum amp_ipc_type type, const uint8_t *key_id);
 void scene_create_key(struct scene *scene, const char *name, uint32_t permissions, const char *queue,
                       struct amp_admin_secret *made);
 

@@ -99,6 +99,64 @@ static void fronts_are_told_when_a_key_ends(void **state)
     assert_int_equal(ask_day_key(scene, made.key_id, 0, "r", "sqs", &key), AMP_ERR_KEY_DISABLED);
 }
 
+static void assert_deleted(struct scene *scene, const uint8_t *key_id, const char *who, enum amp_err code)
+{
+    struct amp_event event;
+    scene_hear_event(scene, &event);
+    assert_string_equal(amp_act_name(event.act), "key.delete");
+    assert_int_equal(event.code, code);
+    assert_true(amp_slice_is(event.who, who));
+    assert_true(amp_slice_equal(event.subject, amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN)));
+}
+
+static const char *myself(char who[AMP_EVENT_WHO_MAX + 1])
+{
+    snprintf(who, AMP_EVENT_WHO_MAX + 1, "uid:%u", (unsigned)geteuid());
+    return who;
+}
+
+static void disable_key(struct scene *scene, const uint8_t *key_id)
+{
+    assert_int_equal(scene_act_on_key(scene, AMP_IPC_KEY_DISABLE, key_id), AMP_OK);
+    scene_skip_event(scene);
+    scene_hear(scene, scene->front, AMP_IPC_PRINCIPAL_CHANGED);
+}
+
+static void a_key_that_ended_is_deleted_and_then_unknown(void **state)
+{
+    struct scene *scene = *state;
+    struct amp_admin_secret made;
+    struct amp_key256 key;
+    char who[AMP_EVENT_WHO_MAX + 1];
+    scene_begin(scene);
+    scene_create_key(scene, "shop", AMP_MAY_ALL, "*", &made);
+    assert_int_equal(scene_act_on_key(scene, AMP_IPC_KEY_DELETE, made.key_id), AMP_ERR_KEY_IN_USE);
+    assert_deleted(scene, made.key_id, myself(who), AMP_ERR_KEY_IN_USE);
+    disable_key(scene, made.key_id);
+    assert_int_equal(scene_act_on_key(scene, AMP_IPC_KEY_DELETE, made.key_id), AMP_OK);
+    scene_hear(scene, scene->front, AMP_IPC_PRINCIPAL_CHANGED);
+    assert_deleted(scene, made.key_id, myself(who), AMP_OK);
+    assert_int_equal(ask_day_key(scene, made.key_id, 0, "r", "sqs", &key), AMP_ERR_UNKNOWN_KEY);
+}
+
+static void a_key_that_ended_is_forgotten_when_its_time_is_over(void **state)
+{
+    struct scene *scene = *state;
+    struct amp_admin_secret made;
+    struct amp_admin_secret other;
+    struct amp_key256 key;
+    scene->config.keys.forget_after_ms = 50;
+    scene_begin(scene);
+    scene_create_key(scene, "shop", AMP_MAY_ALL, "*", &other);
+    scene_create_key(scene, "shop", AMP_MAY_ALL, "*", &made);
+    disable_key(scene, made.key_id);
+    scene_hear(scene, scene->front, AMP_IPC_PRINCIPAL_CHANGED);
+    assert_memory_equal(scene->payload.ptr, made.key_id, sizeof(made.key_id));
+    assert_deleted(scene, made.key_id, "keeper", AMP_OK);
+    assert_int_equal(ask_day_key(scene, made.key_id, 0, "r", "sqs", &key), AMP_ERR_UNKNOWN_KEY);
+    assert_int_equal(ask_day_key(scene, other.key_id, 0, "r", "sqs", &key), AMP_OK);
+}
+
 static void whoever_asks_whether_it_is_well_hears_so(void **state)
 {
     struct scene *scene = *state;
@@ -222,6 +280,8 @@ int main(void)
         TEST(a_day_key_is_derived_and_the_secret_stays),
         TEST(only_near_days_and_our_services_have_keys),
         TEST(fronts_are_told_when_a_key_ends),
+        TEST(a_key_that_ended_is_deleted_and_then_unknown),
+        TEST(a_key_that_ended_is_forgotten_when_its_time_is_over),
         TEST(whoever_asks_whether_it_is_well_hears_so),
         TEST(epochs_differ_rise_and_are_recorded_also_after_a_restart),
         TEST(the_log_gets_its_key_over_its_own_link),

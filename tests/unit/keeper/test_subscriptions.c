@@ -383,15 +383,19 @@ static void a_front_that_lies_makes_no_subscription(void **state)
     assert_memory_equal(told.owner, owner, sizeof(told.owner));
 }
 
+static void hear_changed(struct scene *scene)
+{
+    scene_hear(scene, scene->front, AMP_IPC_PRINCIPAL_CHANGED);
+    scene_hear(scene, scene->worker, AMP_IPC_PRINCIPAL_CHANGED);
+}
+
 static void disable_key(struct scene *scene, const uint8_t *key_id)
 {
     struct amp_event event;
-    assert_int_equal(scene_ask_admin(scene, AMP_IPC_KEY_DISABLE, amp_slice(key_id, AMP_PRINCIPAL_KEY_ID_LEN)), AMP_OK);
-    assert_int_equal(scene_hear_done(scene), AMP_OK);
+    assert_int_equal(scene_act_on_key(scene, AMP_IPC_KEY_DISABLE, key_id), AMP_OK);
     scene_hear_event(scene, &event);
     assert_int_equal(event.act, AMP_ACT_KEY_DISABLE);
-    scene_hear(scene, scene->front, AMP_IPC_PRINCIPAL_CHANGED);
-    scene_hear(scene, scene->worker, AMP_IPC_PRINCIPAL_CHANGED);
+    hear_changed(scene);
 }
 
 static void a_key_that_is_unknown_or_disabled_or_none_makes_no_subscription(void **state)
@@ -508,11 +512,39 @@ static void the_end_of_the_last_key_comes_also_by_itself(void **state)
     assert_int_equal(scene_hear_done(scene), AMP_OK);
     for (size_t i = 0; i < 2; i++)
         scene_hear_event(scene, &event);
-    scene_hear(scene, scene->front, AMP_IPC_PRINCIPAL_CHANGED);
-    scene_hear(scene, scene->worker, AMP_IPC_PRINCIPAL_CHANGED);
+    hear_changed(scene);
     disable_key(scene, fresh);
     hear_at_front(scene, &told);
     assert_int_equal(told.state, AMP_SUBSCRIPTION_ORPHANED);
+}
+
+/* Its owner's key tells whose it is, and whether he may sign still with another. */
+static void a_key_is_not_forgotten_before_its_subscription(void **state)
+{
+    uint8_t first[AMP_PRINCIPAL_KEY_ID_LEN];
+    uint8_t second[AMP_PRINCIPAL_KEY_ID_LEN];
+    struct scene *scene = *state;
+    struct amp_subscription told;
+    struct amp_event event;
+    scene->config.keys.forget_after_ms = 50;
+    begin_pushing(scene);
+    memcpy(first, owner, sizeof(first));
+    struct answered made = subscribe(scene);
+    hear_at_front(scene, &told);
+    become(scene, "other", AMP_MAY_ALL, "*");
+    memcpy(second, owner, sizeof(second));
+    become(scene, "shop", AMP_MAY_ALL, "*");
+    disable_key(scene, first);
+    disable_key(scene, second);
+    scene_hear_event(scene, &event); /* when the second's time is over, so is the first's */
+    assert_int_equal(event.act, AMP_ACT_KEY_DELETE);
+    assert_true(amp_slice_equal(event.subject, amp_slice(second, sizeof(second))));
+    hear_changed(scene);
+    assert_int_equal(scene_act_on_key(scene, AMP_IPC_KEY_DELETE, first), AMP_ERR_KEY_IN_USE);
+    scene_skip_event(scene);
+    assert_int_equal(ask_about(scene, AMP_IPC_SUBSCRIPTION_DELETE, made.id).err, AMP_OK);
+    assert_recorded(scene, AMP_ACT_SUBSCRIPTION_DELETE, AMP_OK, made.id);
+    assert_int_equal(scene_act_on_key(scene, AMP_IPC_KEY_DELETE, first), AMP_OK);
 }
 
 static void a_courier_that_sends_nonsense_is_cut_off_and_reported(void **state)
@@ -650,6 +682,7 @@ int main(void)
         TEST(what_belongs_to_nobody_any_more_is_disabled_until_somebody_takes_it),
         TEST(one_that_reads_cards_is_taken_over_by_who_may_claim),
         TEST(the_end_of_the_last_key_comes_also_by_itself),
+        TEST(a_key_is_not_forgotten_before_its_subscription),
         TEST(a_courier_that_sends_nonsense_is_cut_off_and_reported),
         TEST(a_subscription_that_front_should_have_refused_is_refused),
         TEST(nothing_is_done_without_room_for_its_record),

@@ -219,6 +219,104 @@ static void a_disabled_key_stays_disabled(void **state)
     assert_int_equal(amp_keyring_rotate(ring->keyring, principal.key_id, 0, &principal, &secret), AMP_ERR_KEY_DISABLED);
 }
 
+/* "shop", created and disabled at once. */
+static void create_ended(struct ring *ring, struct amp_principal *principal)
+{
+    struct amp_keyring_secret secret;
+    assert_int_equal(create(ring, "shop", principal, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_disable(ring->keyring, principal->key_id), AMP_OK);
+}
+
+static int64_t end_of(struct ring *ring, const uint8_t *wanted)
+{
+    for (size_t i = 0; i < amp_keyring_count(ring->keyring); i++) {
+        const uint8_t *key_id;
+        int64_t end_ms = amp_keyring_end_of(ring->keyring, i, &key_id);
+        if (memcmp(key_id, wanted, AMP_PRINCIPAL_KEY_ID_LEN) == 0) /* lint: allow memcmp-secret, ids */
+            return end_ms;
+    }
+    return -1;
+}
+
+static void a_key_that_ended_says_when(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal old;
+    struct amp_principal fresh;
+    struct amp_keyring_secret secret;
+    const int64_t begin_ms = ring->time.unix_ms;
+    assert_int_equal(create(ring, "shop", &old, &secret), AMP_OK);
+    assert_true(end_of(ring, old.key_id) == INT64_MAX);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, old.key_id, HOUR_MS, &fresh, &secret), AMP_OK);
+    assert_true(end_of(ring, old.key_id) == begin_ms + HOUR_MS);
+    amp_clock_fake_advance(&ring->time, HOUR_MS / 2);
+    assert_int_equal(amp_keyring_disable(ring->keyring, fresh.key_id), AMP_OK);
+    amp_clock_fake_advance(&ring->time, 2 * HOUR_MS);
+    assert_int_equal(amp_keyring_disable(ring->keyring, old.key_id), AMP_OK); /* it had ended by itself before */
+    assert_int_equal(reopen(ring), AMP_OK);
+    assert_true(end_of(ring, old.key_id) == begin_ms + HOUR_MS);
+    assert_true(end_of(ring, fresh.key_id) == begin_ms + HOUR_MS / 2);
+}
+
+static void a_key_disabled_in_its_overlap_ended_then(void **state)
+{
+    struct ring *ring = *state;
+    struct amp_principal old;
+    struct amp_principal fresh;
+    struct amp_keyring_secret secret;
+    const int64_t begin_ms = ring->time.unix_ms;
+    assert_int_equal(create(ring, "shop", &old, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, old.key_id, HOUR_MS, &fresh, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_disable(ring->keyring, old.key_id), AMP_OK);
+    assert_true(end_of(ring, old.key_id) == begin_ms);
+}
+
+static void a_forgotten_key_is_unknown_and_its_place_is_free(void **state)
+{
+    struct ring *ring = *state;
+    uint8_t ended[2][AMP_PRINCIPAL_KEY_ID_LEN];
+    struct amp_principal principal;
+    struct amp_principal living;
+    struct amp_keyring_secret secret;
+    assert_int_equal(create(ring, "shop", &living, &secret), AMP_OK);
+    for (size_t i = 0; i < 2; i++) {
+        create_ended(ring, &principal);
+        memcpy(ended[i], principal.key_id, sizeof(ended[i]));
+    }
+    assert_int_equal(amp_keyring_forget(ring->keyring, (const uint8_t(*)[AMP_PRINCIPAL_KEY_ID_LEN])ended, 2), AMP_OK);
+    for (int restart = 0; restart < 2; restart++) {
+        assert_int_equal(amp_keyring_count(ring->keyring), 1);
+        assert_int_equal(find(ring, ended[0], &secret), AMP_ERR_UNKNOWN_KEY);
+        assert_int_equal(find(ring, ended[1], &secret), AMP_ERR_UNKNOWN_KEY);
+        assert_int_equal(amp_keyring_disable(ring->keyring, ended[0]), AMP_ERR_NO_SUCH_PRINCIPAL);
+        assert_int_equal(find(ring, living.key_id, &secret), AMP_OK);
+        assert_int_equal(reopen(ring), AMP_OK);
+    }
+}
+
+static void a_key_that_may_sign_is_not_forgotten_nor_another_with_it(void **state)
+{
+    struct ring *ring = *state;
+    uint8_t both[2][AMP_PRINCIPAL_KEY_ID_LEN];
+    struct amp_principal ended;
+    struct amp_principal old;
+    struct amp_principal fresh;
+    struct amp_keyring_secret secret;
+    create_ended(ring, &ended);
+    assert_int_equal(create(ring, "shop", &old, &secret), AMP_OK);
+    memcpy(both[0], ended.key_id, sizeof(both[0]));
+    memcpy(both[1], old.key_id, sizeof(both[1]));
+    const uint8_t(*ids)[AMP_PRINCIPAL_KEY_ID_LEN] = (const uint8_t(*)[AMP_PRINCIPAL_KEY_ID_LEN])both;
+    assert_int_equal(amp_keyring_forget(ring->keyring, ids, 2), AMP_ERR_KEY_IN_USE);
+    assert_int_equal(amp_keyring_rotate(ring->keyring, old.key_id, HOUR_MS, &fresh, &secret), AMP_OK);
+    assert_int_equal(amp_keyring_forget(ring->keyring, ids, 2), AMP_ERR_KEY_IN_USE);
+    assert_int_equal(find(ring, ended.key_id, &secret), AMP_ERR_KEY_DISABLED);
+    amp_clock_fake_advance(&ring->time, HOUR_MS);
+    assert_int_equal(amp_keyring_forget(ring->keyring, ids, 2), AMP_OK);
+    assert_int_equal(amp_keyring_forget(ring->keyring, ids, 1), AMP_ERR_NO_SUCH_PRINCIPAL);
+    assert_int_equal(amp_keyring_count(ring->keyring), 1);
+}
+
 static void a_principal_lives_as_long_as_any_of_its_keys(void **state)
 {
     struct ring *ring = *state;
@@ -343,7 +441,9 @@ static void what_cannot_be_written_is_undone(void **state)
     struct amp_principal principal;
     struct amp_principal fresh;
     struct amp_keyring_secret secret;
+    struct amp_principal ended;
     static const struct amp_keyring_secret none;
+    create_ended(ring, &ended);
     assert_int_equal(create(ring, "shop", &principal, &secret), AMP_OK);
     for (int failure = 0; failure < 2; failure++) {
         ring->broken = failure == 0;
@@ -353,7 +453,11 @@ static void what_cannot_be_written_is_undone(void **state)
         assert_memory_equal(&secret, &none, sizeof(none));
         assert_int_equal(amp_keyring_rotate(ring->keyring, principal.key_id, HOUR_MS, &fresh, &secret), AMP_ERR_IO);
         assert_int_equal(amp_keyring_disable(ring->keyring, principal.key_id), AMP_ERR_IO);
-        assert_int_equal(amp_keyring_count(ring->keyring), 1);
+        assert_int_equal(
+            amp_keyring_forget(ring->keyring, (const uint8_t(*)[AMP_PRINCIPAL_KEY_ID_LEN]) & ended.key_id, 1),
+            AMP_ERR_IO);
+        assert_int_equal(find(ring, ended.key_id, &secret), AMP_ERR_KEY_DISABLED);
+        assert_int_equal(amp_keyring_count(ring->keyring), 2);
         assert_int_equal(find(ring, principal.key_id, &secret), AMP_OK);
     }
     ring->broken = false;
@@ -361,7 +465,7 @@ static void what_cannot_be_written_is_undone(void **state)
     amp_clock_fake_advance(&ring->time, 2 * HOUR_MS);
     assert_int_equal(find(ring, principal.key_id, &secret), AMP_OK); /* it is active, not expiring */
     assert_int_equal(reopen(ring), AMP_OK);
-    assert_int_equal(amp_keyring_count(ring->keyring), 1);
+    assert_int_equal(amp_keyring_count(ring->keyring), 2);
 }
 
 static void epoch_ids_rise_and_never_come_again(void **state)
@@ -414,6 +518,10 @@ int main(void)
         TEST(a_key_in_its_overlap_is_not_rotated_again),
         TEST(an_ended_key_is_disabled_for_good),
         TEST(a_disabled_key_stays_disabled),
+        TEST(a_key_that_ended_says_when),
+        TEST(a_key_disabled_in_its_overlap_ended_then),
+        TEST(a_forgotten_key_is_unknown_and_its_place_is_free),
+        TEST(a_key_that_may_sign_is_not_forgotten_nor_another_with_it),
         TEST(a_principal_lives_as_long_as_any_of_its_keys),
         TEST(unknown_and_malformed_are_refused),
         TEST(every_changed_bit_and_every_truncation_of_the_file_is_refused),
