@@ -4,6 +4,7 @@ In a network where every address leads here, whatever is connected to is seen.""
 import os
 import signal
 import ssl
+import subprocess
 import unittest
 
 import private_net
@@ -307,7 +308,22 @@ class CertificateTest(RefusalsCase):
 
     @classmethod
     def make_settings(cls):
-        return {"push": {"allow": ["127.0.0.0/8"], "ca": cls.tls[0], "connect_timeout": "5s", "timeout": "5s"}}
+        """All but strangers' certificates are among the roots: what is refused is refused for what it says."""
+        home, roots = cls.daemon.home, os.path.join(cls.daemon.home, "roots.pem")
+        cls.expired = make_certificate(home, "expired", names="IP:127.0.0.2")
+        cls.for_clients = make_certificate(home, "for-clients", "-addext", "extendedKeyUsage=clientAuth",
+                                           names="IP:127.0.0.2")
+        cls.for_servers = make_certificate(home, "for-servers", "-addext", "extendedKeyUsage=serverAuth",
+                                           names="IP:127.0.0.2")
+        crt, key = cls.expired
+        subprocess.run(["openssl", "x509", "-in", crt, "-signkey", key, "-days", "-1", "-out", crt + ".new"],
+                       check=True, capture_output=True)
+        os.replace(crt + ".new", crt)
+        with open(roots, "w", encoding="ascii") as out:
+            for crt, _ in (cls.tls, cls.expired, cls.for_clients, cls.for_servers):
+                with open(crt, encoding="ascii") as one:
+                    out.write(one.read())
+        return {"push": {"allow": ["127.0.0.0/8"], "ca": roots, "connect_timeout": "5s", "timeout": "5s"}}
 
     def check_unheard(self, tls, host="127.0.0.2"):
         with Receiver(tls=tls, host="127.0.0.2") as endpoint:
@@ -330,6 +346,12 @@ class CertificateTest(RefusalsCase):
         self.addCleanup(self.table.pop, "else.test")
         self.check_unheard(self.tls, "else.test")
 
+    def test_a_certificate_whose_time_is_over(self):
+        self.check_unheard(self.expired)
+
+    def test_a_certificate_that_is_no_servers(self):
+        self.check_unheard(self.for_clients)
+
     def test_a_protocol_of_old(self):
         context = self.context()
         context.set_ciphers("ALL:@SECLEVEL=0")
@@ -344,9 +366,9 @@ class CertificateTest(RefusalsCase):
             self.check_unheard(context)
 
     def test_the_right_one_is_heard(self):
-        for change in (lambda context: None,
-                       lambda context: setattr(context, "maximum_version", ssl.TLSVersion.TLSv1_2)):
-            context = self.context()
+        for tls, change in ((self.tls, lambda context: None), (self.for_servers, lambda context: None),
+                            (self.tls, lambda context: setattr(context, "maximum_version", ssl.TLSVersion.TLSv1_2))):
+            context = self.context(tls)
             change(context)
             with Receiver(tls=context, host="127.0.0.2") as endpoint:
                 subscription = self.subscribe(endpoint.url(host="127.0.0.2"))
