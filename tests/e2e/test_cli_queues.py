@@ -390,6 +390,31 @@ class ListenTest(QueueCase):
         self.assertRegex(rest, r"(?m)^message +\d+ bytes that are no token: see --show$")
         self.assertNotIn(number, rest)
 
+    def test_no_message_speaks_to_the_terminal(self):
+        """ESC and the controls of C1 begin what moves cursors and names windows; programs get them as they are."""
+        token = "tok_" + "A" * 43
+        hostile = json.dumps({"token": token, "expires_at": "\x1b]0;x\x07", "metadata": {"a": "\x9b31m"}},
+                             ensure_ascii=False)
+        queue = new_name()
+        process = subprocess.Popen([AMPOULE, "listen", "--queue", queue, "--show", "--count", "2", "--for",
+                                    str(LISTEN_SECONDS)], stdout=subprocess.PIPE,
+                                   env={**os.environ, **self.daemon.env})
+        with process:
+            self.assertIn(b"listening", process.stdout.readline())
+            self.send(queue, hostile)
+            self.send(queue, "a\x9b31m\tb\nc é")
+            rest = process.stdout.read().decode()
+        self.assertIn(token, rest)
+        self.assertIn("?]0;x?", rest)
+        self.assertIn('{"a":"??31m"}', rest.replace(" ", ""))
+        self.assertIn("a??31m\tb\nc é", rest)
+        self.assertEqual([c for c in rest if c not in "\n\t" and (c < " " or "\x7f" <= c <= "\x9f")], [])
+        queue, gateway = self.gateway("--once")
+        with gateway:
+            self.send(queue, hostile)
+            self.assertEqual(gateway.event()["expires_at"], "\x1b]0;x\x07")
+            self.assertEqual(gateway.end()[0], DONE)
+
     def test_what_does_not_verify_is_refused(self):
         queue, gateway = self.gateway()
         with gateway:

@@ -39,6 +39,19 @@ static void tell_raw(struct telling *telling, const char *label, const char *nam
         cli_page_row(&telling->page, label, json);
 }
 
+/* What others wrote may hold what moves a terminal's cursor or names its window: such bytes are shown as "?". */
+static void blank_controls(struct amp_secret_buf *text)
+{
+    for (size_t i = 0; i < text->len; i++) {
+        uint8_t c = text->ptr[i];
+        bool c1 = c == 0xc2 && i + 1 < text->len && text->ptr[i + 1] < 0xa0; /* U+0080 to U+009F */
+        if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || c1)
+            text->ptr[i] = '?';
+        if (c1)
+            text->ptr[++i] = '?';
+    }
+}
+
 static int tell_end(struct telling *telling, struct cli *cli)
 {
     struct cli_page *page = &telling->page;
@@ -46,6 +59,8 @@ static int tell_end(struct telling *telling, struct cli *cli)
         amp_client_draft_close(&telling->draft, '}');
         page->failed = telling->draft.bad || telling->draft.no_memory;
         amp_secret_buf_take(&page->buf, &telling->draft.buf);
+    } else {
+        blank_controls(&page->buf);
     }
     amp_client_draft_fini(&telling->draft);
     cli_page_text(page, "\n");
