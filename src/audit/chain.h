@@ -47,17 +47,18 @@ struct amp_chain_config {
  * AMP_ERR_IO (errno): nothing is changed, try again later.
  */
 enum amp_err amp_chain_open(struct amp_chain **out, const struct amp_chain_config *config) AMP_MUST_USE;
-/* Wipes the key; what was not written is lost. */
+/* Wipes the key; what was not written is lost. NULL does nothing. */
 void amp_chain_free(struct amp_chain *chain);
 
-/* Begins a life: appends log.start. `wrapped`: the key under the KEK, at most 512 bytes. Once. */
+/* Begins a life: appends log.start, and log.torn where a line was cut off. `wrapped`: the key under the KEK, at most
+ * 512 bytes. Once. On an error the chain is good for nothing but amp_chain_free. */
 enum amp_err amp_chain_start(struct amp_chain *chain, const struct amp_key256 *key,
                              struct amp_slice wrapped) AMP_MUST_USE;
 bool amp_chain_started(const struct amp_chain *chain);
 
 /*
  * Appends a record in memory; `role` is who recorded it. Ends the epoch where it is due.
- * AMP_ERR_AUDIT_UNAVAILABLE where too much waits to be written (see amp_chain_full).
+ * AMP_ERR_AUDIT_UNAVAILABLE where too much waits to be written (see amp_chain_full), or nothing was started.
  */
 enum amp_err amp_chain_append(struct amp_chain *chain, const struct amp_event *event, const char *role) AMP_MUST_USE;
 /* Less than a megabyte of room is left: take no more until it is written. */
@@ -74,7 +75,7 @@ enum amp_err amp_chain_sync(struct amp_chain *chain) AMP_MUST_USE;
 /* Is there disk space reserved ahead? False: the disk is about to be full, accept no more work. */
 bool amp_chain_reserved(struct amp_chain *chain);
 
-/* Ends the epoch now (`forced`), or where it is over age. */
+/* Ends the epoch now (`forced`), or where it is over age; does nothing before amp_chain_start. Errors as append. */
 enum amp_err amp_chain_seal(struct amp_chain *chain, bool forced) AMP_MUST_USE;
 
 #endif

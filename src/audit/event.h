@@ -89,11 +89,11 @@ struct amp_event {
     bool alarm;        /* somebody should look */
     bool has_token;
     bool has_message;            /* never with has_token: they share a place */
-    uint8_t token_reference[16]; /* amp_token_hash's index: a keyed hash; or a message's id, which tells nothing */
+    uint8_t token_reference[16]; /* amp_token_hash's index: a keyed hash; with has_message that message's id */
     uint64_t request_id;         /* 0: none */
     uint64_t count;              /* 0: not counted; else how many the event stands for */
-    struct amp_slice who;        /* empty where nobody is known; only verified ids, else see `claims_to_be` */
-    bool who_unverified;         /* `who` is what an unverified request claimed */
+    struct amp_slice who;        /* empty where nobody is known */
+    bool who_unverified;         /* nothing verified that it is `who`: the log has it as "claims_to_be" */
     struct amp_slice source;
     struct amp_slice queue;
     struct amp_slice subject; /* what else was acted on: an access key id, a role, a subscription */

@@ -19,8 +19,8 @@ struct amp_log_names {
     amp_pin *before; /* those before it, newest first */
     size_t before_count;
     bool has_more; /* even older ones */
-    amp_pin *torn; /* free; where an unfinished line goes */
-    amp_pin *next; /* of the numbers that follow */
+    amp_pin *torn; /* where an unfinished line goes: no file has that name yet */
+    amp_pin *next; /* those of the numbers that follow */
     size_t next_count;
 };
 

@@ -31,8 +31,8 @@ enum amp_pin_kind {
 
 typedef char amp_pin[AMP_PIN_BYTES];
 
-/* Room for `count` names of a kind, all empty, to be written until amp_pins_seal. Once for each kind. AMP_ERR_IO
- * (errno): the place is not free. */
+/* Room for `count` names of a kind, all empty, to be written until amp_pins_seal. Once for each kind, of
+ * 1 to AMP_PINS_MAX: else AMP_ERR_INVALID. AMP_ERR_IO (errno): the place is not free. */
 enum amp_err amp_pins_open(amp_pin **out, enum amp_pin_kind kind, size_t count) AMP_MUST_USE;
 /* Pins one name, behind those of its kind; its kind has room for AMP_PINS_FEW then. AMP_ERR_TOO_LARGE, AMP_ERR_IO. */
 #define AMP_PINS_FEW 8

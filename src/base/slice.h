@@ -40,7 +40,8 @@ static inline bool amp_slice_is(struct amp_slice a, const char *text)
 /* Equality that ignores ASCII case, for header names. */
 bool amp_slice_equal_nocase(struct amp_slice a, struct amp_slice b);
 
-/* A growing write into caller's fixed storage. `overflow` is sticky: check it once, at the end. */
+/* A growing write into caller's fixed storage. What does not fit is left out whole and sets `overflow`, which is
+ * sticky: check it once, at the end. */
 struct amp_out {
     uint8_t *ptr;
     size_t len;
@@ -85,7 +86,8 @@ void amp_out_u64(struct amp_out *out, uint64_t value);
 void amp_out_i64(struct amp_out *out, int64_t value);
 /* Lower-case hex of `len` bytes. */
 void amp_out_hex(struct amp_out *out, const void *bytes, size_t len);
-/* RFC 3339 in UTC with milliseconds, "2026-01-31T23:59:59.123Z". `unix_ms` >= 0. */
+/* RFC 3339 in UTC with milliseconds, "2026-01-31T23:59:59.123Z". Outside of 1970 to 9999: the nearest second in them.
+ */
 void amp_out_time(struct amp_out *out, int64_t unix_ms);
 
 static inline struct amp_slice amp_out_done(const struct amp_out *out)

@@ -28,12 +28,13 @@ void amp_base64_encode(char *out, const uint8_t *bytes, size_t len);
 /* *len as above. Constant time in the characters, but for padding and refusal. */
 enum amp_err amp_base64_decode(uint8_t *out, size_t *len, struct amp_slice text) AMP_MUST_USE;
 
-/* Decimal digits alone, no sign, no leading zero but "0" itself, at most `max`. */
+/* Decimal digits alone, no sign, no leading zero but "0" itself, at most `max`; AMP_ERR_INVALID otherwise. */
 enum amp_err amp_u64_parse(uint64_t *out, struct amp_slice text, uint64_t max) AMP_MUST_USE;
 
-/* "20260131T235959Z" (the form of x-amz-date) to seconds since 1970. Strict, proleptic Gregorian, years 1970-9999. */
+/* "20260131T235959Z" (the form of x-amz-date) to seconds since 1970. Strict, proleptic Gregorian, years 1970-9999;
+ * AMP_ERR_INVALID otherwise. */
 enum amp_err amp_date_parse_basic(int64_t *unix_s, struct amp_slice text) AMP_MUST_USE;
-/* The reverse: writes 16 characters, no NUL. */
+/* The reverse: writes 16 characters, no NUL. A time outside of those years is written as the nearest in them. */
 void amp_date_format_basic(char out[16], int64_t unix_s);
 
 /* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */

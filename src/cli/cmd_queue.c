@@ -176,7 +176,7 @@ static int create(struct cli *cli, const struct wish *wish, struct amp_client *c
 
 /* ---- list ---- */
 
-/* The names of one page; false where it has none. */
+/* The names of one page. `first`: none was written before. */
 static void list_page(struct cli *cli, struct cli_page *page, struct amp_client_reply *reply, bool *first)
 {
     for (size_t i = 0;; i++) {

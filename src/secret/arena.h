@@ -24,7 +24,8 @@ struct amp_arena_run {
     size_t touched; /* bytes from its base that its owner may have written: what closing wipes */
 };
 
-/* *lock: what the kernel granted, `best` at most. AMP_ERR_OUT_OF_MEMORY where the address space cannot be had. */
+/* *lock: what the kernel granted, `best` at most. AMP_ERR_OUT_OF_MEMORY where the address space cannot be had;
+ * AMP_ERR_INVALID for a cap that overflows it, and where pages are of another size. */
 enum amp_err amp_arena_init(size_t cap_bytes, enum amp_secret_lock best, enum amp_secret_lock *lock) AMP_MUST_USE;
 void amp_arena_fini(void);
 

@@ -18,7 +18,8 @@ enum amp_secret_lock {
 /*
  * Starts the process's pool. `cap_bytes`: most it may ever hold. `require_lock`: AMP_ERR_LOCK_REFUSED where the kernel
  * refuses to lock (production); otherwise it goes on unlocked and amp_secret_state says so (development).
- * Call once, before any thread.
+ * Call once, before any thread. AMP_ERR_OUT_OF_MEMORY: no address space; AMP_ERR_INVALID: a cap beyond it;
+ * AMP_ERR_IO: no randomness.
  */
 enum amp_err amp_secret_init(size_t cap_bytes, bool require_lock) AMP_MUST_USE;
 enum amp_secret_lock amp_secret_state(void);
@@ -27,7 +28,7 @@ const char *amp_secret_lock_name(enum amp_secret_lock lock);
 /* Wipes and unmaps the whole pool; every pointer from it is dead. */
 void amp_secret_fini(void);
 
-/* Zeroed memory from the pool, 16-byte aligned; NULL at the cap. Any thread. */
+/* Zeroed memory from the pool, 16-byte aligned; NULL at the cap, and before amp_secret_init. Any thread. */
 void *amp_secret_alloc(size_t len) AMP_MUST_USE;
 /* Wipes, then frees. NULL does nothing. A pointer not from the pool, or freed twice, aborts. */
 void amp_secret_free(void *ptr);
@@ -87,7 +88,8 @@ struct amp_key256 {
  *
  * Every signal is blocked, but those that end the process (SIGABRT, SIGQUIT) or are its own fault: a handler's frame
  * would put the registers, vectors with plaintext among them, on the stack. Wait for signals by signalfd(2). Call
- * before any secret is touched and before any thread, which inherit it.
+ * before any secret is touched and before any thread, which inherit it. AMP_ERR_LOCK_REFUSED; AMP_ERR_IO: the kernel
+ * refused one of the others.
  */
 enum amp_err amp_secret_harden_process(bool require_lock) AMP_MUST_USE;
 

@@ -10,7 +10,8 @@
 #include "base/size.h"
 
 struct amp_replay;
-/* `skew_s`: half the window, 1 to 900 (AMP_ERR_INVALID). `max_entries`: most remembered at once. */
+/* `skew_s`: half the window, 1 to 900 (AMP_ERR_INVALID). `max_entries`: most remembered at once. AMP_ERR_CRYPTO: no
+ * randomness; AMP_ERR_OUT_OF_MEMORY. */
 enum amp_err amp_replay_new(struct amp_replay **out, int64_t skew_s, size_t max_entries) AMP_MUST_USE;
 void amp_replay_free(struct amp_replay *replay);
 

@@ -23,18 +23,19 @@ struct amp_shares {
     _Atomic size_t held[AMP_SHARE_NOBODY + 1];
 };
 
-/* `shares` is zeroed memory. AMP_ERR_CRYPTO where there is no randomness. */
+/* `shares` is zeroed memory. AMP_ERR_CRYPTO: no randomness. */
 enum amp_err amp_shares_init(struct amp_shares *shares) AMP_MUST_USE;
 uint16_t amp_share_of(const struct amp_shares *shares, struct amp_slice name);
 /* May it have `bytes` more, where `left` are left to all? */
 bool amp_share_has_room(const struct amp_shares *shares, uint16_t share, size_t bytes, size_t left);
 
-static inline void amp_share_add(struct amp_shares *shares, uint16_t share, size_t bytes)
+/* As amp_budget_take, but it counts and never refuses: ask amp_share_has_room before. */
+static inline void amp_share_take(struct amp_shares *shares, uint16_t share, size_t bytes)
 {
     atomic_fetch_add_explicit(&shares->held[share], bytes, memory_order_relaxed);
 }
 
-static inline void amp_share_take(struct amp_shares *shares, uint16_t share, size_t bytes)
+static inline void amp_share_give(struct amp_shares *shares, uint16_t share, size_t bytes)
 {
     atomic_fetch_sub_explicit(&shares->held[share], bytes, memory_order_relaxed);
 }

@@ -84,17 +84,17 @@ static enum amp_err resize(struct amp_slots *slots, struct amp_meter *meter, uns
     enum amp_err err = shrinks ? amp_meter_alloc_beyond(meter, size, &fresh) : amp_meter_alloc(meter, size, &fresh);
     if (err != AMP_OK)
         return err;
-    struct amp_slots bigger = {.at = fresh, .count = slots->count, .bits = bits};
+    struct amp_slots moved = {.at = fresh, .count = slots->count, .bits = bits};
     for (size_t i = 0; slots->at != NULL && i <= mask_of(slots); i++) {
         if (slots->at[i] == 0)
             continue;
         size_t to = home_of(tag_in(slots->at[i]), bits);
-        while (bigger.at[to] != 0)
-            to = (to + 1) & mask_of(&bigger);
-        bigger.at[to] = slots->at[i];
+        while (moved.at[to] != 0)
+            to = (to + 1) & mask_of(&moved);
+        moved.at[to] = slots->at[i];
     }
     amp_meter_free(meter, slots->at, 0);
-    set_table(slots, bigger.at, bits);
+    set_table(slots, moved.at, bits);
     return AMP_OK;
 }
 
@@ -151,7 +151,7 @@ void amp_slots_remove(struct amp_slots *slots, struct amp_meter *meter, const vo
     close_gap(slots, position_of_entry(slots, entry));
     slots->count--;
     if (slots->bits > MIN_BITS && slots->count < (mask_of(slots) + 1) / 8) {
-        /* Without memory for a smaller table the bigger one serves on. */
+        /* Without memory for a smaller table this one serves on. */
         enum amp_err err = resize(slots, meter, slots->bits - 1);
         (void)err;
     }

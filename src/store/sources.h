@@ -47,6 +47,7 @@ struct amp_source_limits {
 
 struct amp_sources;
 struct amp_source; /* one source, for as long as a connection of its stands */
+/* AMP_ERR_CRYPTO: no randomness; AMP_ERR_OUT_OF_MEMORY. */
 enum amp_err amp_sources_new(struct amp_sources **out, struct amp_clock clock) AMP_MUST_USE;
 /* Every connection was given back. */
 void amp_sources_free(struct amp_sources *sources);
@@ -60,6 +61,7 @@ enum amp_err amp_source_take(struct amp_source **out, struct amp_sources *source
                              const struct amp_source_limits *limits) AMP_MUST_USE;
 /* `vouched`: amp_source_vouch was called for this connection. */
 void amp_source_give(struct amp_sources *sources, struct amp_source *source, bool vouched);
+/* The offence's time on top of what stands, at most limits->penalty_max_ms in all. */
 void amp_source_penalise(struct amp_sources *sources, struct amp_source *source, enum amp_offence offence,
                          const struct amp_source_limits *limits);
 /*

@@ -62,7 +62,7 @@ static bool has_room(struct amp_vault *vault, const struct amp_vault_item *item)
 /* Returns the bytes to give back. */
 static size_t forget(struct amp_vault *vault, struct amp_record *record)
 {
-    amp_share_take(&vault->shares, record->share, amp_meter_size(record));
+    amp_share_give(&vault->shares, record->share, amp_meter_size(record));
     return amp_record_free(record);
 }
 
@@ -252,7 +252,7 @@ static enum amp_err put(struct amp_vault *vault, const struct amp_vault_item *it
     enum amp_err err = amp_record_new(&record, &stripe->meter, item, share);
     if (err != AMP_OK)
         return err;
-    amp_share_add(&vault->shares, share, amp_meter_size(record));
+    amp_share_take(&vault->shares, share, amp_meter_size(record));
     pthread_mutex_lock(&stripe->lock);
     err = amp_slots_insert(&stripe->live, &stripe->meter, record);
     if (err == AMP_OK)

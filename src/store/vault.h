@@ -36,6 +36,8 @@ struct amp_vault_config {
 };
 
 struct amp_vault;
+/* AMP_ERR_VAULT_FULL where the budget has not even room for it empty; AMP_ERR_CRYPTO: no randomness;
+ * AMP_ERR_OUT_OF_MEMORY. */
 enum amp_err amp_vault_new(struct amp_vault **out, const struct amp_vault_config *config) AMP_MUST_USE;
 /* Wipes all. NULL does nothing. */
 void amp_vault_free(struct amp_vault *vault);
@@ -68,9 +70,9 @@ struct amp_vault_guard {
 };
 
 /*
- * A copy of a token's record; `sealed` is the caller's buffer, grown as needed and to be freed by him, and
- * filled by inspect and claim alone. Where a record was found, all but `sealed` is filled also when the
- * answer is an error.
+ * A copy of a token's record. `sealed` is the caller's buffer, zero at first, grown as needed and to be freed by him,
+ * and filled by inspect and claim alone. Where a record was found, all but `sealed` is filled also
+ * when the answer is an error.
  */
 struct amp_vault_view {
     struct amp_secret_buf sealed;
@@ -96,7 +98,8 @@ enum amp_err amp_vault_inspect(struct amp_vault *vault, const uint8_t index[AMP_
  * lease's end, never past it. A caller that holds the lease already and brings the same non-zero `retry_mark`
  * (a keyed hash of its request and Idempotency-Key) gets AMP_OK and the same claim again, with the lease
  * unchanged. AMP_VAULT_LEASE_HELD for `lease_ms` asks for that alone and takes no lease: AMP_ERR_CLAIM_GONE
- * where it has ended. Other errors as inspect. Never refused at the budget: a full vault must still empty.
+ * where it has ended. AMP_ERR_LEASE_INVALID where lease_ms is not 1 ms to a year, nor that with a retry_mark;
+ * AMP_ERR_CRYPTO; other errors as inspect. Never refused at the budget: a full vault must still empty.
  */
 #define AMP_VAULT_LEASE_HELD 0
 enum amp_err amp_vault_claim(struct amp_vault *vault, const uint8_t index[AMP_VAULT_INDEX_LEN],
@@ -113,8 +116,8 @@ enum amp_err amp_vault_holds(struct amp_vault *vault, const uint8_t claim[AMP_VA
 /*
  * Destroys the content; a tombstone ("used") stays. AMP_ERR_CLAIM_UNKNOWN: never was, or another principal's;
  * AMP_ERR_CLAIM_GONE: committed before, expired, or its lease ended or was aborted (view->gone says
- * AMP_GONE_EXPIRED then). The token's own expiry is no matter while the lease lasts. `view` tells the queue,
- * for the record; may be NULL.
+ * AMP_GONE_EXPIRED then); AMP_ERR_NOT_PERMITTED. The token's own expiry is no matter while the lease lasts. `view`
+ * tells the queue, for the record; may be NULL.
  */
 enum amp_err amp_vault_commit(struct amp_vault *vault, const uint8_t claim[AMP_VAULT_CLAIM_LEN],
                               const uint8_t who[AMP_PRINCIPAL_ID_LEN], const struct amp_vault_guard *guard,
@@ -123,7 +126,8 @@ enum amp_err amp_vault_commit(struct amp_vault *vault, const uint8_t claim[AMP_V
 enum amp_err amp_vault_abort(struct amp_vault *vault, const uint8_t claim[AMP_VAULT_CLAIM_LEN],
                              const uint8_t who[AMP_PRINCIPAL_ID_LEN], const struct amp_vault_guard *guard,
                              struct amp_vault_view *view) AMP_MUST_USE;
-/* Destroys a token that is free (AMP_ERR_TOKEN_CLAIMED where it is claimed); tombstone "revoked". */
+/* Destroys a token that is free (AMP_ERR_TOKEN_CLAIMED where it is claimed); tombstone "revoked". Other errors as
+ * inspect; `view` may be NULL. */
 enum amp_err amp_vault_revoke(struct amp_vault *vault, const uint8_t index[AMP_VAULT_INDEX_LEN],
                               const struct amp_vault_guard *guard, struct amp_vault_view *view) AMP_MUST_USE;
 
