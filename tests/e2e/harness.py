@@ -551,14 +551,14 @@ class Daemon:
 
     # event log
 
-    def events(self):
-        """Every record of the event log so far, oldest first. An incomplete last line is not yet one."""
+    def events(self, word=""):
+        """Every record of the event log so far that has this word, oldest first. An incomplete last line is not yet one."""
         folder = self.audit
         records = []
         for name in sorted(_listdir(folder)):
             if name.endswith(".jsonl"):
                 text = _read(os.path.join(folder, name))
-                records += [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines() if line]
+                records += [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines() if line and word in line]
         return records
 
     def wait_event(self, wanted, seconds=PATIENCE_SECONDS):
