@@ -77,7 +77,7 @@ static enum amp_err sync_folder_of(const char *path)
     return err;
 }
 
-/* A new KEK at `path`, which did not exist. What could not be written whole is taken away again. */
+/* A new KEK at `path`, which did not exist. What could not be written whole is taken away again; errno says why. */
 static enum amp_err make_file(const char *path)
 {
     struct amp_key256 *kek = amp_secret_alloc(sizeof(*kek));
@@ -89,9 +89,11 @@ static enum amp_err make_file(const char *path)
         err = AMP_ERR_IO;
     if (err == AMP_OK)
         err = sync_folder_of(path);
+    const int why = errno;
     if (err != AMP_OK && fd >= 0)
         unlink(path);
     amp_secret_free(kek);
+    errno = why;
     return err;
 }
 
@@ -117,24 +119,30 @@ static enum amp_err read_file(int fd, struct amp_key256 *kek)
     return AMP_OK;
 }
 
-enum amp_err amp_key_file_open(int *fd, const char *path)
+static enum amp_err open_or_make(int *fd, const char *path)
 {
     const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     enum amp_err err = AMP_OK;
     *fd = open(path, flags);
     if (*fd < 0 && errno == ENOENT && (err = make_file(path)) == AMP_OK)
         *fd = open(path, flags);
-    if (err == AMP_OK && *fd < 0)
-        err = AMP_ERR_IO;
-    if (err == AMP_OK && !is_private(*fd))
-        err = AMP_ERR_INVALID;
-    if (err == AMP_OK)
+    return err == AMP_OK && *fd < 0 ? AMP_ERR_IO : err;
+}
+
+enum amp_err amp_key_file_open(int *fd, const char *path)
+{
+    const enum amp_err err = open_or_make(fd, path);
+    if (err != AMP_OK) {
+        amp_log_text_errno(AMP_LOG_ERROR, "the KEK file can be neither opened nor made", "path", path, errno);
+        return err;
+    }
+    if (is_private(*fd))
         return AMP_OK;
-    amp_log_text(AMP_LOG_ERROR, "the KEK file must be 32 bytes, mode 0600, ours, and readable", "path", path);
-    if (*fd >= 0)
-        close(*fd);
+    amp_log_text(AMP_LOG_ERROR, "the KEK file must be a plain one of 32 bytes, mode 0600, its reader's own", "path",
+                 path);
+    close(*fd);
     *fd = -1;
-    return err;
+    return AMP_ERR_INVALID;
 }
 
 enum amp_err amp_key_provider_file(struct amp_key_provider *out, int fd)

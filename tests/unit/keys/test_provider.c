@@ -168,6 +168,40 @@ static void file_provider_refuses_a_file_that_is_not_private(void **state)
     assert_int_equal(provide(&subject->provider, subject->dir.path), AMP_ERR_INVALID);
 }
 
+/* What opening `path` says on standard error. */
+static void assert_opening_says(const char *path, const char *sentence)
+{
+    char said[1024];
+    int fd;
+    FILE *kept = tmpfile();
+    const int before = dup(STDERR_FILENO);
+    assert_non_null(kept);
+    assert_true(before >= 0 && dup2(fileno(kept), STDERR_FILENO) == STDERR_FILENO);
+    const enum amp_err err = amp_key_file_open(&fd, path);
+    assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+    close(before);
+    rewind(kept);
+    said[fread(said, 1, sizeof(said) - 1, kept)] = '\0';
+    fclose(kept);
+    assert_int_not_equal(err, AMP_OK);
+    assert_int_equal(fd, -1);
+    assert_non_null(strstr(said, sentence));
+    assert_non_null(strstr(said, path));
+}
+
+static void file_provider_says_what_is_wrong_with_its_file(void **state)
+{
+    struct subject *subject = *state;
+    char path[128];
+    snprintf(path, sizeof(path), "%s/missing/kek", subject->dir.path);
+    assert_opening_says(path, "No such file or directory");
+    snprintf(path, sizeof(path), "%s/short", subject->dir.path);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_opening_says(path, "must be a plain one of 32 bytes, mode 0600");
+}
+
 static void file_provider_leaves_no_half_key_on_a_full_disk(void **state)
 {
     struct subject *subject = *state;
@@ -208,6 +242,7 @@ int main(void)
         TEST(providers_refuse_empty_and_oversized_keys),
         TEST(file_provider_keeps_its_key),
         TEST(file_provider_refuses_a_file_that_is_not_private),
+        TEST(file_provider_says_what_is_wrong_with_its_file),
         TEST(file_provider_leaves_no_half_key_on_a_full_disk),
     };
 #undef TEST
