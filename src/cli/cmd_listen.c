@@ -1,11 +1,11 @@
 /* A gateway for trying things: a subscription of its own, a server on loopback, and every webhook told of. */
 #include "cli/commands.h"
+#include "cli/input.h"
 #include "cli/listen/gateway.h"
 #include "cli/listen/server.h"
 #include "cli/subscriptions.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ struct house {
     struct amp_client_reply *subscription; /* of its own; NULL: none */
     struct amp_client_jwk *key;
     struct amp_client_draft public_key;
-    char given_secret[SECRET_MAX];
+    struct amp_secret_buf given_secret;
     int signals;
 };
 
@@ -146,18 +146,12 @@ static int unsubscribe(struct cli *cli, struct house *house, int code)
 }
 
 /* The secret of a subscription that there is: the file's first line. */
-static bool read_secret(const char *path, char secret[SECRET_MAX])
+static bool read_secret(const char *path, struct amp_secret_buf *secret)
 {
     struct amp_webhook_secret parsed;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    const ssize_t got = fd >= 0 ? read(fd, secret, SECRET_MAX - 1) : -1;
-    if (fd >= 0)
-        close(fd);
-    if (got <= 0)
+    if (cli_input_first_line(secret, path, SECRET_MAX) != AMP_OK)
         return false;
-    secret[got] = '\0';
-    secret[strcspn(secret, "\r\n")] = '\0';
-    const enum amp_err err = amp_webhook_secret_parse(&parsed, amp_slice_str(secret));
+    const enum amp_err err = amp_webhook_secret_parse(&parsed, amp_slice(secret->ptr, secret->len));
     amp_wipe(&parsed, sizeof parsed);
     return err == AMP_OK;
 }
@@ -194,8 +188,8 @@ static int listen_and_tell(struct cli *cli, const struct wish *wish, struct hous
     *gateway = (struct cli_gateway){
         .cli = cli,
         .client = house->client,
-        .secret =
-            house->subscription != NULL ? amp_client_reply_text(house->subscription, "secret") : house->given_secret,
+        .secret = house->subscription != NULL ? amp_client_reply_text(house->subscription, "secret")
+                                              : (const char *)house->given_secret.ptr,
         .key = house->key,
         .redeem = wish->redeem,
         .show = wish->show,
@@ -262,7 +256,7 @@ static int run(struct cli *cli, const struct wish *wish, struct house *house)
     if (wish->webhook_secret_file == NULL) {
         if ((code = subscribe(cli, wish, house)) != CLI_DONE)
             return code;
-    } else if (!read_secret(wish->webhook_secret_file, house->given_secret)) {
+    } else if (!read_secret(wish->webhook_secret_file, &house->given_secret)) {
         return cli_usage(cli, "--webhook-secret names a file whose first line is whsec_ and base64");
     }
     if ((code = announce(cli, house)) == CLI_DONE)
@@ -320,7 +314,7 @@ int cli_listen(struct cli *cli, int argc, char **argv)
     amp_client_draft_fini(&house.public_key);
     amp_client_reply_free(house.subscription);
     cli_server_free(house.server);
-    amp_wipe(house.given_secret, sizeof house.given_secret);
+    amp_secret_buf_free(&house.given_secret);
     amp_client_free(house.client);
     return code;
 }

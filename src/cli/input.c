@@ -1,6 +1,7 @@
 #include "cli/input.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <termios.h>
 #include <unistd.h>
@@ -13,9 +14,9 @@ bool cli_input_is_terminal(void)
 }
 
 /* One read behind what is there; *end where nothing follows. */
-static enum amp_err read_some(struct amp_secret_buf *into, size_t most, bool *end)
+static enum amp_err read_some(int fd, struct amp_secret_buf *into, size_t most, bool *end)
 {
-    const ssize_t got = read(STDIN_FILENO, into->ptr + into->len, most);
+    const ssize_t got = read(fd, into->ptr + into->len, most);
     if (got < 0)
         return errno == EINTR ? AMP_OK : AMP_ERR_IO;
     into->len += (size_t)got;
@@ -29,12 +30,46 @@ enum amp_err cli_input_all(struct amp_secret_buf *into, size_t max)
     while (!end) {
         enum amp_err err = amp_secret_buf_reserve(into, 4096);
         if (err == AMP_OK)
-            err = read_some(into, 4096, &end);
+            err = read_some(STDIN_FILENO, into, 4096, &end);
         if (err != AMP_OK)
             return err;
         if (into->len > max)
             return AMP_ERR_TOO_LARGE;
     }
+    return AMP_OK;
+}
+
+/* Up to a newline or the end; a pipe gives it in pieces. */
+static enum amp_err read_line(int fd, struct amp_secret_buf *into, size_t room)
+{
+    const uint8_t *newline = NULL;
+    bool end = false;
+    enum amp_err err = amp_secret_buf_reserve(into, room);
+    while (err == AMP_OK && newline == NULL && !end && into->len < room) {
+        err = read_some(fd, into, room - into->len, &end);
+        newline = memchr(into->ptr, '\n', into->len);
+    }
+    if (newline != NULL)
+        into->len = (size_t)(newline - into->ptr);
+    return err;
+}
+
+enum amp_err cli_input_first_line(struct amp_secret_buf *into, const char *path, size_t max)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return AMP_ERR_IO;
+    const enum amp_err err = read_line(fd, into, max + 2); /* "\r\n", or the NUL */
+    close(fd);
+    if (err != AMP_OK)
+        return err;
+    if (into->len > 0 && into->ptr[into->len - 1] == '\r')
+        into->len--;
+    if (into->len == 0)
+        return AMP_ERR_TRUNCATED;
+    if (into->len > max)
+        return AMP_ERR_TOO_LARGE;
+    into->ptr[into->len] = '\0';
     return AMP_OK;
 }
 
@@ -77,7 +112,7 @@ enum amp_err cli_input_ask(struct amp_secret_buf *into, const char *question, bo
     if (write(STDERR_FILENO, question, strlen(question)) < 0 || (hide && !hide_input()))
         return AMP_ERR_IO;
     while (err == AMP_OK && !end && into->len - start < LINE_MAX_BYTES) {
-        err = read_some(into, 1, &end);
+        err = read_some(STDIN_FILENO, into, 1, &end);
         if (into->len > start && into->ptr[into->len - 1] == '\n') {
             into->len--;
             break;

@@ -1,15 +1,13 @@
 #include "cli/cli.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/text.h"
+#include "cli/input.h"
 
 #define MAX_OPTIONS      64
 #define FIRST_VALUE      256 /* getopt's results above every character */
@@ -206,30 +204,18 @@ bool cli_parse(struct cli *cli, const struct cli_manual *manual, const struct cl
     return true;
 }
 
-/* The secret is the file's first line. */
-static bool read_secret_file(struct cli *cli)
+/* The secret is the file's first line: what is wrong with it, or NULL. */
+static const char *take_secret_file(struct cli *cli)
 {
-    struct amp_secret_buf *buf = &cli->secret_storage;
-    bool done = false;
-    const int fd = open(cli->connection.secret_file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || amp_secret_buf_reserve(buf, MAX_SECRET_BYTES + 1) != AMP_OK)
-        goto out;
-    const ssize_t got = read(fd, buf->ptr, MAX_SECRET_BYTES);
-    if (got <= 0)
-        goto out;
-    buf->len = (size_t)got;
-    const uint8_t *newline = memchr(buf->ptr, '\n', buf->len);
-    if (newline != NULL)
-        buf->len = (size_t)(newline - buf->ptr);
-    if (buf->len > 0 && buf->ptr[buf->len - 1] == '\r')
-        buf->len--;
-    buf->ptr[buf->len] = '\0';
-    cli->connection.secret = (const char *)buf->ptr;
-    done = buf->len > 0;
-out:
-    if (fd >= 0)
-        close(fd);
-    return done;
+    const enum amp_err err = cli_input_first_line(&cli->secret_storage, cli->connection.secret_file, MAX_SECRET_BYTES);
+    if (err == AMP_ERR_TOO_LARGE)
+        return "the first line of --secret-file is longer than a secret may be, 256 bytes";
+    if (err == AMP_ERR_OUT_OF_MEMORY)
+        return "no secret memory is left for --secret-file";
+    if (err != AMP_OK)
+        return "--secret-file cannot be read or is empty";
+    cli->connection.secret = (const char *)cli->secret_storage.ptr;
+    return NULL;
 }
 
 int cli_connection_ready(struct cli *cli)
@@ -239,8 +225,9 @@ int cli_connection_ready(struct cli *cli)
         return cli_usage(cli, "where is ampouled? Set AMPOULE_URL or give --url https://HOST:PORT");
     if (connection->key_id == NULL)
         return cli_usage(cli, "who asks? Set AWS_ACCESS_KEY_ID or give --key-id");
-    if (connection->secret_file != NULL && !read_secret_file(cli))
-        return cli_usage(cli, "--secret-file cannot be read or is empty");
+    const char *wrong = connection->secret_file != NULL ? take_secret_file(cli) : NULL;
+    if (wrong != NULL)
+        return cli_usage(cli, wrong);
     if (connection->secret == NULL)
         return cli_usage(cli, "set AWS_SECRET_ACCESS_KEY or give --secret-file: the secret is never an argument");
     return CLI_DONE;
