@@ -3,6 +3,7 @@ end of the role, that is recorded, and the daemon serves on. intruder.c makes th
 forbidden, call by call, is in tests/unit/sandbox."""
 import concurrent.futures
 import os
+import re
 import signal
 import socket
 import struct
@@ -10,11 +11,13 @@ import subprocess
 import unittest
 
 from harness import AMPOULED, BUILD, CARD, Daemon, DaemonCase, is_sanitized, make_certificate, wait_until
+from test_acts import all_acts
 
 INTRUDER = os.path.join(BUILD, "tests", "e2e", "intruder")
 ROLES = ("front", "keeper", "scribe", "courier")
 SIBLING = {"front": "keeper", "keeper": "front", "scribe": "keeper", "courier": "scribe"}
 KILLED = "killed 31"  # SIGSYS
+COURIER_LINKS = (0, 1, 2)  # to keeper, scribe and front, in whatever order
 AT_FDCWD, CONTROL_FD, DIRECTORY_FD, LISTEN_FD = -100, 3, 5, 11
 O_PATH = 0o10000000
 # Where names are pinned (src/base/pins.h), each with the flags that the role opens it with: O_CLOEXEC | O_NOFOLLOW |
@@ -60,6 +63,14 @@ def links(pid):
         if target.startswith("socket:[") and target[8:-1] in packets and number != CONTROL_FD:
             found.append(number)
     return found
+
+
+def pack_event(act, **texts):
+    """An event as roles send it to the scribe (src/audit/event.c): success, no token, long ago."""
+    fixed = struct.pack("!QBBHB16xQQ", 1, list(all_acts()).index(act), 0, 0, 0, 0, 0)
+    words = [texts.get(name, b"") for name in ("who", "source", "queue", "subject")]
+    packed = fixed + b"".join(bytes([len(word)]) + word for word in words)
+    return struct.pack("!H", 2 + len(packed)) + packed
 
 
 def status_of(pid):
@@ -203,10 +214,14 @@ class IntruderTest(unittest.TestCase):
         self.attempt(MMAP, lambda role, roles: (0, 4096, 5, 0x22, -1, 0))  # readable and executable
         self.assert_serves()
 
-    def send_and_end(self, role, message):
-        """On the first of its links; with what became of it."""
+    def link(self, pid, number):
+        """The descriptor of one of its links, once it has so many."""
+        return wait_until(lambda: len(links(pid)) > number and links(pid)[number], 60, "its links")
+
+    def send_and_end(self, role, message, link=0):
+        """On one of its links; with what became of it."""
         pid, before = self.roles()[role], self.alarms(role, "invalid")
-        told = intrude(pid, SENDTO, links(pid)[0], "x:" + message.hex(), len(message), 0x4040, 0, 0)
+        told = intrude(pid, SENDTO, self.link(pid, link), "x:" + message.hex(), len(message), 0x4040, 0, 0)
         self.assertIn(told, (f"returned {len(message)}", "killed 9"))  # by the supervisor, who may be quick
         wait_until(lambda: self.alarms(role, "invalid") > before, 60, f"{role}'s record")
         wait_until(lambda: self.daemon.roles().get(role, pid) != pid, 60, f"another {role}")
@@ -220,6 +235,39 @@ class IntruderTest(unittest.TestCase):
         """For an epoch key, which front alone may ask for; front asks for the key of the event log."""
         for role in ROLES:
             self.send_and_end(role, bytes([28 if role == "front" else 12]))  # AMP_IPC_LOG_KEY_GET, _EPOCH_GET
+        self.assert_serves()
+
+
+    def test_a_record_out_of_turn_is_its_end(self):
+        """Which of its links leads to the scribe it has to find out: on any other a record is its end as well."""
+        records = struct.pack("!BQB", 30, 1 << 40, 0)  # AMP_IPC_RECORDS from that number on: none
+        told = re.compile(r'"who":"scribe".*broke the table of messages","role":"courier"')
+        for link in 2 * COURIER_LINKS:
+            self.send_and_end("courier", records, link)
+            if told.search(self.daemon.log()):
+                break
+        self.assertRegex(self.daemon.log(), told)
+        self.assert_serves()
+
+    def test_a_record_is_of_the_role_whose_link_brought_it(self):
+        """Whoever it says did it. The honest rest of that courier takes the scribe's answer to what it never sent for a
+        breach, and has it ended."""
+        event = pack_event("key.delete", who=b"keeper", source=b"local", subject=b"forged")
+        records = struct.pack("!BQB", 30, 1, 0) + event  # its first: it has pushed nothing
+
+        def forged():
+            return [event for event in self.daemon.events() if event.get("subject") == "forged"]
+        for link in 2 * COURIER_LINKS:
+            roles = self.roles()
+            courier = roles["courier"]
+            intrude(courier, SENDTO, self.link(courier, link), "x:" + records.hex(), len(records), 0x4040, 0, 0)
+            wait_until(lambda pid=courier: forged() or self.daemon.roles().get("courier", pid) != pid, 60, "its outcome")
+            if forged():
+                break
+        self.assertEqual([(event["role"], event["who"]) for event in forged()], [("courier", "keeper")])
+        wait_until(lambda: self.alarms("scribe", "invalid"), 60, "the scribe's record")
+        wait_until(lambda: self.daemon.roles().get("scribe", roles["scribe"]) != roles["scribe"], 60, "another scribe")
+        self.daemon.wait_ready()
         self.assert_serves()
 
 
