@@ -12,6 +12,7 @@
 #include "ipc/admin.h"
 
 #define DEFAULT_OVERLAP_MS 86400000
+#define NO_OVERLAP_GIVEN   UINT64_MAX
 #define PATH_MAX_BYTES     512
 
 struct wish {
@@ -265,10 +266,11 @@ static int list(struct cli *cli, const struct wish *wish, struct amp_admin *admi
 
 static int rotate(struct cli *cli, const struct wish *wish, struct amp_admin *admin)
 {
+    const uint64_t overlap_ms = wish->overlap_ms != NO_OVERLAP_GIVEN ? wish->overlap_ms : DEFAULT_OVERLAP_MS;
     struct amp_admin_secret *key = amp_secret_alloc(sizeof *key);
     if (key == NULL)
         return cli_fail(cli, CLI_REFUSED, "out_of_memory", "no secret memory is left");
-    const enum amp_err err = amp_admin_key_rotate(admin, (const uint8_t *)cli->args[1], wish->overlap_ms, key);
+    const enum amp_err err = amp_admin_key_rotate(admin, (const uint8_t *)cli->args[1], overlap_ms, key);
     const int code = err == AMP_OK ? show_or_disable(cli, wish, admin, key) : refused(cli, err);
     amp_secret_free(key);
     return code;
@@ -312,7 +314,20 @@ static const struct verb *find_verb(const struct cli *cli)
     return NULL;
 }
 
-/* What is missing, as a sentence; NULL where all is there. */
+/* An option that would be left unheeded, such as --may of a rotation, is told: somebody believes in it. */
+static const char *misplaced(const struct verb *verb, const struct wish *wish)
+{
+    const bool describes = wish->name != NULL || wish->may.count != 0 || wish->rate != 0 || wish->burst != 0;
+    if (verb->run != create && describes)
+        return "--name, --may, --rate and --burst go with create alone";
+    if (verb->run != rotate && wish->overlap_ms != NO_OVERLAP_GIVEN)
+        return "--overlap-ms goes with rotate alone";
+    if (verb->run != rotate && verb->run != create && wish->env)
+        return "--env goes with create and rotate alone";
+    return wish->burst != 0 && wish->rate == 0 ? "--burst goes with --rate" : NULL;
+}
+
+/* What is wrong, as a sentence; NULL where nothing is. */
 static const char *judge(const struct cli *cli, const struct verb *verb, const struct wish *wish)
 {
     if (verb == NULL)
@@ -327,12 +342,12 @@ static const char *judge(const struct cli *cli, const struct verb *verb, const s
         return "a name has 64 characters at most";
     if (verb->run == create && wish->may.count == 0)
         return "say what the key may do: --may tokenize:QUEUE, --may claim, ... or --may all";
-    return NULL;
+    return misplaced(verb, wish);
 }
 
 int cli_key(struct cli *cli, int argc, char **argv)
 {
-    struct wish wish = {.overlap_ms = DEFAULT_OVERLAP_MS};
+    struct wish wish = {.overlap_ms = NO_OVERLAP_GIVEN};
     const struct cli_option options[] = {
         CLI_OPTION_TEXT("name", "NAME", "create: who will use it", &wish.name),
         CLI_OPTION_LIST("may", "WORDS[:QUEUE]", "create: permissions, for one queue or all; may be repeated",

@@ -143,6 +143,18 @@ static void a_key_needs_permissions_and_a_daemon(void **state)
     got = RUN("", "key", "create", "--name", "shop", "--may", "all");
     assert_int_equal(got->exit_code, CLI_USAGE);
     assert_non_null(strstr(got->err, "AMPOULE_STATE"));
+    static const char id[] = "AMPKAAAAAAAAAAAAAAAA";
+    got = RUN("", "key", "rotate", id, "--may", "all", "--state", "/nonexistent");
+    assert_int_equal(got->exit_code, CLI_USAGE);
+    assert_non_null(strstr(got->err, "--may, --rate and --burst go with create"));
+    got = RUN("", "key", "disable", id, "--overlap-ms", "0", "--state", "/nonexistent");
+    assert_int_equal(got->exit_code, CLI_USAGE);
+    assert_non_null(strstr(got->err, "--overlap-ms goes with rotate"));
+    got = RUN("", "key", "list", "--env", "--state", "/nonexistent");
+    assert_int_equal(got->exit_code, CLI_USAGE);
+    got = RUN("", "key", "create", "--name", "shop", "--may", "all", "--burst", "5", "--state", "/nonexistent");
+    assert_int_equal(got->exit_code, CLI_USAGE);
+    assert_non_null(strstr(got->err, "--burst goes with --rate"));
     got = RUN("", "key", "list", "--state", "/nonexistent", "--json");
     assert_int_equal(got->exit_code, CLI_UNREACHABLE);
     assert_non_null(strstr(got->out, "\"code\":\"unreachable\""));
