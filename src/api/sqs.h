@@ -100,7 +100,8 @@ bool amp_sqs_attributes_agree(const struct amp_sqs_call *sqs, const struct amp_s
  * AMP_ERR_NOT_PERMITTED. */
 enum amp_err amp_sqs_attributes_check(const struct amp_sqs_call *sqs, const struct amp_sqs_pairs *pairs,
                                       const struct amp_queue_settings *settings) AMP_MUST_USE;
-bool amp_sqs_pairs_have(const struct amp_sqs_pairs *pairs, const char *name);
+/* NULL: there is none. */
+const struct amp_sqs_pair *amp_sqs_pairs_find(const struct amp_sqs_pairs *pairs, const char *name);
 
 /* sqs_tags.c */
 

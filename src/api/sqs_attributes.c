@@ -86,7 +86,8 @@ static void tell_bool(const struct attribute *attribute, const struct subject *s
 /* What the name says already, and nothing changes. */
 static enum amp_err read_fifo(const struct attribute *attribute, const struct subject *subject, struct amp_slice value)
 {
-    return amp_slice_is(value, "true") ? AMP_OK : AMP_ERR_SQS_ATTRIBUTE_VALUE_INVALID;
+    return amp_slice_is(value, subject->settings->fifo ? "true" : "false") ? AMP_OK
+                                                                           : AMP_ERR_SQS_ATTRIBUTE_VALUE_INVALID;
 }
 
 /* Messages always rest sealed. */
@@ -351,19 +352,26 @@ static const struct attribute *find(struct amp_slice name)
     return NULL;
 }
 
-bool amp_sqs_pairs_have(const struct amp_sqs_pairs *pairs, const char *name)
+const struct amp_sqs_pair *amp_sqs_pairs_find(const struct amp_sqs_pairs *pairs, const char *name)
 {
     for (uint32_t i = 0; i < pairs->count; i++) {
         if (amp_slice_is(pairs->at[i].name, name))
-            return true;
+            return &pairs->at[i];
     }
-    return false;
+    return NULL;
+}
+
+/* Of a standard queue it may be said that it is no FIFO queue, and nothing else that belongs to those. */
+static bool is_of_kind(const struct attribute *attribute, const struct subject *subject, struct amp_slice value)
+{
+    return !attribute->fifo || subject->settings->fifo ||
+           (attribute->read == read_fifo && amp_slice_is(value, "false"));
 }
 
 static enum amp_err apply(const struct subject *subject, const struct amp_sqs_pair *pair)
 {
     const struct attribute *attribute = find(pair->name);
-    if (attribute == NULL || attribute->read == NULL || (attribute->fifo && !subject->settings->fifo))
+    if (attribute == NULL || attribute->read == NULL || !is_of_kind(attribute, subject, pair->value))
         return AMP_ERR_SQS_ATTRIBUTE_NAME_INVALID;
     return attribute->read(attribute, subject, pair->value);
 }
@@ -417,7 +425,7 @@ enum amp_err amp_sqs_attributes_check(const struct amp_sqs_call *sqs, const stru
     const struct amp_queue_engine *queues = &sqs->call->api->config.queues;
     struct amp_slice target = amp_queue_name_slice(&settings->dead_letter);
     struct amp_queue_view view;
-    if (target.len == 0 || !amp_sqs_pairs_have(pairs, "RedrivePolicy"))
+    if (target.len == 0 || amp_sqs_pairs_find(pairs, "RedrivePolicy") == NULL)
         return AMP_OK;
     if (!amp_sqs_may(sqs->call, AMP_MAY_SEND | AMP_MAY_MANAGE, target))
         return AMP_ERR_NOT_PERMITTED;

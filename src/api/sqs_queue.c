@@ -59,17 +59,27 @@ static enum amp_err make(const struct amp_sqs_call *sqs, const struct amp_queue_
     return err == AMP_ERR_QUEUE_UNKNOWN ? queues->ops->create(queues->self, sqs->queue, wanted, tags, &existed) : err;
 }
 
+/* Name and attribute must both say that a queue is FIFO. */
+static enum amp_err check_kind(const struct amp_sqs_call *sqs, bool fifo)
+{
+    const struct amp_sqs_pair *said = amp_sqs_pairs_find(&sqs->asked->attributes, "FifoQueue");
+    if (fifo && said == NULL)
+        return AMP_ERR_QUEUE_INVALID;
+    if (!fifo && said != NULL && amp_slice_is(said->value, "true"))
+        return amp_sqs_refuse(sqs, AMP_ERR_SQS_PARAMETER_INVALID, FIFO_NAME_SENTENCE);
+    return AMP_OK;
+}
+
 enum amp_err amp_sqs_queue_create(const struct amp_sqs_call *sqs)
 {
     const struct amp_sqs_pairs *attributes = &sqs->asked->attributes;
     struct amp_queue_settings settings;
     struct amp_queue_tags tags = {0};
     bool fifo = amp_queue_name_is_fifo(sqs->queue);
-    if (fifo != amp_sqs_pairs_have(attributes, "FifoQueue"))
-        return amp_sqs_refuse(sqs, fifo ? AMP_ERR_QUEUE_INVALID : AMP_ERR_SQS_PARAMETER_INVALID,
-                              fifo ? NULL : FIFO_NAME_SENTENCE);
+    enum amp_err err = check_kind(sqs, fifo);
     amp_queue_settings_default(&settings, fifo);
-    enum amp_err err = amp_sqs_attributes_apply(sqs, attributes, &settings);
+    if (err == AMP_OK)
+        err = amp_sqs_attributes_apply(sqs, attributes, &settings);
     if (err == AMP_OK)
         err = amp_sqs_attributes_check(sqs, attributes, &settings);
     if (err == AMP_OK)

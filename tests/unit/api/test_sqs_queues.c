@@ -91,6 +91,10 @@ static void fifo_queues_are_called_so(void **state)
     refused(AMP_ERR_SQS_ATTRIBUTE_VALUE_INVALID);
     call("CreateQueue", "{\"QueueName\":\"q\",\"Attributes\":{\"ContentBasedDeduplication\":\"true\"}}");
     refused(AMP_ERR_SQS_ATTRIBUTE_NAME_INVALID);
+    must("CreateQueue", "{\"QueueName\":\"q\",\"Attributes\":{\"FifoQueue\":\"false\"}}");
+    must("GetQueueAttributes", "{" Q("q") ",\"AttributeNames\":[\"All\"]}");
+    assert_null(mapped("FifoQueue"));
+    must("CreateQueue", "{\"QueueName\":\"q\"}");
     must("CreateQueue", "{\"QueueName\":\"q.fifo\",\"Attributes\":{\"FifoQueue\":\"true\","
                         "\"ContentBasedDeduplication\":\"true\",\"DeduplicationScope\":\"messageGroup\","
                         "\"FifoThroughputLimit\":\"perMessageGroupId\"}}");
