@@ -6,6 +6,7 @@ import os
 import re
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -66,6 +67,11 @@ class DocumentsCase(DaemonCase):
                                   timeout=300, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout
+
+
+def listens(port):
+    with socket.socket() as knocking:
+        return knocking.connect_ex(("127.0.0.1", port)) == 0
 
 
 @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
@@ -194,7 +200,7 @@ class NodeDocumentsTest(NodeCase):
             stdout=subprocess.PIPE, env={**os.environ, "WEBHOOK_SECRET": made["secret"], "PRIVATE_JWK": json.dumps(key[1]),
                                          "PORT": str(port)})
         try:
-            # It says nothing when it is ready: what it did not hear is sent again.
+            wait_until(lambda: listens(port), what="the receiver")
             self.client.tokenize(CARD, queue="documents", ttl_ms=300000)
             heard, _, _ = select.select([receiver.stdout], [], [], PATIENCE_SECONDS)
             self.assertTrue(heard, "no card was taken")
