@@ -159,9 +159,9 @@ static void end_turn(struct amp_api_call *call, enum amp_err err)
 }
 
 /* Of what a handler left below the frame that calls this, which was there before it. */
-static inline __attribute__((always_inline)) void wipe_behind(const struct amp_route *route)
+static inline __attribute__((always_inline)) void wipe_behind(const struct amp_api_call *call)
 {
-    if (route->deep)
+    if (call->deep)
         amp_wipe_stack_16k();
     else
         amp_wipe_stack_8k();
@@ -174,10 +174,11 @@ void amp_api_serve(struct amp_api *api, const struct amp_api_request *request, s
         .request = request,
         .response = response,
         .event = request->event,
+        .deep = request->route->deep,
     };
     *response = (struct amp_api_response){0};
     end_turn(&call, run(&call));
-    wipe_behind(request->route);
+    wipe_behind(&call);
 }
 
 void amp_api_resume(struct amp_api *api, const struct amp_api_request *request, enum amp_resume why,
@@ -192,6 +193,7 @@ void amp_api_resume(struct amp_api *api, const struct amp_api_request *request, 
         .event = parked->event,
         .repeat = parked->repeat,
         .parked = parked,
+        .deep = request->route->deep,
     };
     *response = (struct amp_api_response){0};
     call.event.unix_ms = amp_clock_unix_ms(&api->config.clock);
@@ -206,5 +208,5 @@ void amp_api_resume(struct amp_api *api, const struct amp_api_request *request, 
     }
     end_turn(&call, err);
     amp_api_parked_free(parked); /* what is recorded may borrow from it */
-    wipe_behind(request->route);
+    wipe_behind(&call);
 }

@@ -13,6 +13,7 @@
 #define PAN        "4539578763621486"
 #define STACK_LEN  (1u << 20)
 #define WINDOW_LEN 8
+#define PAINT      0xa5
 
 static uint8_t *stack;
 
@@ -25,8 +26,19 @@ struct errand {
     size_t told_len;
 };
 
+/* What lies below the caller's frame, as far as no handler reaches. */
+static __attribute__((noinline)) void paint_below(void)
+{
+    __attribute__((uninitialized)) uint8_t below[64 * 1024];
+    memset(below, PAINT, sizeof below);
+    __asm__ volatile("" ::"r"(below) : "memory");
+}
+
 static void serve_errand(struct errand *errand)
 {
+    uint8_t first[16]; /* a thread's generator is made by its first use, deeper than any handler goes */
+    assert_int_equal(amp_random(first, sizeof first), AMP_OK);
+    paint_below();
     const struct amp_route *route;
     struct amp_slice id;
     const char *allow;
@@ -78,6 +90,22 @@ static void run_on_stack(void *(*what)(void *arg), void *arg)
     (void)pthread_attr_destroy(&attr);
 }
 
+/*
+ * A call's handler went no deeper than what was wiped behind it: the lowest of the stack that was written to, but for
+ * the frames of what wipes, is zero.
+ */
+static void assert_wiped_to_the_depth(void)
+{
+    const size_t frames = 256;
+    size_t at = 0;
+    while (stack[at] != PAINT)
+        at++;
+    while (stack[at] == PAINT)
+        at++;
+    for (size_t i = at + frames; i < at + 4096; i++)
+        assert_int_equal(stack[i], 0);
+}
+
 /* Runs one call so. */
 static struct errand run(const char *path, const char *text)
 {
@@ -85,6 +113,7 @@ static struct errand run(const char *path, const char *text)
     errand.body = amp_secret_alloc(errand.body_len + 1);
     memcpy(errand.body, text, errand.body_len);
     run_on_stack(run_errand, &errand);
+    assert_wiped_to_the_depth();
     amp_secret_free(errand.body);
     return errand;
 }
