@@ -207,7 +207,7 @@ static enum amp_err begin(const struct amp_sqs_call *sqs, struct sending *sendin
 
 enum amp_err amp_sqs_send_one(const struct amp_sqs_call *sqs)
 {
-    struct sending sending;
+    __attribute__((uninitialized)) struct sending sending; /* large, and filled before it is read */
     enum amp_err err = begin(sqs, &sending);
     return err != AMP_OK ? err : amp_sqs_one(sqs, &sending, send, write_sent);
 }

@@ -228,12 +228,12 @@ enum amp_err amp_memory_look(void *self, struct amp_slice name, struct amp_queue
     size_t work = PROMPT_WORK;
     amp_memory_message_tend(&visit, &work);
     const struct queue *queue = visit.queue;
-    *view = (struct amp_queue_view){.settings = queue->settings,
-                                    .created_unix_ms = queue->created_unix_ms,
-                                    .modified_unix_ms = queue->modified_unix_ms,
-                                    .available = queue->stock->count[MESSAGE_AVAILABLE],
-                                    .in_flight = queue->stock->count[MESSAGE_IN_FLIGHT],
-                                    .delayed = queue->stock->count[MESSAGE_DELAYED]};
+    view->settings = queue->settings;
+    view->created_unix_ms = queue->created_unix_ms;
+    view->modified_unix_ms = queue->modified_unix_ms;
+    view->available = queue->stock->count[MESSAGE_AVAILABLE];
+    view->in_flight = queue->stock->count[MESSAGE_IN_FLIGHT];
+    view->delayed = queue->stock->count[MESSAGE_DELAYED];
     amp_memory_leave(&visit);
     return AMP_OK;
 }
