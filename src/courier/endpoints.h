@@ -33,6 +33,7 @@ struct amp_endpoint {
     bool unheard; /* it was disabled here, and the keeper has not told it since */
     bool in_turn;
     bool failing;
+    int64_t said_ms;           /* when the keeper was told last that it was disabled */
     int64_t failing_since_ms;  /* of the first attempt of the row without success */
     int64_t idle_since_ms;     /* while `all` is empty */
     int64_t not_before_ms;     /* it asked to be left alone until then */

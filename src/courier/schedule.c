@@ -226,11 +226,17 @@ static void end_all(struct amp_endpoint *endpoint, enum amp_err err)
         end(delivery, err);
 }
 
+static void tell_disabled(struct amp_schedule *schedule, struct amp_endpoint *endpoint)
+{
+    endpoint->unheard = true;
+    endpoint->said_ms = now_ms(schedule);
+    schedule->config.disabled(schedule->config.ctx, endpoint->id, endpoint->generation, endpoint->state);
+}
+
 static void disable(struct amp_schedule *schedule, struct amp_endpoint *endpoint, enum amp_subscription_state why)
 {
     endpoint->state = why;
-    endpoint->unheard = true;
-    schedule->config.disabled(schedule->config.ctx, endpoint->id, endpoint->generation, why);
+    tell_disabled(schedule, endpoint);
     end_all(endpoint, AMP_ERR_SUBSCRIPTION_DISABLED);
 }
 
@@ -375,7 +381,7 @@ static void admit_test(struct amp_delivery *delivery)
 
 static void admit(struct amp_delivery *delivery, struct amp_endpoint *endpoint)
 {
-    const struct amp_schedule *schedule = delivery->schedule;
+    struct amp_schedule *schedule = delivery->schedule;
     int64_t silence_ms = schedule->config.disable_after_ms / SILENCE_PART;
     delivery->endpoint = endpoint;
     if (delivery->order.test) {
@@ -391,6 +397,8 @@ static void admit(struct amp_delivery *delivery, struct amp_endpoint *endpoint)
     delivery->state = BEHIND;
     wait_until(delivery, INT64_MAX);
     if (endpoint->state != AMP_SUBSCRIPTION_ACTIVE) {
+        if (endpoint->unheard && now_ms(schedule) - endpoint->said_ms >= AMP_SCHEDULE_UNHEARD_MS)
+            tell_disabled(schedule, endpoint);
         end(delivery, AMP_ERR_SUBSCRIPTION_DISABLED);
     } else if (first || !endpoint->ordered) {
         leave_state(delivery);
@@ -547,7 +555,7 @@ void amp_schedule_telling(struct amp_schedule *schedule)
     while ((endpoint = amp_endpoints_next(&schedule->endpoints, endpoint)) != NULL) {
         endpoint->told = false;
         if (endpoint->unheard)
-            schedule->config.disabled(schedule->config.ctx, endpoint->id, endpoint->generation, endpoint->state);
+            tell_disabled(schedule, endpoint);
     }
 }
 

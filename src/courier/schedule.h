@@ -17,6 +17,9 @@
 /* So long a delivery waits for its subscription to be told: the keeper's word may come behind front's. */
 #define AMP_SCHEDULE_STRANGER_MS   500
 #define AMP_SCHEDULE_STRANGERS_MAX 1024
+/* That a subscription was disabled is told again with the first delivery behind so long, as the keeper had not heard it
+ * or could not write it. */
+#define AMP_SCHEDULE_UNHEARD_MS 60000
 
 /* How a delivery ended: what AMP_IPC_DELIVERED tells, and the event log. */
 struct amp_delivery_end {

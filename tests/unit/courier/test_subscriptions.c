@@ -41,6 +41,27 @@ static void schedule_tells_a_new_keeper_what_the_old_one_did_not_hear(void **sta
     assert_int_equal(scene.disabled_count, 2);
 }
 
+static void schedule_tells_again_what_the_keeper_could_not_write(void **state)
+{
+    subscribe(1);
+    deliver(1, 1, 60000);
+    answer(newest(), AMP_ERR_PUSH_REFUSED, 410, 0);
+    pass(AMP_SCHEDULE_UNHEARD_MS - 1000);
+    deliver(1, 2, 60000);
+    assert_int_equal(scene.disabled_count, 1);
+    pass(2000);
+    for (uint64_t ask = 3; ask <= 5; ask++)
+        deliver(1, ask, 60000);
+    assert_int_equal(scene.disabled_count, 2);
+    assert_int_equal(scene.disabled[1][0], 1);
+    assert_int_equal(scene.why[1], AMP_SUBSCRIPTION_GONE);
+    assert_ended(4, 5, AMP_ERR_SUBSCRIPTION_DISABLED, 0, 0);
+    subscribe_as(1, false, AMP_SUBSCRIPTION_GONE); /* heard */
+    pass(AMP_SCHEDULE_UNHEARD_MS + 1000);
+    deliver(1, 6, 60000);
+    assert_int_equal(scene.disabled_count, 2);
+}
+
 /* Delivers, and has it fail, until `ms` have passed. */
 static void fail_by(void (*way)(struct amp_attempt *), int64_t ms)
 {
@@ -223,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCENE_TEST(schedule_disables_what_is_gone),
         SCENE_TEST(schedule_tells_a_new_keeper_what_the_old_one_did_not_hear),
+        SCENE_TEST(schedule_tells_again_what_the_keeper_could_not_write),
         SCENE_TEST(schedule_disables_what_failed_for_too_long),
         SCENE_TEST(schedule_forgives_by_one_success),
         SCENE_TEST(schedule_blames_nobody_for_what_is_ours),
