@@ -123,8 +123,8 @@ static enum amp_client_status attempt(struct amp_client *client, const struct am
 }
 
 /*
- * Asks a second time. Where that cannot be sent, what the first came to is still the answer: it may have been carried
- * out, which the status of a handshake that failed denies.
+ * Asks a second time, the connection having broken. Where that cannot be sent, what the first came to is still the
+ * answer: it may have been carried out, which the status of a handshake that failed denies.
  */
 static enum amp_client_status attempt_again(struct amp_client *client, const struct amp_client_message *message,
                                             struct amp_client_reader *reader, int64_t deadline_ms)
@@ -135,7 +135,7 @@ static enum amp_client_status attempt_again(struct amp_client *client, const str
     if (sent)
         return status;
     client->fault = first;
-    return first.error.status;
+    return AMP_CLIENT_UNREACHABLE;
 }
 
 static struct amp_client_refusal refusal_of(struct amp_slice answer, const struct amp_client_reader *reader)
@@ -187,7 +187,7 @@ enum amp_client_status amp_client_exchange(struct amp_client *client, const stru
 {
     const int64_t deadline_ms = amp_clock_mono_ms(&client->transport.clock) + client->timeout_ms + message->wait_ms;
     struct amp_client_message addressed = *message;
-    struct amp_client_reader reader;
+    struct amp_client_reader reader = {0};
     bool sent;
     if (reply != NULL)
         *reply = NULL;
