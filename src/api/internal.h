@@ -57,7 +57,7 @@ struct amp_api_call {
     struct amp_repeat repeat;
     struct amp_vault_view view;
     struct amp_api_parked *parked; /* where the call was parked and is resumed */
-    bool deep;                     /* see struct amp_route: its row's, where a handler has rows of its own */
+    bool deep;                     /* see struct amp_route; the SQS API's handler knows better for an action */
 };
 
 /* serve.c */

@@ -16,7 +16,6 @@ struct row {
     enum amp_act act;
     enum naming naming;
     unsigned permissions; /* any of them */
-    bool shallow;         /* uses no more than 8 KiB of stack, unlike what SQS's routes are taken for */
 };
 
 static enum amp_err unsupported(const struct amp_sqs_call *sqs)
@@ -42,7 +41,7 @@ static const struct row rows[AMP_SQS_ACTION_COUNT_] = {
     [AMP_SQS_PURGE_QUEUE] = {amp_sqs_queue_purge, AMP_ACT_QUEUE_PURGE, BY_URL, AMP_MAY_MANAGE},
     [AMP_SQS_RECEIVE_MESSAGE] = {amp_sqs_receive, AMP_ACT_MESSAGE_RECEIVE, BY_URL, AMP_MAY_RECEIVE},
     [AMP_SQS_REMOVE_PERMISSION] = {unsupported, AMP_ACT_QUEUE_CHANGE, BY_URL, AMP_MAY_MANAGE},
-    [AMP_SQS_SEND_MESSAGE] = {amp_sqs_send_one, AMP_ACT_MESSAGE_SEND, BY_URL, AMP_MAY_SEND, .shallow = true},
+    [AMP_SQS_SEND_MESSAGE] = {amp_sqs_send_one, AMP_ACT_MESSAGE_SEND, BY_URL, AMP_MAY_SEND},
     [AMP_SQS_SEND_MESSAGE_BATCH] = {amp_sqs_send_batch, AMP_ACT_MESSAGE_SEND, BY_URL, AMP_MAY_SEND},
     [AMP_SQS_SET_QUEUE_ATTRIBUTES] = {amp_sqs_attributes_set, AMP_ACT_QUEUE_CHANGE, BY_URL, AMP_MAY_MANAGE},
     [AMP_SQS_START_MESSAGE_MOVE_TASK] = {amp_sqs_move_start, AMP_ACT_QUEUE_MOVE, BY_ARN, AMP_MAY_MANAGE},
@@ -139,7 +138,7 @@ enum amp_err amp_handle_sqs(struct amp_api_call *call)
     if (err != AMP_OK)
         return err;
     const struct row *row = &rows[asked->action];
-    call->deep = !row->shallow;
+    call->deep = asked->action != AMP_SQS_SEND_MESSAGE; /* the most frequent: 8 KiB of stack do for it */
     err = name_queue(&sqs, row->naming);
     if (err != AMP_OK)
         return err;
