@@ -142,6 +142,25 @@ int cli_session_failed(const struct cli *cli, const struct amp_client *client, e
     return exit_code_of(status);
 }
 
+int cli_session_call(struct cli *cli, struct amp_client *client, struct amp_client_request *request,
+                     struct amp_client_draft *draft, const char *wrong, struct amp_client_reply **reply)
+{
+    int code;
+    *reply = NULL;
+    request->body = draft->buf.ptr;
+    request->body_len = draft->buf.len;
+    if (draft->bad) {
+        code = cli_usage(cli, wrong);
+    } else if (draft->no_memory) {
+        code = cli_fail(cli, CLI_REFUSED, "out_of_memory", "no secret memory is left");
+    } else {
+        const enum amp_client_status status = amp_client_call(client, request, reply);
+        code = status == AMP_CLIENT_OK ? CLI_DONE : cli_session_failed(cli, client, status);
+    }
+    amp_client_draft_fini(draft);
+    return code;
+}
+
 /* ---- pages ---- */
 
 void cli_page_text(struct cli_page *page, const char *text)

@@ -4,11 +4,19 @@
 
 #include "ampoule.h"
 #include "cli/cli.h"
+#include "client/draft.h"
 
 /* NULL with *exit_code where the connection is not fully described or cannot be used; it is said why. */
 struct amp_client *cli_session_open(struct cli *cli, int *exit_code) AMP_MUST_USE;
 /* The handle's last call gave `status`: says why it failed, as JSON too where asked, and returns the exit code. */
 int cli_session_failed(const struct cli *cli, const struct amp_client *client, enum amp_client_status status);
+
+/*
+ * Sends the draft as the request's body and frees it. CLI_DONE and *reply, which the caller frees; or it is said why
+ * not, `wrong` where the draft is bad, and the exit code is returned with *reply NULL.
+ */
+int cli_session_call(struct cli *cli, struct amp_client *client, struct amp_client_request *request,
+                     struct amp_client_draft *draft, const char *wrong, struct amp_client_reply **reply) AMP_MUST_USE;
 
 /* Output that may hold card data: made in secret memory and written without stdio. */
 struct cli_page {

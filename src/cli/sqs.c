@@ -39,24 +39,11 @@ int cli_sqs_call(struct cli *cli, struct amp_client *client, enum amp_sqs_action
 {
     struct amp_client_request request = AMP_CLIENT_REQUEST_INIT;
     char target[TARGET_MAX];
-    int code;
-    *reply = NULL;
     amp_client_draft_close(draft, '}');
     snprintf(target, sizeof target, "AmazonSQS.%s", amp_sqs_action_name(action));
     request.target = "/";
     request.service = "sqs";
     request.amz_target = target;
-    request.body = draft->buf.ptr;
-    request.body_len = draft->buf.len;
     request.wait_ms = wait_s * 1000;
-    if (draft->bad) {
-        code = cli_usage(cli, "a value is too long or not UTF-8");
-    } else if (draft->no_memory) {
-        code = cli_fail(cli, CLI_REFUSED, "out_of_memory", "no secret memory is left");
-    } else {
-        const enum amp_client_status status = amp_client_call(client, &request, reply);
-        code = status == AMP_CLIENT_OK ? CLI_DONE : cli_session_failed(cli, client, status);
-    }
-    amp_client_draft_fini(draft);
-    return code;
+    return cli_session_call(cli, client, &request, draft, "a value is too long or not UTF-8", reply);
 }

@@ -14,8 +14,6 @@ int cli_subscription_create(struct cli *cli, struct amp_client *client, const st
     struct amp_client_request request = AMP_CLIENT_REQUEST_INIT;
     struct amp_client_draft draft = {.bad = false};
     char key[AMP_CLIENT_KEY_LEN + 1];
-    int code = CLI_REFUSED;
-    *reply = NULL;
     amp_client_draft_open(&draft, NULL, '{');
     amp_client_draft_string(&draft, "queue", wanted->queue);
     amp_client_draft_string(&draft, "url", wanted->url);
@@ -25,19 +23,8 @@ int cli_subscription_create(struct cli *cli, struct amp_client *client, const st
         amp_client_draft_bool(&draft, "ordered", true);
     amp_client_draft_close(&draft, '}');
     request.target = "/v1/subscriptions";
-    request.body = draft.buf.ptr;
-    request.body_len = draft.buf.len;
     request.idempotency_key = amp_client_key_make(key);
-    if (draft.bad) {
-        code = cli_usage(cli, "a value is not UTF-8, or the key is not JSON");
-    } else if (draft.no_memory) {
-        code = cli_fail(cli, CLI_REFUSED, "out_of_memory", "no secret memory is left");
-    } else {
-        const enum amp_client_status status = amp_client_call(client, &request, reply);
-        code = status == AMP_CLIENT_OK ? CLI_DONE : cli_session_failed(cli, client, status);
-    }
-    amp_client_draft_fini(&draft);
-    return code;
+    return cli_session_call(cli, client, &request, &draft, "a value is not UTF-8, or the key is not JSON", reply);
 }
 
 bool cli_subscription_id_valid(const char *id)
