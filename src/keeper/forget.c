@@ -7,11 +7,6 @@
 #include "base/log.h"
 #include "keeper/internal.h"
 
-enum {
-    LOOK_AGAIN_MS = 3600 * 1000, /* at the latest: the wall clock may have been set, a subscription deleted */
-    TRY_AGAIN_MS = 60 * 1000,
-};
-
 struct due {
     uint8_t key_ids[AMP_KEYRING_FORGET_MAX][AMP_PRINCIPAL_KEY_ID_LEN];
     size_t count;
@@ -48,13 +43,6 @@ static enum amp_err forget(struct amp_keeper *keeper, const struct due *due)
     return err;
 }
 
-static void wake(struct amp_keeper *keeper, int64_t delay_ms)
-{
-    const struct timeval delay = {delay_ms / 1000, delay_ms % 1000 * 1000};
-    if (event_add(keeper->forget, &delay) != 0)
-        amp_fatal("no memory for a timer");
-}
-
 void amp_keeper_review_ended_keys(struct amp_keeper *keeper)
 {
     struct due due;
@@ -63,9 +51,9 @@ void amp_keeper_review_ended_keys(struct amp_keeper *keeper)
     if (err != AMP_OK && err != AMP_ERR_AUDIT_UNAVAILABLE)
         amp_log_text(AMP_LOG_ERROR, "keys that ended could not be forgotten: tried again soon", "code",
                      amp_err_code(err));
-    int64_t delay_ms = due.next_ms - amp_clock_unix_ms(&keeper->clock);
-    delay_ms = delay_ms > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : delay_ms < 0 ? 0 : delay_ms;
-    wake(keeper, err != AMP_OK ? TRY_AGAIN_MS : delay_ms);
+    if (err != AMP_OK)
+        due.next_ms = amp_clock_unix_ms(&keeper->clock) + AMP_KEEPER_TRY_AGAIN_MS;
+    amp_keeper_wake_at(keeper, keeper->forget, due.next_ms); /* a subscription's key as well, once that was deleted */
 }
 
 static void on_forget(evutil_socket_t fd, short what, void *ctx)

@@ -52,6 +52,10 @@ enum amp_err amp_keeper_record_event(struct amp_keeper *keeper, const struct amp
 /* What is done now can be recorded, for certain: otherwise nothing is done, AMP_ERR_AUDIT_UNAVAILABLE. */
 bool amp_keeper_can_record(struct amp_keeper *keeper);
 
+/* Wakes `timer` when the wall clock shows that time, at the latest in an hour: it may be set meanwhile. */
+void amp_keeper_wake_at(const struct amp_keeper *keeper, struct event *timer, int64_t unix_ms);
+#define AMP_KEEPER_TRY_AGAIN_MS (60 * 1000) /* what could not be written */
+
 /* Front is to forget what it has of that key. One that cannot be told is cut off: without its keeper it forgets every
  * day key. */
 void amp_keeper_tell_fronts(struct amp_keeper *keeper, const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]);

@@ -12,6 +12,7 @@
 
 enum { ADMINS_MAX = 16, ADMIN_IDLE_S = 10, SCRIBE_RECORDS_INDEX = 0, DRAIN_S = 5 };
 enum { RECORDS_OF_ACT = 2 }; /* at most: a key that was rotated, and the one that was made */
+enum { LOOK_AGAIN_MS = 3600 * 1000 };
 
 static void stop(struct amp_keeper *keeper, int status)
 {
@@ -250,6 +251,15 @@ static bool on_kek(struct amp_keeper *keeper, struct amp_slice payload)
     if (err != AMP_OK)
         stop(keeper, 1);
     return true;
+}
+
+void amp_keeper_wake_at(const struct amp_keeper *keeper, struct event *timer, int64_t unix_ms)
+{
+    int64_t delay_ms = unix_ms - amp_clock_unix_ms(&keeper->clock);
+    delay_ms = delay_ms > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : delay_ms < 0 ? 0 : delay_ms;
+    const struct timeval delay = {delay_ms / 1000, delay_ms % 1000 * 1000};
+    if (event_add(timer, &delay) != 0)
+        amp_fatal("no memory for a timer");
 }
 
 static void on_review(evutil_socket_t fd, short what, void *ctx)

@@ -9,8 +9,6 @@ enum {
     TOLD_MAX = 2 + AMP_SUBSCRIPTION_PACKED_MAX + 2 + AMP_SUBSCRIPTION_SECRETS_PACKED_MAX,
     SECRET_TEXT_MAX = 6 + AMP_BASE64_LEN(AMP_WEBHOOK_SECRET_MAX),
     DONE_MAX = 8 + 4 + AMP_SUBSCRIPTION_ID_LEN + 8 + 2 + SECRET_TEXT_MAX,
-    LOOK_AGAIN_MS = 3600 * 1000, /* at the latest: the wall clock may have been set */
-    TRY_AGAIN_MS = 60 * 1000,
 };
 
 /* The courier, and of front the one link that such news takes. */
@@ -160,7 +158,7 @@ static enum amp_err disown(struct amp_keeper *keeper, size_t index)
 }
 
 /* Wakes when the next older secret's time is over, or that of a key that may be its owner's last. */
-static void schedule(struct amp_keeper *keeper, int64_t at_least_ms)
+static void schedule(struct amp_keeper *keeper)
 {
     int64_t next_ms = INT64_MAX;
     for (size_t i = 0; i < amp_subscriptions_count(keeper->subscriptions); i++) {
@@ -170,14 +168,8 @@ static void schedule(struct amp_keeper *keeper, int64_t at_least_ms)
     }
     if (amp_subscriptions_count(keeper->subscriptions) != 0 && amp_keyring_next_expiry(keeper->keyring) < next_ms)
         next_ms = amp_keyring_next_expiry(keeper->keyring);
-    if (next_ms == INT64_MAX && at_least_ms == 0)
-        return;
-    int64_t delay_ms = next_ms - amp_clock_unix_ms(&keeper->clock);
-    delay_ms = delay_ms > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : delay_ms;
-    delay_ms = at_least_ms != 0 ? at_least_ms : delay_ms < 0 ? 0 : delay_ms;
-    const struct timeval delay = {delay_ms / 1000, delay_ms % 1000 * 1000};
-    if (event_add(keeper->review, &delay) != 0)
-        amp_fatal("no memory for a timer");
+    if (next_ms != INT64_MAX)
+        amp_keeper_wake_at(keeper, keeper->review, next_ms);
 }
 
 void amp_keeper_review_subscriptions(struct amp_keeper *keeper)
@@ -188,10 +180,13 @@ void amp_keeper_review_subscriptions(struct amp_keeper *keeper)
         if (err == AMP_OK)
             err = disown(keeper, i);
     }
-    if (err != AMP_OK)
-        amp_log_text(AMP_LOG_ERROR, "an end that subscriptions came to could not be written: tried again soon", "code",
-                     amp_err_code(err));
-    schedule(keeper, err != AMP_OK ? TRY_AGAIN_MS : 0);
+    if (err == AMP_OK) {
+        schedule(keeper);
+        return;
+    }
+    amp_log_text(AMP_LOG_ERROR, "an end that subscriptions came to could not be written: tried again soon", "code",
+                 amp_err_code(err));
+    amp_keeper_wake_at(keeper, keeper->review, amp_clock_unix_ms(&keeper->clock) + AMP_KEEPER_TRY_AGAIN_MS);
 }
 
 /* One request, and the subscription that it is about. */
@@ -326,7 +321,7 @@ static bool rotate(struct request *request, struct amp_ipc_in *in)
     if (err == AMP_OK)
         err = amp_subscriptions_rotate(keeper->subscriptions, index, owned ? NULL : request->who);
     finish_with_secret(request, err, index);
-    schedule(keeper, 0);
+    schedule(keeper);
     return true;
 }
 
