@@ -444,16 +444,19 @@ enum amp_err amp_keyring_forget(struct amp_keyring *keyring, const uint8_t (*key
                                 size_t count)
 {
     struct entry taken[AMP_KEYRING_FORGET_MAX];
+    size_t taken_count = 0;
     size_t at;
     enum amp_err err = count <= AMP_KEYRING_FORGET_MAX ? AMP_OK : AMP_ERR_INVALID;
     for (size_t i = 0; err == AMP_OK && i < count; i++)
         err = check_forgettable(keyring, key_ids[i]);
     if (err != AMP_OK)
         return err;
-    for (size_t i = 0; i < count && locate(keyring, key_ids[i], &at); i++)
-        taken[i] = take_out(keyring, at);
-    err = save(keyring);
     for (size_t i = 0; i < count; i++) {
+        if (locate(keyring, key_ids[i], &at))
+            taken[taken_count++] = take_out(keyring, at);
+    }
+    err = save(keyring);
+    for (size_t i = 0; i < taken_count; i++) {
         if (err == AMP_OK)
             entry_fini(&taken[i]);
         else

@@ -63,7 +63,7 @@ enum amp_err amp_keyring_disable(struct amp_keyring *keyring,
                                  const uint8_t key_id[AMP_PRINCIPAL_KEY_ID_LEN]) AMP_MUST_USE;
 /*
  * Keys that ended, and their secrets, are no more: from then on they are unknown. All or none, by one writing of the
- * file; `count` is at most AMP_KEYRING_FORGET_MAX, and none is named twice. AMP_ERR_NO_SUCH_PRINCIPAL;
+ * file; `count` is at most AMP_KEYRING_FORGET_MAX. AMP_ERR_NO_SUCH_PRINCIPAL;
  * AMP_ERR_KEY_IN_USE where one may sign still. That what belongs to them is nobody's then is for the caller to mind.
  */
 #define AMP_KEYRING_FORGET_MAX 64
