@@ -31,6 +31,7 @@
 #define AMP_IN_FLIGHT_MAX         120000      /* of one queue; one more is AMP_ERR_OVER_LIMIT for a FIFO queue too */
 #define AMP_MOVE_TASKS_KEPT       10          /* of one source queue, the running one included */
 #define AMP_QUEUE_RETENTION_MAX_S 1209600
+#define AMP_MESSAGE_SEALED_MAX    ((1u << 27) - 1)
 
 /* A queue name, in place. */
 struct amp_queue_name {
@@ -140,7 +141,7 @@ struct amp_message_out {
     int64_t sent_unix_ms;
     int64_t expires_unix_ms;
     int64_t first_received_unix_ms;
-    uint32_t receives; /* this one included */
+    uint32_t receives; /* this one included; of each queue no more than 65535 are counted */
     uint64_t sequence; /* FIFO queues */
 };
 
@@ -242,7 +243,8 @@ struct amp_queue_engine_ops {
     /* AMP_ERR_VAULT_FULL at the cap, and where the queue, with what it remembers of sends and receives, would hold more
      * than four times what is left of the budget, so that one queue never takes it all; nothing else is refused for
      * that. Nothing is half put, and the caller keeps the epoch, as with every error.
-     * AMP_ERR_INVALID: its life is not 1 ms to 2^32 - 1 ms, or is over by now. */
+     * AMP_ERR_INVALID: its life is not 1 ms to 2^32 - 1 ms, or is over by now, or it is longer than
+     * AMP_MESSAGE_SEALED_MAX. */
     enum amp_err (*send)(void *self, const struct amp_message_in *message, struct amp_message_sent *sent);
     /*
      * Takes up to `most` messages that are available: those never received, the oldest first, by turns with those that

@@ -73,7 +73,7 @@ static void bury(struct visit *visit)
     struct amp_memory *memory = visit->memory;
     while (visit->dead != NULL) {
         struct message *message = AMP_CONTAINER(visit->dead, struct message, due);
-        uint32_t epoch = message->epoch;
+        uint32_t epoch = (uint32_t)message->due.due_ms; /* amp_memory_message_destroy left it there */
         visit->dead = visit->dead->next;
         amp_memory_message_free(memory, message);
         if (memory->config.dropped != NULL)
@@ -153,6 +153,7 @@ static void memory_close(void *self)
         return;
     for (size_t i = 0; i < STRIPES; i++)
         stripe_fini(memory, &memory->stripes[i]);
+    amp_slabs_fini(&memory->slabs);
     struct amp_meter meter = {.budget = memory->config.budget};
     amp_meter_free(&meter, memory, 0);
 }
@@ -204,6 +205,7 @@ enum amp_err amp_engine_memory_open(struct amp_queue_engine *out, const struct a
     memory->seed = seed;
     amp_meter_init(&memory->meter, config->budget, 1);
     atomic_init(&memory->meter.bytes, amp_meter_bytes(&meter));
+    amp_slabs_init(&memory->slabs, &memory->meter);
     for (size_t i = 0; i < STRIPES; i++)
         stripe_init(&memory->stripes[i], &config->clock);
     out->self = memory;

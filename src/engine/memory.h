@@ -17,6 +17,7 @@
 #include "engine/engine.h"
 #include "engine/index.h"
 #include "engine/ring.h"
+#include "engine/slabs.h"
 #include "store/meter.h"
 #include "store/wheel.h"
 
@@ -33,31 +34,27 @@
 
 enum message_state { MESSAGE_DELAYED, MESSAGE_AVAILABLE, MESSAGE_IN_FLIGHT, MESSAGE_STATES };
 
-/*
- * 128 bytes, so that with 200 bytes of body, their digest and the seal a standard queue's message fits jemalloc's 384;
- * its next size is 448. What many messages share is interned (struct origin), times are kept as differences.
- */
+/* There may be a million of them: what many share is interned (struct origin), times are kept as differences. */
 struct message {
     struct amp_index_entry entry; /* the id */
     struct amp_wheel_node due;    /* its expiry, or before that: the end of its delay or visibility timeout */
     struct amp_ring place;        /* standard: in one of its stock's rings; FIFO: in its group's */
     struct origin *origin;
-    int64_t sent_unix_ms;
-    int64_t deadline_ms; /* by the monotonic clock */
-    uint64_t stamp;      /* of the last receive in this queue; 0: none */
+    uint64_t stamp;    /* of the last receive in this queue; 0: none */
+    uint32_t sent_low; /* low halves of sent_unix_ms and deadline_ms; its origin has the high ones */
+    uint32_t deadline_low;
     uint32_t life_ms;
-    uint32_t first_received_ms; /* after it was sent; where receives is not 0 */
+    uint32_t first_received_ms; /* after it was sent; where it was received */
     uint32_t since_ms;          /* it is in its state, likewise */
-    uint32_t receives;
-    uint32_t epoch;
-    uint32_t sealed_len;
-    uint16_t receives_before; /* of these, in the queues it was dead-lettered from */
+    uint32_t sealed_len : 27;
+    uint32_t state : 2;
+    bool fifo : 1;
+    bool untold : 1;    /* `available` is to be asked once it is */
+    bool refused : 1;   /* some delivery ended without acknowledgement */
+    uint16_t receives;  /* in this queue; no more are counted than fit */
     int16_t deliveries; /* taken less ended; below 0 while `available` is being asked and its delivery has ended */
-    uint8_t state;
-    bool fifo;
-    bool untold;     /* `available` is to be asked once it is */
-    bool refused;    /* some delivery ended without acknowledgement */
-    uint8_t bytes[]; /* struct in_order where FIFO, then sealed */
+    uint8_t slab_place;
+    uint8_t bytes[]; /* sealed; where FIFO, behind struct in_order */
 };
 
 /* The part that messages of FIFO queues have. */
@@ -66,17 +63,31 @@ struct in_order {
     uint64_t sequence;
 };
 
-_Static_assert(offsetof(struct message, bytes) == 128, "its size is chosen, and its FIFO part aligned");
+#define IN_ORDER_AT 112
 
-/* What messages of one stock share: who sent them, to where, and from where they were moved here. */
+_Static_assert(offsetof(struct message, bytes) == 109, "with 200 bytes of body, their digest and the seal it is 360");
+_Static_assert(offsetof(struct message, bytes) <= IN_ORDER_AT && IN_ORDER_AT % _Alignof(struct in_order) == 0,
+               "its FIFO part is aligned");
+
+/*
+ * What messages of one stock share: who sent them and to where, from where they were moved here, under which key they
+ * are sealed, and the high halves of their times, which change every seven weeks.
+ */
+struct origin_told {
+    uint8_t sender[AMP_MESSAGE_SENDER_LEN];
+    uint32_t epoch;
+    uint32_t sent_high;
+    uint32_t deadline_high;
+    uint16_t receives; /* in the queues they were dead-lettered from; no more are counted than fit */
+    struct amp_queue_name home;
+    struct amp_queue_name source;
+};
 struct origin {
-    struct amp_index_entry entry; /* hash of all that follows */
+    struct amp_index_entry entry; /* hash of what is told */
     struct stock *stock;
     uint32_t messages;
     bool known; /* in the stripe's index */
-    uint8_t sender[AMP_MESSAGE_SENDER_LEN];
-    struct amp_queue_name home;
-    struct amp_queue_name source;
+    struct origin_told told;
 };
 
 /* The messages of one group in a FIFO queue, in order. Only its first can be received, and while none is in flight. */
@@ -108,7 +119,8 @@ struct stock {
     struct amp_ring returned; /* standard: those of them that were received before, which take turns with the others */
     struct amp_ring waiting;  /* the others */
     bool returned_last;       /* the message received last was one of them */
-    struct origin recent;     /* the last sender's, most often the only one's */
+    struct origin *recent;    /* the last sender's, most often the only one's */
+    struct origin first;      /* room for one that needs no allocation */
 };
 
 struct queue {
@@ -143,8 +155,8 @@ enum memo_kind { MEMO_DUPLICATE, MEMO_ATTEMPT };
 struct duplicate {
     struct memo memo;
     uint8_t id[AMP_MESSAGE_ID_LEN];
-    uint64_t sequence;
-    bool tentative; /* `available` is being asked, and may refuse the first one */
+    uint64_t sequence : 63;
+    uint64_t tentative : 1; /* `available` is being asked, and may refuse the first one */
 };
 
 struct attempt {
@@ -187,7 +199,8 @@ struct stripe {
 struct amp_memory {
     struct amp_engine_config config;
     struct amp_meter meter;
-    uint64_t seed; /* of the hash of names */
+    struct amp_slabs slabs; /* of messages */
+    uint64_t seed;          /* of the hash of names */
     _Atomic uint32_t queues;
     _Atomic uint32_t turn; /* where the next sweep begins */
     struct stripe stripes[STRIPES];
@@ -231,12 +244,15 @@ void amp_memory_queue_free(struct visit *visit, struct queue **at);
 
 /* memory_message.c: what a stock holds. All under the lock. */
 
-/* A block with all that `in` tells, in no stock yet. Needs no lock. AMP_ERR_VAULT_FULL, AMP_ERR_OUT_OF_MEMORY. */
+/* A block with all that `in` tells but what its origin will, in no stock yet. Needs no lock. AMP_ERR_VAULT_FULL,
+ * AMP_ERR_OUT_OF_MEMORY. */
 enum amp_err amp_memory_message_new(struct amp_memory *memory, const struct amp_message_in *in, bool fifo,
-                                    struct message **out) AMP_MUST_USE;
+                                    struct message **out, int64_t *deadline_ms) AMP_MUST_USE;
 /* Wipes it, and does not tell `dropped`. Needs no lock. NULL does nothing. */
 void amp_memory_message_free(struct amp_memory *memory, struct message *message);
 struct amp_slice amp_memory_message_sealed(const struct message *message);
+/* What its block counts for. */
+size_t amp_memory_message_cost(const struct message *message);
 struct in_order *amp_memory_message_in_order(struct message *message);
 /* Where a message comes among those that are available. One of a FIFO queue has its place in its group. */
 enum rank {
@@ -271,29 +287,38 @@ void amp_memory_told(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_LEN], 
 void amp_memory_message_deliver(struct visit *visit, struct message *message, int change);
 /* Ripens what is due; false where more may be. */
 bool amp_memory_message_tend(struct visit *visit, size_t *work);
+static inline int64_t amp_memory_message_sent_unix_ms(const struct message *message)
+{
+    return (int64_t)((uint64_t)message->origin->told.sent_high << 32 | message->sent_low);
+}
+/* By the monotonic clock. */
+static inline int64_t amp_memory_message_deadline_ms(const struct message *message)
+{
+    return (int64_t)((uint64_t)message->origin->told.deadline_high << 32 | message->deadline_low);
+}
 static inline bool amp_memory_message_expired(const struct message *message, int64_t now_ms)
 {
-    return message->deadline_ms <= now_ms;
+    return amp_memory_message_deadline_ms(message) <= now_ms;
 }
 /* Never received from this queue. */
 static inline bool amp_memory_message_is_fresh(const struct message *message)
 {
-    return message->receives == message->receives_before;
+    return message->receives == 0;
 }
 static inline int64_t amp_memory_message_put_ms(const struct message *message)
 {
-    return message->deadline_ms - message->life_ms;
+    return amp_memory_message_deadline_ms(message) - message->life_ms;
 }
 
 /* memory_account.c. Under the lock of the stripe that they are in. */
 
 /* For the block that counts here first. It may pass the cap. */
 enum amp_err amp_account_new(struct amp_memory *memory, const void *first, struct account **out) AMP_MUST_USE;
-void amp_account_add(struct account *account, const void *block);
-/* Before the block is freed. */
-void amp_account_take(struct amp_memory *memory, struct account *account, const void *block);
-/* Whether a queue may hold one more block, which is allocated already: no more than four times what is left to all. */
-bool amp_account_has_room(const struct amp_memory *memory, const struct account *account, const void *block);
+void amp_account_add(struct account *account, size_t bytes);
+/* What was added. */
+void amp_account_take(struct amp_memory *memory, struct account *account, size_t bytes);
+/* Whether a queue may hold so much more, which is allocated already: no more than four times what is left to all. */
+bool amp_account_has_room(const struct amp_memory *memory, const struct account *account, size_t bytes);
 
 /* memory_stock.c: stocks, and what their messages share. Under the lock. */
 
@@ -308,8 +333,7 @@ void amp_stock_wipe(struct visit *visit, struct stock *stock, size_t *work);
 void amp_stock_settle(struct visit *visit, struct stock *stock);
 
 /* One more message of that origin. `beyond`: for a move, which may pass the cap. */
-enum amp_err amp_origin_take(struct visit *visit, struct stock *stock, const uint8_t sender[AMP_MESSAGE_SENDER_LEN],
-                             const struct amp_queue_name *home, const struct amp_queue_name *source, bool beyond,
+enum amp_err amp_origin_take(struct visit *visit, struct stock *stock, const struct origin_told *told, bool beyond,
                              struct origin **out) AMP_MUST_USE;
 void amp_origin_release(struct visit *visit, struct origin *origin);
 

@@ -35,7 +35,7 @@ enum amp_err amp_memo_add(struct visit *visit, const uint8_t name[AMP_INDEX_ID_L
         amp_memo_remove(visit, old);
     memcpy((*out)->entry.id, name, AMP_INDEX_ID_LEN);
     (*out)->account = visit->queue->account;
-    amp_account_add((*out)->account, *out);
+    amp_account_add((*out)->account, amp_meter_size(*out));
     (*out)->until_ms = visit->now_ms + AMP_DEDUPLICATION_MS;
     amp_ring_append(&stripe->memos_by_age, &(*out)->by_age);
     amp_index_insert(&stripe->memos, meter, &(*out)->entry);
@@ -46,7 +46,7 @@ void amp_memo_remove(struct visit *visit, struct memo *memo)
 {
     amp_ring_remove(&memo->by_age);
     amp_index_remove(&visit->stripe->memos, &visit->memory->meter, &memo->entry);
-    amp_account_take(visit->memory, memo->account, memo);
+    amp_account_take(visit->memory, memo->account, amp_meter_size(memo));
     amp_meter_free(&visit->memory->meter, memo, 0);
 }
 

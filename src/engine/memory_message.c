@@ -8,29 +8,37 @@
 
 static size_t header_len(bool fifo)
 {
-    return offsetof(struct message, bytes) + (fifo ? sizeof(struct in_order) : 0);
+    return fifo ? IN_ORDER_AT + sizeof(struct in_order) : offsetof(struct message, bytes);
+}
+
+static size_t block_len(const struct message *message)
+{
+    return header_len(message->fifo) + message->sealed_len;
 }
 
 enum amp_err amp_memory_message_new(struct amp_memory *memory, const struct amp_message_in *in, bool fifo,
-                                    struct message **out)
+                                    struct message **out, int64_t *deadline_ms)
 {
     *out = NULL;
     int64_t life_ms = in->expires_unix_ms - in->sent_unix_ms;
     int64_t left_ms = in->expires_unix_ms - amp_clock_unix_ms(&memory->config.clock);
-    if (life_ms < 1 || life_ms > UINT32_MAX || left_ms < 1 || in->sealed.len > UINT32_MAX / 2)
+    if (life_ms < 1 || life_ms > UINT32_MAX || left_ms < 1 || in->sealed.len > AMP_MESSAGE_SEALED_MAX)
         return AMP_ERR_INVALID;
     void *block;
-    enum amp_err err = amp_meter_alloc(&memory->meter, header_len(fifo) + in->sealed.len, &block);
+    uint8_t at;
+    enum amp_err err = amp_slabs_take(&memory->slabs, header_len(fifo) + in->sealed.len, &block, &at);
     if (err != AMP_OK)
         return err;
     struct message *message = block;
+    memset(message, 0, header_len(fifo));
     memcpy(message->entry.id, in->id, sizeof in->id);
-    message->sent_unix_ms = in->sent_unix_ms;
+    *deadline_ms = amp_clock_mono_ms(&memory->config.clock) + (left_ms < life_ms ? left_ms : life_ms);
+    message->sent_low = (uint32_t)in->sent_unix_ms;
+    message->deadline_low = (uint32_t)*deadline_ms;
     message->life_ms = (uint32_t)life_ms;
-    message->deadline_ms = amp_clock_mono_ms(&memory->config.clock) + (left_ms < life_ms ? left_ms : life_ms);
-    message->epoch = in->epoch;
-    message->sealed_len = (uint32_t)in->sealed.len;
+    message->sealed_len = in->sealed.len & AMP_MESSAGE_SEALED_MAX;
     message->fifo = fifo;
+    message->slab_place = at;
     if (in->sealed.len != 0)
         memcpy((uint8_t *)message + header_len(fifo), in->sealed.ptr, in->sealed.len);
     *out = message;
@@ -44,13 +52,18 @@ struct amp_slice amp_memory_message_sealed(const struct message *message)
 
 struct in_order *amp_memory_message_in_order(struct message *message)
 {
-    return message->fifo ? (struct in_order *)(void *)message->bytes : NULL;
+    return message->fifo ? (struct in_order *)(void *)((uint8_t *)message + IN_ORDER_AT) : NULL;
+}
+
+size_t amp_memory_message_cost(const struct message *message)
+{
+    return amp_slabs_cost(message, block_len(message));
 }
 
 void amp_memory_message_free(struct amp_memory *memory, struct message *message)
 {
     if (message != NULL)
-        amp_meter_free(&memory->meter, message, header_len(message->fifo) + message->sealed_len);
+        amp_slabs_give(&memory->slabs, message, block_len(message), message->slab_place);
 }
 
 /* States. */
@@ -125,7 +138,7 @@ static void join_state(struct visit *visit, struct message *message, enum messag
 {
     struct stock *stock = message->origin->stock;
     struct group *group = group_of(message);
-    message->state = (uint8_t)state;
+    message->state = state & 3u;
     message->since_ms = (uint32_t)(since_ms - amp_memory_message_put_ms(message));
     count(visit, message, 1);
     if (group != NULL) {
@@ -143,8 +156,8 @@ void amp_memory_message_set_due(struct visit *visit, struct message *message, in
 {
     if (message->due.link != NULL)
         amp_wheel_cancel(&visit->stripe->wheel, &message->due);
-    amp_wheel_insert(&visit->stripe->wheel, &message->due,
-                     due_ms < message->deadline_ms ? due_ms : message->deadline_ms);
+    int64_t deadline_ms = amp_memory_message_deadline_ms(message);
+    amp_wheel_insert(&visit->stripe->wheel, &message->due, due_ms < deadline_ms ? due_ms : deadline_ms);
 }
 
 /* What is available waits for nothing but its end, and to be told of. */
@@ -153,7 +166,7 @@ static int64_t due_in(const struct visit *visit, const struct message *message, 
 {
     if (state != MESSAGE_AVAILABLE)
         return due_ms;
-    return message->untold ? visit->now_ms : message->deadline_ms;
+    return message->untold ? visit->now_ms : amp_memory_message_deadline_ms(message);
 }
 
 void amp_memory_message_put(struct visit *visit, struct message *message, enum message_state state, int64_t due_ms,
@@ -161,7 +174,7 @@ void amp_memory_message_put(struct visit *visit, struct message *message, enum m
 {
     struct group *group = group_of(message);
     amp_index_insert(&visit->stripe->messages, &visit->memory->meter, &message->entry);
-    amp_account_add(message->origin->stock->account, message);
+    amp_account_add(message->origin->stock->account, amp_memory_message_cost(message));
     if (group != NULL)
         (rank == RANK_FIRST ? amp_ring_prepend : amp_ring_append)(&group->messages, &message->place);
     amp_memory_message_set_due(visit, message, due_in(visit, message, state, due_ms));
@@ -190,7 +203,7 @@ void amp_memory_message_take_out(struct visit *visit, struct message *message)
     if (message->due.link != NULL)
         amp_wheel_cancel(&visit->stripe->wheel, &message->due);
     amp_index_remove(&visit->stripe->messages, &visit->memory->meter, &message->entry);
-    amp_account_take(visit->memory, message->origin->stock->account, message);
+    amp_account_take(visit->memory, message->origin->stock->account, amp_memory_message_cost(message));
 }
 
 void amp_memory_message_let_go(struct visit *visit, struct message *message)
@@ -209,14 +222,16 @@ static void prefetch_for_wiping(const struct message *message)
 {
     enum { LINE = 64, MOST = 512 };
     const uint8_t *first = (const uint8_t *)message;
-    size_t size = header_len(message->fifo) + message->sealed_len;
+    size_t size = block_len(message);
     for (size_t at = LINE; at < size && at < MOST; at += LINE)
         __builtin_prefetch(first + at, 1);
 }
 
 void amp_memory_message_destroy(struct visit *visit, struct message *message)
 {
+    int64_t epoch = message->origin->told.epoch;
     amp_memory_message_let_go(visit, message);
+    message->due.due_ms = epoch;
     message->due.next = visit->dead;
     visit->dead = &message->due;
     prefetch_for_wiping(message);
@@ -240,9 +255,9 @@ static void tell(struct visit *visit, struct message *message)
     struct news *news = &visit->news[visit->news_count++];
     news->queue = message->origin->stock->queue->name;
     memcpy(news->id, message->entry.id, sizeof news->id);
-    news->deadline_ms = message->deadline_ms;
+    news->deadline_ms = amp_memory_message_deadline_ms(message);
     message->untold = false;
-    amp_memory_message_set_due(visit, message, message->deadline_ms);
+    amp_memory_message_set_due(visit, message, amp_memory_message_deadline_ms(message));
 }
 
 bool amp_memory_message_ripen(struct visit *visit, struct message *message)
@@ -256,7 +271,7 @@ bool amp_memory_message_ripen(struct visit *visit, struct message *message)
     if (message->untold)
         tell(visit, message);
     else
-        amp_memory_message_set_due(visit, message, message->deadline_ms);
+        amp_memory_message_set_due(visit, message, amp_memory_message_deadline_ms(message));
     return true;
 }
 
@@ -290,8 +305,8 @@ static struct message *first_receivable(const struct stock *stock)
 /* The one behind it in its group, if that may be taken along. */
 static struct message *next_of_group(const struct message *taken)
 {
-    struct in_order *in_order = (struct in_order *)(void *)(uintptr_t)taken->bytes;
-    struct amp_ring *next = amp_ring_after(&in_order->group->messages, &taken->place);
+    const struct group *group = group_of((struct message *)(uintptr_t)taken);
+    struct amp_ring *next = amp_ring_after(&group->messages, &taken->place);
     struct message *message = next == NULL ? NULL : AMP_CONTAINER(next, struct message, place);
     return message != NULL && message->state == MESSAGE_AVAILABLE ? message : NULL;
 }

@@ -100,7 +100,7 @@ static enum amp_err queue_new(struct amp_memory *memory, const struct amp_queue_
         err = amp_stock_new(memory, queue, &queue->stock);
     if (err != AMP_OK) {
         if (queue->account != NULL)
-            amp_account_take(memory, queue->account, queue);
+            amp_account_take(memory, queue->account, amp_meter_size(queue));
         amp_meter_free(&memory->meter, queue->tags, queue->tags_len);
         amp_meter_free(&memory->meter, queue, sizeof *queue);
         *out = NULL;
@@ -178,7 +178,7 @@ void amp_memory_queue_free(struct visit *visit, struct queue **at)
         close_queue(visit, queue, visit->now_ms, SIZE_MAX);
     amp_ring_remove(&queue->gone);
     *at = queue->next;
-    amp_account_take(visit->memory, queue->account, queue);
+    amp_account_take(visit->memory, queue->account, amp_meter_size(queue));
     amp_meter_free(&visit->memory->meter, queue, sizeof *queue);
 }
 

@@ -24,15 +24,14 @@ static void describe(struct message *message, struct amp_message_out *out)
     const struct in_order *in_order = amp_memory_message_in_order(message);
     memcpy(out->receipt.id, message->entry.id, sizeof out->receipt.id);
     out->receipt.stamp = message->stamp;
-    memcpy(out->sender, origin->sender, sizeof out->sender);
-    out->home = origin->home;
-    out->source = origin->source;
-    out->epoch = message->epoch;
-    out->sent_unix_ms = message->sent_unix_ms;
-    out->expires_unix_ms = message->sent_unix_ms + message->life_ms;
-    out->first_received_unix_ms =
-        message->receives == 0 ? 0 : message->sent_unix_ms + (int64_t)message->first_received_ms;
-    out->receives = message->receives;
+    memcpy(out->sender, origin->told.sender, sizeof out->sender);
+    out->home = origin->told.home;
+    out->source = origin->told.source;
+    out->epoch = origin->told.epoch;
+    out->sent_unix_ms = amp_memory_message_sent_unix_ms(message);
+    out->expires_unix_ms = out->sent_unix_ms + message->life_ms;
+    out->receives = (uint32_t)message->receives + origin->told.receives;
+    out->first_received_unix_ms = out->receives == 0 ? 0 : out->sent_unix_ms + (int64_t)message->first_received_ms;
     out->sequence = in_order == NULL ? 0 : in_order->sequence;
 }
 
@@ -53,8 +52,10 @@ static enum amp_err take(struct visit *visit, struct intake *intake, struct mess
     if (err != AMP_OK)
         return err;
     message->origin->stock->returned_last = !amp_memory_message_is_fresh(message);
-    if (message->receives++ == 0)
+    if (message->receives == 0 && message->origin->told.receives == 0)
         message->first_received_ms = (uint32_t)(visit->now_ms - amp_memory_message_put_ms(message));
+    if (message->receives < UINT16_MAX)
+        message->receives++;
     message->stamp = intake->stamps[intake->count] | 1; /* never 0, which is none */
     amp_memory_message_hide(visit, message, visit->now_ms + intake->visibility_ms);
     describe(message, out);
@@ -71,8 +72,7 @@ static bool fits(const struct intake *intake, const struct message *message)
 static bool is_dead_letter(const struct visit *visit, const struct intake *intake, const struct message *message)
 {
     const struct amp_queue_settings *settings = &visit->queue->settings;
-    return intake->redrives && settings->dead_letter.len != 0 &&
-           message->receives - message->receives_before >= settings->max_receives;
+    return intake->redrives && settings->dead_letter.len != 0 && message->receives >= settings->max_receives;
 }
 
 /* What is not hidden at all can be received again once this call is through. */

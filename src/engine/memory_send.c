@@ -26,13 +26,19 @@ static enum amp_err find_first(struct visit *visit, const struct amp_message_in 
     return AMP_OK;
 }
 
-static enum amp_err find_place(struct visit *visit, const struct amp_message_in *in, const uint8_t *memo_name,
-                               struct place *place)
+static enum amp_err find_place(struct visit *visit, const struct amp_message_in *in, int64_t deadline_ms,
+                               const uint8_t *memo_name, struct place *place)
 {
-    static const struct amp_queue_name none;
     struct stock *stock = visit->queue->stock;
     struct memo *memo = NULL;
-    enum amp_err err = amp_origin_take(visit, stock, in->sender, &visit->queue->name, &none, false, &place->origin);
+    struct origin_told told = {
+        .epoch = in->epoch,
+        .sent_high = (uint32_t)((uint64_t)in->sent_unix_ms >> 32),
+        .deadline_high = (uint32_t)((uint64_t)deadline_ms >> 32),
+        .home = visit->queue->name,
+    };
+    memcpy(told.sender, in->sender, sizeof told.sender);
+    enum amp_err err = amp_origin_take(visit, stock, &told, false, &place->origin);
     if (err != AMP_OK || !stock->fifo)
         return err;
     err = amp_group_get(visit, stock, in->group, false, &place->group);
@@ -52,14 +58,15 @@ static void put_in_order(struct visit *visit, struct message *message, const str
     struct in_order *in_order = amp_memory_message_in_order(message);
     in_order->group = place->group;
     in_order->sequence = ++visit->queue->sequence;
-    place->duplicate->sequence = in_order->sequence;
+    place->duplicate->sequence = in_order->sequence & (UINT64_MAX >> 1);
     place->duplicate->tentative = tentative;
     memcpy(place->duplicate->id, message->entry.id, sizeof place->duplicate->id);
 }
 
 /* Where it is delayed, it is marked to be told of later. */
-static enum amp_err put(struct visit *visit, const struct amp_message_in *in, struct message *message, bool asks,
-                        uint8_t memo_name[AMP_INDEX_ID_LEN], struct amp_message_sent *sent)
+static enum amp_err put(struct visit *visit, const struct amp_message_in *in, struct message *message,
+                        int64_t deadline_ms, bool asks, uint8_t memo_name[AMP_INDEX_ID_LEN],
+                        struct amp_message_sent *sent)
 {
     struct queue *queue = visit->queue;
     struct place place = {0};
@@ -67,9 +74,9 @@ static enum amp_err put(struct visit *visit, const struct amp_message_in *in, st
     enum amp_err err = queue->settings.fifo ? find_first(visit, in, memo_name, sent) : AMP_OK;
     if (err != AMP_OK || sent->duplicate)
         return err;
-    if (!amp_account_has_room(visit->memory, queue->account, message))
+    if (!amp_account_has_room(visit->memory, queue->account, amp_memory_message_cost(message)))
         return AMP_ERR_VAULT_FULL;
-    err = find_place(visit, in, memo_name, &place);
+    err = find_place(visit, in, deadline_ms, memo_name, &place);
     if (err != AMP_OK)
         return err;
     int64_t delay_ms =
@@ -146,7 +153,8 @@ enum amp_err amp_memory_send(void *self, const struct amp_message_in *in, struct
     bool asks = memory->config.available != NULL;
     uint8_t memo_name[AMP_INDEX_ID_LEN];
     struct message *message;
-    enum amp_err err = amp_memory_message_new(memory, in, fifo, &message);
+    int64_t deadline_ms;
+    enum amp_err err = amp_memory_message_new(memory, in, fifo, &message, &deadline_ms);
     if (err != AMP_OK)
         return err;
     struct visit visit;
@@ -155,10 +163,9 @@ enum amp_err amp_memory_send(void *self, const struct amp_message_in *in, struct
         amp_memory_message_free(memory, message);
         return err;
     }
-    err = put(&visit, in, message, asks, memo_name, sent);
+    err = put(&visit, in, message, deadline_ms, asks, memo_name, sent);
     bool put_now = err == AMP_OK && !sent->duplicate;
     bool asks_now = put_now && asks && !message->untold;
-    int64_t deadline_ms = put_now ? message->deadline_ms : 0;
     amp_memory_leave(&visit);
     if (!put_now)
         amp_memory_message_free(memory, message);

@@ -17,8 +17,9 @@ enum amp_err amp_stock_new(struct amp_memory *memory, struct queue *queue, struc
     }
     stock->queue = queue;
     stock->account = queue->account;
-    amp_account_add(stock->account, stock);
+    amp_account_add(stock->account, amp_meter_size(stock));
     stock->fifo = queue->settings.fifo;
+    stock->recent = &stock->first;
     amp_ring_init(&stock->receivable);
     amp_ring_init(&stock->returned);
     amp_ring_init(&stock->waiting);
@@ -38,10 +39,10 @@ void amp_stock_settle(struct visit *visit, struct stock *stock)
 {
     if (stock->queue != NULL || stock->travelling != 0 || amp_stock_total(stock) != 0)
         return;
-    if (stock->recent.known)
-        amp_index_remove(&visit->stripe->origins, &visit->memory->meter, &stock->recent.entry);
+    if (stock->first.known)
+        amp_index_remove(&visit->stripe->origins, &visit->memory->meter, &stock->first.entry);
     amp_ring_remove(&stock->doomed);
-    amp_account_take(visit->memory, stock->account, stock);
+    amp_account_take(visit->memory, stock->account, amp_meter_size(stock));
     amp_meter_free(&visit->memory->meter, stock, sizeof *stock);
 }
 
@@ -96,21 +97,29 @@ static bool same_name(const struct amp_queue_name *a, const struct amp_queue_nam
     return amp_slice_equal(amp_queue_name_slice(a), amp_queue_name_slice(b));
 }
 
-static bool is_of(const struct origin *origin, const uint8_t *sender, const struct amp_queue_name *home,
-                  const struct amp_queue_name *source)
+static bool is_of(const struct origin *origin, const struct origin_told *told)
 {
-    return origin->known && memcmp(origin->sender, sender, sizeof origin->sender) == 0 &&
-           same_name(&origin->home, home) && same_name(&origin->source, source);
+    const struct origin_told *own = &origin->told;
+    return origin->known && own->epoch == told->epoch && own->sent_high == told->sent_high &&
+           own->deadline_high == told->deadline_high && own->receives == told->receives &&
+           memcmp(own->sender, told->sender, sizeof own->sender) == 0 && same_name(&own->home, &told->home) &&
+           same_name(&own->source, &told->source);
 }
 
 /* Salted, so that nobody outside can choose where it lands. */
-static enum amp_err name_origin(const struct stock *stock, const uint8_t *sender, const struct amp_queue_name *home,
-                                const struct amp_queue_name *source, uint8_t id[AMP_INDEX_ID_LEN])
+static enum amp_err name_origin(const struct stock *stock, const struct origin_told *told, uint8_t id[AMP_INDEX_ID_LEN])
 {
     const struct amp_slice parts[] = {
-        amp_slice(stock->salt, sizeof stock->salt),  amp_slice(sender, AMP_MESSAGE_SENDER_LEN),
-        amp_slice(&home->len, sizeof home->len),     amp_queue_name_slice(home),
-        amp_slice(&source->len, sizeof source->len), amp_queue_name_slice(source),
+        amp_slice(stock->salt, sizeof stock->salt),
+        amp_slice(told->sender, sizeof told->sender),
+        amp_slice(&told->epoch, sizeof told->epoch),
+        amp_slice(&told->sent_high, sizeof told->sent_high),
+        amp_slice(&told->deadline_high, sizeof told->deadline_high),
+        amp_slice(&told->receives, sizeof told->receives),
+        amp_slice(&told->home.len, sizeof told->home.len),
+        amp_queue_name_slice(&told->home),
+        amp_slice(&told->source.len, sizeof told->source.len),
+        amp_queue_name_slice(&told->source),
     };
     uint8_t digest[AMP_SHA256_LEN];
     enum amp_err err = amp_sha256(digest, parts, sizeof parts / sizeof parts[0]);
@@ -119,35 +128,36 @@ static enum amp_err name_origin(const struct stock *stock, const uint8_t *sender
     return err;
 }
 
-/* The stock has room for one that needs no allocation; where nothing is of that sender any more, it is another's. */
+/* The stock has room for one; where no message is of that one any more, it is another's. */
 static enum amp_err origin_block(struct visit *visit, struct stock *stock, bool beyond, struct origin **out)
 {
     struct amp_meter *meter = &visit->memory->meter;
-    if (stock->recent.messages == 0) {
-        if (stock->recent.known)
-            amp_index_remove(&visit->stripe->origins, meter, &stock->recent.entry);
-        stock->recent = (struct origin){0};
-        *out = &stock->recent;
+    if (stock->first.messages == 0) {
+        if (stock->first.known)
+            amp_index_remove(&visit->stripe->origins, meter, &stock->first.entry);
+        stock->first = (struct origin){0};
+        *out = &stock->first;
         return AMP_OK;
     }
     void *block;
     enum amp_err err = beyond ? amp_meter_alloc_beyond(meter, sizeof(struct origin), &block)
                               : amp_meter_alloc(meter, sizeof(struct origin), &block);
     *out = block;
+    if (err == AMP_OK)
+        amp_account_add(stock->account, amp_meter_size(block));
     return err;
 }
 
-enum amp_err amp_origin_take(struct visit *visit, struct stock *stock, const uint8_t sender[AMP_MESSAGE_SENDER_LEN],
-                             const struct amp_queue_name *home, const struct amp_queue_name *source, bool beyond,
+enum amp_err amp_origin_take(struct visit *visit, struct stock *stock, const struct origin_told *told, bool beyond,
                              struct origin **out)
 {
-    *out = &stock->recent;
-    if (is_of(*out, sender, home, source)) {
+    *out = stock->recent;
+    if (is_of(*out, told)) {
         (*out)->messages++;
         return AMP_OK;
     }
     uint8_t id[AMP_INDEX_ID_LEN];
-    enum amp_err err = name_origin(stock, sender, home, source, id);
+    enum amp_err err = name_origin(stock, told, id);
     if (err != AMP_OK)
         return err;
     *out = (struct origin *)(void *)amp_index_find(&visit->stripe->origins, id);
@@ -156,22 +166,25 @@ enum amp_err amp_origin_take(struct visit *visit, struct stock *stock, const uin
         if (err != AMP_OK)
             return err;
         memcpy((*out)->entry.id, id, sizeof id);
-        memcpy((*out)->sender, sender, sizeof(*out)->sender);
-        (*out)->home = *home;
-        (*out)->source = *source;
+        (*out)->told = *told;
         (*out)->stock = stock;
         (*out)->known = true;
         amp_index_insert(&visit->stripe->origins, &visit->memory->meter, &(*out)->entry);
     }
     (*out)->messages++;
+    stock->recent = *out;
     return AMP_OK;
 }
 
 void amp_origin_release(struct visit *visit, struct origin *origin)
 {
-    if (--origin->messages != 0 || origin == &origin->stock->recent)
+    struct stock *stock = origin->stock;
+    if (--origin->messages != 0 || origin == &stock->first)
         return;
+    if (stock->recent == origin)
+        stock->recent = &stock->first;
     amp_index_remove(&visit->stripe->origins, &visit->memory->meter, &origin->entry);
+    amp_account_take(visit->memory, stock->account, amp_meter_size(origin));
     amp_meter_free(&visit->memory->meter, origin, sizeof *origin);
 }
 
@@ -203,7 +216,7 @@ enum amp_err amp_group_get(struct visit *visit, struct stock *stock, const uint8
     if (err != AMP_OK)
         return err;
     struct group *group = block;
-    amp_account_add(stock->account, group);
+    amp_account_add(stock->account, amp_meter_size(group));
     memcpy(group->entry.id, id, sizeof id);
     amp_ring_init(&group->messages);
     amp_ring_append(&stock->waiting, &group->place);
@@ -218,7 +231,7 @@ void amp_group_settle(struct visit *visit, struct stock *stock, struct group *gr
     if (first == NULL && group->in_flight == 0) {
         amp_ring_remove(&group->place);
         amp_index_remove(&visit->stripe->groups, &visit->memory->meter, &group->entry);
-        amp_account_take(visit->memory, stock->account, group);
+        amp_account_take(visit->memory, stock->account, amp_meter_size(group));
         amp_meter_free(&visit->memory->meter, group, sizeof *group);
         return;
     }

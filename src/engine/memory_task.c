@@ -241,7 +241,7 @@ static bool depart(struct visit *visit, struct task *task, size_t *work, struct 
     visit->queue = task->source;
     amp_travel_begin(party, to->len != 0 ? TRAVEL_TASK : TRAVEL_TASK_HOME, task->source);
     while (party->count < most && (message = amp_memory_message_next(visit, NULL)) != NULL)
-        amp_travel_depart(visit, party, message, to->len != 0 ? to : &message->origin->source);
+        amp_travel_depart(visit, party, message, to->len != 0 ? to : &message->origin->told.source);
     *work -= least(*work, party->count + (size_t)(visit->stripe->swept.expired - expired));
     bool dry = most != 0 && party->count == 0 && !amp_memory_message_waits(task->source->stock);
     if (dry || task->told.moved >= task->told.to_move)

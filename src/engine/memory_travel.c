@@ -72,13 +72,19 @@ void amp_travel_delivered(struct visit *visit, const uint8_t id[AMP_MESSAGE_ID_L
 }
 
 /* A dead letter's receives are told on, but counted anew. */
-static void begin_anew(struct message *message, enum travel travel)
+static struct origin_told told_there(const struct party *party, const struct traveller *traveller)
 {
-    if (travel != TRAVEL_DEAD_LETTER)
-        message->receives = 0;
-    if (message->receives > UINT16_MAX)
-        message->receives = UINT16_MAX;
-    message->receives_before = (uint16_t)message->receives;
+    struct origin_told told = traveller->origin->told;
+    uint32_t receives = (uint32_t)told.receives + traveller->message->receives;
+    bool dead = party->travel == TRAVEL_DEAD_LETTER;
+    told.receives = !dead ? 0 : receives < UINT16_MAX ? (uint16_t)receives : UINT16_MAX;
+    told.source = dead ? party->from : (struct amp_queue_name){.len = 0};
+    return told;
+}
+
+static void begin_anew(struct message *message)
+{
+    message->receives = 0;
     message->stamp = 0;
     message->deliveries = 0;
     message->refused = false;
@@ -91,16 +97,15 @@ static bool is_home(const struct queue *queue, const struct party *party)
 
 static enum amp_err put(struct visit *visit, const struct party *party, struct traveller *traveller)
 {
-    static const struct amp_queue_name nowhere;
     struct queue *queue = visit->queue;
     struct message *message = traveller->message;
     const struct origin *old = traveller->origin;
     if (queue->settings.fifo != message->fifo || (party->travel == TRAVEL_TASK_HOME && !is_home(queue, party)))
         return AMP_ERR_INVALID;
-    const struct amp_queue_name *source = party->travel == TRAVEL_DEAD_LETTER ? &party->from : &nowhere;
+    const struct origin_told told = told_there(party, traveller);
     struct origin *origin;
     struct group *group = NULL;
-    enum amp_err err = amp_origin_take(visit, queue->stock, old->sender, &old->home, source, true, &origin);
+    enum amp_err err = amp_origin_take(visit, queue->stock, &told, true, &origin);
     if (err != AMP_OK)
         return err;
     if (message->fifo) {
@@ -115,7 +120,7 @@ static enum amp_err put(struct visit *visit, const struct party *party, struct t
     message->origin = origin;
     if (message->fifo)
         *amp_memory_message_in_order(message) = (struct in_order){.group = group, .sequence = ++queue->sequence};
-    begin_anew(message, party->travel);
+    begin_anew(message);
     message->untold = visit->memory->config.available != NULL;
     amp_memory_message_put(visit, message, MESSAGE_AVAILABLE, 0, RANK_LAST);
     return AMP_OK;

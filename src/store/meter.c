@@ -24,6 +24,14 @@ static size_t limit_of(const struct amp_meter *meter)
     return amp_size_mul(meter->budget->cap_bytes, meter->caps, &limit) ? limit : SIZE_MAX;
 }
 
+enum amp_err amp_meter_take(struct amp_meter *meter, size_t bytes)
+{
+    if (!amp_budget_take_up_to(meter->budget, bytes, limit_of(meter)))
+        return AMP_ERR_VAULT_FULL;
+    atomic_fetch_add_explicit(&meter->bytes, bytes, memory_order_relaxed);
+    return AMP_OK;
+}
+
 /* The budget is asked once the allocator has told what it gives, so a refusal costs a malloc and a free. */
 static enum amp_err alloc(struct amp_meter *meter, size_t size, bool beyond, void **out)
 {

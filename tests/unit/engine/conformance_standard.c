@@ -474,7 +474,50 @@ static void an_empty_message_is_one_too(void **state)
     assert_int_equal(house->out[0].sealed_len, 0);
 }
 
+/* Around each moment at which 32 bits of milliseconds are over, on either clock. */
+static void times_are_told_right_whenever_it_is(void **state)
+{
+    struct house *house = *state;
+    const int64_t turn = INT64_C(1) << 32, turns[] = {2 * turn - 50, 3 * turn - LIFE_MS - 50};
+    create(house, "q");
+    for (uint64_t i = 0; i < 8; i++) {
+        house->clock.mono_ms = turns[i % 2] + (int64_t)(i / 2 * 2) * turn;
+        house->clock.unix_ms = 400 * turn + (int64_t)i * turn - (i < 4 ? 70 : LIFE_MS + 70);
+        for (uint64_t k = 1; k <= 2; k++) {
+            const int64_t sent_unix_ms = house->clock.unix_ms;
+            send_message(house, "q", 10 * i + k);
+            pass(house, 100);
+            assert_int_equal(receive_for(house, "q", 1, 1000000), AMP_OK);
+            assert_int_equal(house->count, 1);
+            assert_int_equal(house->out[0].sent_unix_ms, sent_unix_ms);
+            assert_int_equal(house->out[0].expires_unix_ms, sent_unix_ms + LIFE_MS);
+            assert_int_equal(house->out[0].first_received_unix_ms, sent_unix_ms + 100);
+            assert_int_equal(house->out[0].epoch, 10 * i + k);
+        }
+        pass(house, LIFE_MS - 201);
+        assert_int_equal(stats(house).messages, 2);
+        pass(house, 1000);
+        assert_int_equal(stats(house).messages, 0);
+    }
+}
+
+static void receives_are_counted_as_far_as_65535(void **state)
+{
+    struct house *house = *state;
+    create(house, "q");
+    send_message(house, "q", 1);
+    for (uint32_t i = 1; i <= UINT16_MAX + 3; i++) {
+        amp_secret_buf_clear(&house->sealed);
+        assert_int_equal(receive_for(house, "q", 1, 0), AMP_OK);
+        assert_int_equal(house->count, 1);
+        assert_int_equal(house->out[0].receives, i < UINT16_MAX ? i : UINT16_MAX);
+    }
+    assert_int_equal(remove_received(house, "q", 0), AMP_OK);
+}
+
 static const struct CMUnitTest standard_tests[] = {
+    TEST(times_are_told_right_whenever_it_is),
+    TEST(receives_are_counted_as_far_as_65535),
     TEST(what_was_sent_is_received_with_all_that_was_said),
     TEST(sealed_bytes_are_appended_behind_what_is_there),
     TEST(the_oldest_goes_first_and_no_more_than_wanted),

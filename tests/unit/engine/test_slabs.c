@@ -1,0 +1,142 @@
+/* Blocks out of slabs: what they are, what they count for, that they are wiped, and that their memory comes back. */
+#include "../support.h"
+
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/slabs.h"
+
+#define CAP    ((size_t)64 << 20)
+#define BLOCKS 5000
+
+struct block {
+    uint8_t *ptr;
+    size_t size;
+    uint8_t at;
+};
+
+static struct amp_budget budget;
+static struct amp_meter meter;
+static struct amp_slabs slabs;
+static struct block blocks[BLOCKS];
+
+static int setup(void **state)
+{
+    amp_budget_init(&budget, CAP);
+    amp_meter_init(&meter, &budget, 1);
+    amp_slabs_init(&slabs, &meter);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    assert_int_equal(amp_meter_bytes(&meter), 0);
+    assert_int_equal(budget.used_bytes, 0);
+    amp_slabs_fini(&slabs);
+    return 0;
+}
+
+static struct block take(size_t size)
+{
+    struct block block = {.size = size};
+    void *ptr;
+    assert_int_equal(amp_slabs_take(&slabs, size, &ptr, &block.at), AMP_OK);
+    block.ptr = ptr;
+    return block;
+}
+
+static void give(struct block *block)
+{
+    amp_slabs_give(&slabs, block->ptr, block->size, block->at);
+    block->ptr = NULL;
+}
+
+static bool is_filled_with(const struct block *block, uint8_t byte)
+{
+    for (size_t i = 0; i < block->size; i++) {
+        if (block->ptr[i] != byte)
+            return false;
+    }
+    return true;
+}
+
+/* All sizes, taken and given back in an order that mixes them: nobody writes into another's. */
+static void blocks_do_not_overlap(void **state)
+{
+    size_t counted = 0;
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < BLOCKS; i++) {
+            struct block *block = &blocks[i * 7919 % BLOCKS];
+            if (block->ptr != NULL)
+                continue;
+            *block = take(1 + i * 31 % (AMP_SLABS_MOST + 100));
+            assert_int_equal((uintptr_t)block->ptr % AMP_SLABS_STEP, 0);
+            counted += amp_slabs_cost(block->ptr, block->size);
+            memset(block->ptr, (int)((size_t)(block - blocks) % 251), block->size);
+        }
+        assert_int_equal(amp_meter_bytes(&meter), counted);
+        assert_int_equal(budget.used_bytes, counted);
+        for (size_t i = 0; i < BLOCKS; i++)
+            assert_true(is_filled_with(&blocks[i], (uint8_t)(i % 251)));
+        for (size_t i = (size_t)round; i < BLOCKS; i += round < 2 ? 3 : 1) {
+            if (blocks[i].ptr == NULL)
+                continue;
+            counted -= amp_slabs_cost(blocks[i].ptr, blocks[i].size);
+            give(&blocks[i]);
+        }
+    }
+    for (size_t i = 0; i < BLOCKS; i++) {
+        if (blocks[i].ptr != NULL)
+            give(&blocks[i]);
+    }
+}
+
+/* The last block given is the next one taken: but for the byte that linked it, nothing of it is left. */
+static void what_is_given_back_is_wiped(void **state)
+{
+    for (size_t size = 8; size <= AMP_SLABS_MOST; size += 8) {
+        struct block stays = take(size), goes = take(size);
+        const uint8_t *was = goes.ptr;
+        memset(goes.ptr, 0x5c, size);
+        give(&goes);
+        goes = take(size);
+        assert_ptr_equal(goes.ptr, was);
+        for (size_t i = 1; i < size; i++)
+            assert_int_equal(goes.ptr[i], 0);
+        give(&goes);
+        give(&stays);
+    }
+}
+
+/* Of 200 bytes of text with what lies around it in a queue: 360. A step or two of eight, no more. */
+static void little_is_lost_around_a_block(void **state)
+{
+    for (size_t size = 128; size <= 512; size += 8)
+        assert_in_range(amp_slabs_cost(NULL, size), size, size + size / 20);
+    assert_in_range(amp_slabs_cost(NULL, 360), 360, 362);
+    assert_int_equal(amp_slabs_cost(NULL, 353), amp_slabs_cost(NULL, 360));
+}
+
+static void at_the_cap_nothing_is_taken(void **state)
+{
+    for (size_t size = 100; size <= 2 * AMP_SLABS_MOST; size += 1948) {
+        void *ptr = &ptr;
+        uint8_t at;
+        budget.cap_bytes = 99;
+        assert_int_equal(amp_slabs_take(&slabs, size, &ptr, &at), AMP_ERR_VAULT_FULL);
+        assert_null(ptr);
+        assert_int_equal(budget.used_bytes, 0);
+        budget.cap_bytes = CAP;
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(blocks_do_not_overlap, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_given_back_is_wiped, setup, teardown),
+        cmocka_unit_test_setup_teardown(little_is_lost_around_a_block, setup, teardown),
+        cmocka_unit_test_setup_teardown(at_the_cap_nothing_is_taken, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
