@@ -1,12 +1,12 @@
 /*
- * A slab is a block of malloc's largest small sizes, which lie close together in runs of sixty KiB (see the allocator's
- * slab_sizes), so slabs need no mapping each and go back to the system like all else. Of two lengths the one that
- * leaves less over. Free blocks are linked by their places, in their own first bytes.
+ * A slab is pages of its own, so what is empty goes back to the system at once, whichever thread empties it: an
+ * allocator gives back what it cached when somebody allocates there again. A few are kept, for what comes and goes.
+ * Free blocks are linked by their places, in their own first byte.
  */
 #include "engine/slabs.h"
 
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "secret/secret.h"
 
@@ -28,21 +28,21 @@
 #define UNLOCK(block, size) ((void)(block), (void)(size))
 #endif
 
-#define LONG  ((size_t)12288)
-#define SHORT ((size_t)10240)
-#define NONE  UINT8_MAX
+#define SLAB_LEN   ((size_t)24 * 1024)
+#define SPARE_MOST 32
+#define NONE       UINT8_MAX
 
 struct slab {
-    struct amp_ring place; /* where it has room */
+    struct amp_ring place; /* where it has room, or among the spare ones */
     uint16_t size;         /* of its blocks */
-    uint16_t blocks;
-    uint16_t used;
-    uint16_t free;  /* the first free one of those that were used before, or NONE */
-    uint16_t fresh; /* from here on none was ever used */
+    uint8_t blocks;
+    uint8_t used;
+    uint8_t free;  /* the first free one of those that were used before, or NONE */
+    uint8_t fresh; /* from here on none was ever used */
 };
 
 _Static_assert(sizeof(struct slab) % AMP_SLABS_STEP == 0, "blocks are aligned");
-_Static_assert(LONG / AMP_SLABS_LEAST < NONE, "a place has one byte");
+_Static_assert(SLAB_LEN / AMP_SLABS_LEAST < NONE, "a place has one byte");
 
 static size_t round_up(size_t size)
 {
@@ -50,15 +50,9 @@ static size_t round_up(size_t size)
     return (least + AMP_SLABS_STEP - 1) / AMP_SLABS_STEP * AMP_SLABS_STEP;
 }
 
-static size_t blocks_in(size_t len, size_t size)
+static size_t blocks_of(size_t size)
 {
-    return (len - sizeof(struct slab)) / size;
-}
-
-/* Of slabs whose blocks are so large: bytes for each block are fewest. */
-static size_t len_for(size_t size)
-{
-    return LONG * blocks_in(SHORT, size) <= SHORT * blocks_in(LONG, size) ? LONG : SHORT;
+    return (SLAB_LEN - sizeof(struct slab)) / size;
 }
 
 static uint8_t *block_of(struct slab *slab, uint8_t at)
@@ -80,35 +74,58 @@ void amp_slabs_init(struct amp_slabs *slabs, struct amp_meter *meter)
 {
     pthread_mutex_init(&slabs->lock, NULL);
     slabs->meter = meter;
+    slabs->spare_count = 0;
+    amp_ring_init(&slabs->spare);
     for (size_t i = 0; i < sizeof slabs->with_room / sizeof slabs->with_room[0]; i++)
         amp_ring_init(&slabs->with_room[i]);
 }
 
-static void slab_free(struct slab *slab)
+static bool unmap(struct slab *slab)
 {
-    amp_ring_remove(&slab->place);
-    UNLOCK(slab, len_for(slab->size));
-    free(slab);
+    UNLOCK(slab, SLAB_LEN);
+    if (munmap(slab, SLAB_LEN) == 0)
+        return true;
+    FENCE(slab + 1, SLAB_LEN - sizeof *slab);
+    return false;
 }
 
 void amp_slabs_fini(struct amp_slabs *slabs)
 {
-    for (size_t i = 0; i < sizeof slabs->with_room / sizeof slabs->with_room[0]; i++) {
-        for (struct amp_ring *at; (at = amp_ring_first(&slabs->with_room[i])) != NULL;)
-            slab_free(slab_in(at));
+    for (struct amp_ring *at; (at = amp_ring_first(&slabs->spare)) != NULL;) {
+        amp_ring_remove(at);
+        unmap(slab_in(at));
     }
     pthread_mutex_destroy(&slabs->lock);
 }
 
-static struct slab *slab_new(struct amp_ring *with_room, size_t size)
+static struct slab *slab_new(struct amp_slabs *slabs, size_t size)
 {
-    struct slab *slab = malloc(len_for(size));
-    if (slab == NULL)
-        return NULL;
-    *slab = (struct slab){.size = (uint16_t)size, .blocks = (uint8_t)blocks_in(len_for(size), size), .free = NONE};
-    FENCE(slab + 1, len_for(size) - sizeof *slab);
-    amp_ring_prepend(with_room, &slab->place);
+    struct slab *slab;
+    struct amp_ring *spare = amp_ring_first(&slabs->spare);
+    if (spare != NULL) {
+        amp_ring_remove(spare);
+        slabs->spare_count--;
+        slab = slab_in(spare);
+    } else {
+        void *pages = mmap(NULL, SLAB_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED)
+            return NULL;
+        slab = pages;
+        FENCE(slab + 1, SLAB_LEN - sizeof *slab);
+    }
+    *slab = (struct slab){.size = (uint16_t)size, .blocks = (uint8_t)blocks_of(size), .free = NONE};
+    amp_ring_append(&slabs->with_room[size / AMP_SLABS_STEP], &slab->place);
     return slab;
+}
+
+/* Empty. Where the kernel has no room to remember a hole in its place, it is kept too. */
+static void slab_free(struct amp_slabs *slabs, struct slab *slab)
+{
+    amp_ring_remove(&slab->place);
+    if (slabs->spare_count >= SPARE_MOST && unmap(slab))
+        return;
+    amp_ring_prepend(&slabs->spare, &slab->place);
+    slabs->spare_count++;
 }
 
 static void *take_from(struct slab *slab, uint8_t *at)
@@ -117,7 +134,7 @@ static void *take_from(struct slab *slab, uint8_t *at)
     uint8_t *block = block_of(slab, *at);
     UNLOCK(block, slab->size);
     if (slab->free != NONE)
-        memcpy(&slab->free, block, sizeof slab->free);
+        slab->free = *block;
     else
         slab->fresh++;
     if (++slab->used == slab->blocks)
@@ -138,7 +155,7 @@ enum amp_err amp_slabs_take(struct amp_slabs *slabs, size_t size, void **out, ui
     struct amp_ring *with_room = &slabs->with_room[round_up(size) / AMP_SLABS_STEP];
     pthread_mutex_lock(&slabs->lock);
     struct amp_ring *first = amp_ring_first(with_room);
-    struct slab *slab = first != NULL ? slab_in(first) : slab_new(with_room, round_up(size));
+    struct slab *slab = first != NULL ? slab_in(first) : slab_new(slabs, round_up(size));
     if (slab != NULL)
         *out = take_from(slab, at);
     pthread_mutex_unlock(&slabs->lock);
@@ -148,16 +165,15 @@ enum amp_err amp_slabs_take(struct amp_slabs *slabs, size_t size, void **out, ui
     return AMP_ERR_OUT_OF_MEMORY;
 }
 
-static void give_to(struct amp_ring *with_room, struct slab *slab, uint8_t *block, uint8_t at)
+static void give_to(struct amp_slabs *slabs, struct slab *slab, uint8_t *block, uint8_t at)
 {
-    memcpy(block, &slab->free, sizeof slab->free);
+    *block = slab->free;
     FENCE(block, slab->size);
     slab->free = at;
     if (slab->used-- == slab->blocks)
-        amp_ring_prepend(with_room, &slab->place);
-    bool others = amp_ring_first(with_room) != &slab->place || amp_ring_after(with_room, &slab->place) != NULL;
-    if (slab->used == 0 && others)
-        slab_free(slab);
+        amp_ring_prepend(&slabs->with_room[slab->size / AMP_SLABS_STEP], &slab->place);
+    if (slab->used == 0)
+        slab_free(slabs, slab);
 }
 
 void amp_slabs_give(struct amp_slabs *slabs, void *block, size_t size, uint8_t at)
@@ -169,7 +185,7 @@ void amp_slabs_give(struct amp_slabs *slabs, void *block, size_t size, uint8_t a
     size_t rounded = round_up(size);
     amp_wipe(block, rounded);
     pthread_mutex_lock(&slabs->lock);
-    give_to(&slabs->with_room[rounded / AMP_SLABS_STEP], slab_of(block, rounded, at), block, at);
+    give_to(slabs, slab_of(block, rounded, at), block, at);
     pthread_mutex_unlock(&slabs->lock);
     amp_meter_give(slabs->meter, amp_slabs_cost(NULL, size));
 }
@@ -178,6 +194,6 @@ size_t amp_slabs_cost(const void *block, size_t size)
 {
     if (size > AMP_SLABS_MOST)
         return amp_meter_size(block);
-    size_t rounded = round_up(size), len = len_for(rounded), blocks = blocks_in(len, rounded);
-    return (len + blocks - 1) / blocks;
+    size_t blocks = blocks_of(round_up(size));
+    return (SLAB_LEN + blocks - 1) / blocks;
 }

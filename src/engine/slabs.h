@@ -1,8 +1,8 @@
 /*
  * Blocks for what is many and lies long, cut from slabs of one size each, in steps of eight bytes: malloc's own sizes
  * stand so far apart that a tenth of a message's memory would be left over behind it. Counted in a meter, each with its
- * share of what its slab cannot use, and wiped when it is given back, before anybody can have it again. A slab whose
- * blocks are all back goes back itself, but the last one of its size. Any thread.
+ * share of what its slab cannot use, and wiped when it is given back, before anybody can have it again. A slab without
+ * blocks goes back to the system, but for a few (768 KiB of all). Any thread.
  */
 #ifndef AMP_ENGINE_SLABS_H
 #define AMP_ENGINE_SLABS_H
@@ -13,13 +13,15 @@
 #include "store/meter.h"
 
 #define AMP_SLABS_STEP  8
-#define AMP_SLABS_LEAST 64
+#define AMP_SLABS_LEAST 104
 #define AMP_SLABS_MOST  1024 /* bytes; what is larger has a block of malloc's, where it matters less */
 
 struct amp_slabs {
     pthread_mutex_t lock;
     struct amp_meter *meter;                                        /* borrowed */
     struct amp_ring with_room[AMP_SLABS_MOST / AMP_SLABS_STEP + 1]; /* slabs, by size */
+    struct amp_ring spare;                                          /* empty ones */
+    size_t spare_count;
 };
 
 void amp_slabs_init(struct amp_slabs *slabs, struct amp_meter *meter);

@@ -21,14 +21,13 @@
  * *_decay_ms      memory of a burst goes back to the kernel after seconds
  * retain          locked pages that stay mapped cannot be given back (madvise(2), EINVAL): they are unmapped
  * background_thread  no thread that nobody sandboxed
- * slab_sizes      sizes of most tokens, and those that messages are cut from (engine/slabs.c), come from 60 KiB at a
- *                 time, not from 8 to 28: less lost around them, and a fifth of the mappings, of which a process may
- *                 have 65530
+ * slab_sizes      sizes of most messages and tokens come from 60 KiB at a time, not from 8 to 28: of a million messages
+ *                 five bytes less each, and a fifth of the mappings, of which a process may have 65530
  */
 extern const char *malloc_conf;
 __attribute__((visibility("default"))) const char *malloc_conf =
     "junk:free,abort_conf:true,narenas:4,dirty_decay_ms:2000,muzzy_decay_ms:0,retain:false,background_thread:false,"
-    "slab_sizes:257-512:15|10240-12288:15";
+    "slab_sizes:257-512:15";
 
 /* MALLOC_CONF and /etc/malloc.conf are read after ours and could switch the wipe off without a word. */
 static __attribute__((constructor)) void refuse_without_wipe(void)
