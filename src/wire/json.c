@@ -279,7 +279,7 @@ static void write_escaped(struct amp_out *out, uint8_t c)
 static size_t find_escape(struct amp_slice text, size_t at)
 {
     bool unused;
-    return at + amp_json_plain_len(amp_slice(text.ptr + at, text.len - at), &unused);
+    return at == text.len ? at : at + amp_json_plain_len(amp_slice(text.ptr + at, text.len - at), &unused);
 }
 
 void amp_json_write_string(struct amp_out *out, struct amp_slice text)
