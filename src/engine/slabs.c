@@ -31,6 +31,8 @@
 #define SLAB_LEN   ((size_t)24 * 1024)
 #define SPARE_MOST 32
 #define NONE       UINT8_MAX
+/* One slab of each size: so much may lie idle whatever the budget says, or a small one would not do for a few sizes. */
+#define IDLE_LEAST (SLAB_LEN * ((AMP_SLABS_MOST - AMP_SLABS_LEAST) / AMP_SLABS_STEP + 1))
 
 struct slab {
     struct amp_ring place; /* where it has room, or among the spare ones */
@@ -75,6 +77,8 @@ void amp_slabs_init(struct amp_slabs *slabs, struct amp_meter *meter)
     pthread_mutex_init(&slabs->lock, NULL);
     slabs->meter = meter;
     slabs->spare_count = 0;
+    slabs->slab_bytes = 0;
+    slabs->block_bytes = 0;
     amp_ring_init(&slabs->spare);
     for (size_t i = 0; i < sizeof slabs->with_room / sizeof slabs->with_room[0]; i++)
         amp_ring_init(&slabs->with_room[i]);
@@ -114,6 +118,7 @@ static struct slab *slab_new(struct amp_slabs *slabs, size_t size)
         FENCE(slab + 1, SLAB_LEN - sizeof *slab);
     }
     *slab = (struct slab){.size = (uint16_t)size, .blocks = (uint8_t)blocks_of(size), .free = NONE};
+    slabs->slab_bytes += SLAB_LEN;
     amp_ring_append(&slabs->with_room[size / AMP_SLABS_STEP], &slab->place);
     return slab;
 }
@@ -122,6 +127,7 @@ static struct slab *slab_new(struct amp_slabs *slabs, size_t size)
 static void slab_free(struct amp_slabs *slabs, struct slab *slab)
 {
     amp_ring_remove(&slab->place);
+    slabs->slab_bytes -= SLAB_LEN;
     if (slabs->spare_count >= SPARE_MOST && unmap(slab))
         return;
     amp_ring_prepend(&slabs->spare, &slab->place);
@@ -142,6 +148,31 @@ static void *take_from(struct slab *slab, uint8_t *at)
     return block;
 }
 
+/*
+ * Who gives back all but a block of each slab, size by size, would have as many slabs as the budget has blocks. So what
+ * lies idle in them must fit the budget too before there is one more. The block is counted already.
+ */
+static bool may_grow(const struct amp_slabs *slabs)
+{
+    size_t slab_bytes = slabs->slab_bytes + SLAB_LEN;
+    size_t idle = slab_bytes > slabs->block_bytes ? slab_bytes - slabs->block_bytes : 0;
+    return idle <= IDLE_LEAST || amp_meter_fits(slabs->meter, idle - IDLE_LEAST);
+}
+
+static enum amp_err take(struct amp_slabs *slabs, size_t size, size_t cost, void **out, uint8_t *at)
+{
+    struct amp_ring *first = amp_ring_first(&slabs->with_room[size / AMP_SLABS_STEP]);
+    slabs->block_bytes += cost;
+    enum amp_err err = first != NULL || may_grow(slabs) ? AMP_OK : AMP_ERR_VAULT_FULL;
+    struct slab *slab = first != NULL ? slab_in(first) : err == AMP_OK ? slab_new(slabs, size) : NULL;
+    if (slab != NULL) {
+        *out = take_from(slab, at);
+        return AMP_OK;
+    }
+    slabs->block_bytes -= cost;
+    return err != AMP_OK ? err : AMP_ERR_OUT_OF_MEMORY;
+}
+
 enum amp_err amp_slabs_take(struct amp_slabs *slabs, size_t size, void **out, uint8_t *at)
 {
     *at = 0;
@@ -152,17 +183,12 @@ enum amp_err amp_slabs_take(struct amp_slabs *slabs, size_t size, void **out, ui
     enum amp_err err = amp_meter_take(slabs->meter, cost);
     if (err != AMP_OK)
         return err;
-    struct amp_ring *with_room = &slabs->with_room[round_up(size) / AMP_SLABS_STEP];
     pthread_mutex_lock(&slabs->lock);
-    struct amp_ring *first = amp_ring_first(with_room);
-    struct slab *slab = first != NULL ? slab_in(first) : slab_new(slabs, round_up(size));
-    if (slab != NULL)
-        *out = take_from(slab, at);
+    err = take(slabs, round_up(size), cost, out, at);
     pthread_mutex_unlock(&slabs->lock);
-    if (slab != NULL)
-        return AMP_OK;
-    amp_meter_give(slabs->meter, cost);
-    return AMP_ERR_OUT_OF_MEMORY;
+    if (err != AMP_OK)
+        amp_meter_give(slabs->meter, cost);
+    return err;
 }
 
 static void give_to(struct amp_slabs *slabs, struct slab *slab, uint8_t *block, uint8_t at)
@@ -182,12 +208,13 @@ void amp_slabs_give(struct amp_slabs *slabs, void *block, size_t size, uint8_t a
         amp_meter_free(slabs->meter, block, size);
         return;
     }
-    size_t rounded = round_up(size);
+    size_t rounded = round_up(size), cost = amp_slabs_cost(NULL, size);
     amp_wipe(block, rounded);
     pthread_mutex_lock(&slabs->lock);
+    slabs->block_bytes -= cost;
     give_to(slabs, slab_of(block, rounded, at), block, at);
     pthread_mutex_unlock(&slabs->lock);
-    amp_meter_give(slabs->meter, amp_slabs_cost(NULL, size));
+    amp_meter_give(slabs->meter, cost);
 }
 
 size_t amp_slabs_cost(const void *block, size_t size)

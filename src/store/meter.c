@@ -32,6 +32,12 @@ enum amp_err amp_meter_take(struct amp_meter *meter, size_t bytes)
     return AMP_OK;
 }
 
+bool amp_meter_fits(const struct amp_meter *meter, size_t bytes)
+{
+    size_t limit = limit_of(meter), used = atomic_load_explicit(&meter->budget->used_bytes, memory_order_relaxed);
+    return used <= limit && bytes <= limit - used;
+}
+
 /* The budget is asked once the allocator has told what it gives, so a refusal costs a malloc and a free. */
 static enum amp_err alloc(struct amp_meter *meter, size_t size, bool beyond, void **out)
 {

@@ -20,6 +20,8 @@ size_t amp_meter_bytes(const struct amp_meter *meter);
 
 /* Counts bytes that the caller allocates, until amp_meter_give: AMP_ERR_VAULT_FULL at the cap. */
 enum amp_err amp_meter_take(struct amp_meter *meter, size_t bytes) AMP_MUST_USE;
+/* Whether so much more could be counted now. */
+bool amp_meter_fits(const struct amp_meter *meter, size_t bytes);
 /* Zeroed, 16-byte aligned. AMP_ERR_VAULT_FULL at the cap, AMP_ERR_OUT_OF_MEMORY; *out is NULL then. */
 enum amp_err amp_meter_alloc(struct amp_meter *meter, size_t size, void **out) AMP_MUST_USE;
 /* The same, but it may pass any cap: for the little that is needed to empty a full store. */

@@ -130,6 +130,39 @@ static void at_the_cap_nothing_is_taken(void **state)
     }
 }
 
+/* All but one block of each slab is given back, size by size: what is mapped for them stays within the budget. */
+static void what_lies_idle_is_within_the_budget(void **state)
+{
+    const size_t slab_len = 24 * 1024, cap = (size_t)4 << 20, idle_least = (size_t)3 << 20;
+    size_t kept = 0, refused = 0;
+    budget.cap_bytes = cap;
+    for (size_t size = AMP_SLABS_LEAST; size <= AMP_SLABS_MOST; size += AMP_SLABS_STEP) {
+        struct block block = {.size = size};
+        size_t end = kept;
+        void *ptr;
+        for (; end < BLOCKS && amp_slabs_take(&slabs, size, &ptr, &block.at) == AMP_OK; end++) {
+            block.ptr = ptr;
+            blocks[end] = block;
+        }
+        refused += end < BLOCKS;
+        for (size_t i = kept; i < end; i++) {
+            block = blocks[i];
+            if (block.at == 0)
+                blocks[kept++] = block;
+            else
+                give(&block);
+        }
+        assert_true(kept * slab_len <= cap + idle_least);
+    }
+    assert_true(refused > 0);
+    for (size_t i = 0; i < kept; i++)
+        give(&blocks[i]);
+    memset(blocks, 0, sizeof blocks);
+    budget.cap_bytes = CAP;
+    struct block again = take(AMP_SLABS_MOST);
+    give(&again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +170,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_given_back_is_wiped, setup, teardown),
         cmocka_unit_test_setup_teardown(little_is_lost_around_a_block, setup, teardown),
         cmocka_unit_test_setup_teardown(at_the_cap_nothing_is_taken, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_lies_idle_is_within_the_budget, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
