@@ -170,6 +170,12 @@ static const uint8_t *take(struct amp_slice *left, size_t len)
     return bytes;
 }
 
+/* Files did not always say when a disabled key ended, or said when its overlap would have. */
+static int64_t ended_at(int64_t told_ms, int64_t now_ms)
+{
+    return told_ms == 0 || told_ms > now_ms ? now_ms : told_ms;
+}
+
 static enum amp_err load_entry(struct amp_keyring *keyring, struct amp_slice *left)
 {
     struct amp_principal principal;
@@ -183,8 +189,8 @@ static enum amp_err load_entry(struct amp_keyring *keyring, struct amp_slice *le
     enum amp_err err = amp_principal_unpack(&principal, amp_slice(packed, len));
     if (err == AMP_OK && (locate(keyring, principal.key_id, &at) || at != keyring->count))
         err = AMP_ERR_INVALID; /* twice, or out of order */
-    if (err == AMP_OK && principal.state == AMP_PRINCIPAL_DISABLED && principal.expires_unix_ms == 0)
-        principal.expires_unix_ms = amp_clock_unix_ms(&keyring->config.clock); /* files did not always say when */
+    if (err == AMP_OK && principal.state == AMP_PRINCIPAL_DISABLED)
+        principal.expires_unix_ms = ended_at(principal.expires_unix_ms, amp_clock_unix_ms(&keyring->config.clock));
     if (err == AMP_OK)
         err = entry_init(&keyring->entries[keyring->count], &principal, secret);
     if (err == AMP_OK)

@@ -271,6 +271,23 @@ static void a_key_disabled_in_its_overlap_ended_then(void **state)
     assert_true(end_of(ring, old.key_id) == begin_ms);
 }
 
+/* As files of before may have it. */
+static void a_key_without_an_end_or_with_one_to_come_ended_now(void **state)
+{
+    struct ring *ring = *state;
+    const int64_t now_ms = ring->time.unix_ms;
+    struct amp_principal never;
+    struct amp_principal later;
+    ring->time.unix_ms = 0;
+    create_ended(ring, &never);
+    ring->time.unix_ms = now_ms + HOUR_MS;
+    create_ended(ring, &later);
+    ring->time.unix_ms = now_ms;
+    assert_int_equal(reopen(ring), AMP_OK);
+    assert_true(end_of(ring, never.key_id) == now_ms);
+    assert_true(end_of(ring, later.key_id) == now_ms);
+}
+
 static void a_forgotten_key_is_unknown_and_its_place_is_free(void **state)
 {
     struct ring *ring = *state;
@@ -520,6 +537,7 @@ int main(void)
         TEST(a_disabled_key_stays_disabled),
         TEST(a_key_that_ended_says_when),
         TEST(a_key_disabled_in_its_overlap_ended_then),
+        TEST(a_key_without_an_end_or_with_one_to_come_ended_now),
         TEST(a_forgotten_key_is_unknown_and_its_place_is_free),
         TEST(a_key_that_may_sign_is_not_forgotten_nor_another_with_it),
         TEST(a_principal_lives_as_long_as_any_of_its_keys),
