@@ -44,12 +44,20 @@ static int commit(struct amp_client *client, const char *claim)
     return explain(client, "commit");
 }
 
+/* What is gone, used or expired, stays so: its message is dealt with. */
+static int explain_no_claim(const struct amp_client *client)
+{
+    const int status = amp_client_error_get(client)->http_status;
+    (void)explain(client, "claim");
+    return status == 404 || status == 410 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 /* The token is its own key here: whoever takes the message up again gets the same claim while that lasts. */
 static int take(struct amp_client *client, const char *token)
 {
     struct amp_client_reply *claimed = NULL;
     if (amp_client_claim(client, token, 30 * 1000, token, &claimed) != AMP_CLIENT_OK)
-        return explain(client, "claim");
+        return explain_no_claim(client);
     const char *claim = amp_client_reply_text(claimed, "claim");
     int code = EXIT_FAILURE;
     if (claim != NULL && charge(claimed))

@@ -46,6 +46,16 @@ class ExamplesTest(DaemonCase):
         token = sold[1].split()[0]
         self.assertEqual(self.client.post("/v1/claim", {"token": token}).json()["reason"], "used")
 
+    def test_no_message_comes_again_whose_token_is_gone(self):
+        """As behind a crash between commit and deletion."""
+        self.assertEqual(self.daemon.cli("queue", "create", "gone").returncode, 0)
+        token = self.client.tokenize(queue="default", ttl_ms=600000)
+        self.example("gateway", token)
+        self.assertEqual(self.daemon.cli("send", "gone", input=token).returncode, 0)
+        done = self.example("gateway", "gone")
+        self.assertEqual(done.stdout, "0 left\n")
+        self.assertIn("token_gone", done.stderr)
+
     def test_a_token_by_hand(self):
         token = self.client.tokenize(queue="default", metadata={"order": "43"}, ttl_ms=600000)
         took = self.example("gateway", token).stdout.splitlines()
