@@ -37,7 +37,7 @@ BUILD = os.path.join(ROOT, os.environ.get("AMPOULE_BUILD", "build"))
 AMPOULED = os.path.join(BUILD, "src", "daemon", "ampouled")
 AMPOULE = os.path.join(BUILD, "src", "cli", "ampoule")
 
-# Sanitizers and two tests at a time make everything slower; nothing waits this long where all is well.
+# Sanitizers and several tests at a time make everything slower; nothing waits this long where all is well.
 START_SECONDS = 60
 STOP_SECONDS = 60
 ANSWER_SECONDS = 30
