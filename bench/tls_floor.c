@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +82,7 @@ static void open_connection(int epoll, int listener, SSL_CTX *context)
 static void serve(SSL *ssl)
 {
     char record[SSL3_RT_MAX_PLAIN_LENGTH];
+    ERR_clear_error(); /* SSL_get_error would tell of another connection's */
     int got = SSL_read(ssl, record, sizeof record);
     if (got > 0)
         got = SSL_write(ssl, answer, sizeof answer - 1);
@@ -97,6 +100,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: tls_floor PORT CERT KEY CIPHERSUITE\n");
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN); /* who hangs up ends his own connection alone */
     SSL_CTX *context = make_context(argv[2], argv[3], argv[4]);
     if (context == NULL)
         return die("certificate, key or cipher suite");
