@@ -21,8 +21,8 @@
  * *_decay_ms      memory of a burst goes back to the kernel after seconds
  * retain          locked pages that stay mapped cannot be given back (madvise(2), EINVAL): they are unmapped
  * background_thread  no thread that nobody sandboxed
- * slab_sizes      sizes of most messages and tokens come from 60 KiB at a time, not from 8 to 28: of a million messages
- *                 five bytes less each, and a fifth of the mappings, of which a process may have 65530
+ * slab_sizes      sizes of most tokens come from 60 KiB at a time, not from 8 to 28: less is left over, and they take a
+ *                 fifth of the mappings, of which a process may have 65530 (messages have pages: engine/slabs.c)
  */
 extern const char *malloc_conf;
 __attribute__((visibility("default"))) const char *malloc_conf =
