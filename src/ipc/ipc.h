@@ -75,10 +75,10 @@ const char *amp_role_name(enum amp_role role);
     X(KEY_LIST, "A", "K", 0, 0, 0)                                                                                     \
     X(KEY_ROTATE, "A", "K", 28, 28, 0)  /* 20 bytes key id, u64 overlap in ms */                                       \
     X(KEY_DISABLE, "A", "K", 20, 20, 0) /* 20 bytes key id */                                                          \
-    X(KEY_DELETE, "A", "K", 20, 20, 0)  /* the same */                                                                 \
     X(KEY_SECRET, "K", "A", 63, 63, 0)  /* 20 bytes key id, 43 bytes secret: shown once */                             \
     X(KEY_ENTRY, "K", "A", 20, 8192, 0) /* one packed principal, without its secret */                                 \
-    X(KEY_DONE, "K", "A", 4, 4, 0)      /* u32 error */
+    X(KEY_DONE, "K", "A", 4, 4, 0)      /* u32 error */                                                                \
+    X(KEY_DELETE, "A", "K", 20, 20, 0)  /* 20 bytes key id; last, as `ampoule` may be newer than the daemon it asks */
 
 enum amp_ipc_type {
 #define X(symbol, from, to, least, most, fds) AMP_IPC_##symbol,
