@@ -6,29 +6,11 @@
 #include "engine/slabs.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
+#include "engine/fence.h"
 #include "secret/secret.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN
-#endif
-
-/* So that a sanitizer sees what malloc would have shown it: the use of a block that was given back. */
-#ifdef WITH_ASAN
-#include <sanitizer/asan_interface.h>
-#define FENCE(block, size)  ASAN_POISON_MEMORY_REGION(block, size)
-#define UNLOCK(block, size) ASAN_UNPOISON_MEMORY_REGION(block, size)
-#else
-#define FENCE(block, size)  ((void)(block), (void)(size))
-#define UNLOCK(block, size) ((void)(block), (void)(size))
-#endif
-
-#define SLAB_LEN   ((size_t)24 * 1024)
+#define SLAB_LEN   AMP_CHUNK_RUN
 #define SPARE_MOST 32
 #define NONE       UINT8_MAX
 /* One slab of each size: so much may lie idle whatever the budget says, or a small one would not do for a few sizes. */
@@ -36,7 +18,8 @@
 
 struct slab {
     struct amp_ring place; /* where it has room, or among the spare ones */
-    uint16_t size;         /* of its blocks */
+    struct amp_chunk *chunk;
+    uint16_t size; /* of its blocks */
     uint8_t blocks;
     uint8_t used;
     uint8_t free;  /* the first free one of those that were used before, or NONE */
@@ -79,57 +62,64 @@ void amp_slabs_init(struct amp_slabs *slabs, struct amp_meter *meter)
     slabs->spare_count = 0;
     slabs->slab_bytes = 0;
     slabs->block_bytes = 0;
+    amp_chunks_init(&slabs->chunks);
     amp_ring_init(&slabs->spare);
     for (size_t i = 0; i < sizeof slabs->with_room / sizeof slabs->with_room[0]; i++)
         amp_ring_init(&slabs->with_room[i]);
 }
 
-static bool unmap(struct slab *slab)
+static struct slab *spare_take(struct amp_slabs *slabs)
 {
-    UNLOCK(slab, SLAB_LEN);
-    if (munmap(slab, SLAB_LEN) == 0)
-        return true;
-    FENCE(slab + 1, SLAB_LEN - sizeof *slab);
-    return false;
+    struct amp_ring *spare = amp_ring_first(&slabs->spare);
+    if (spare == NULL)
+        return NULL;
+    amp_ring_remove(spare);
+    slabs->spare_count--;
+    return slab_in(spare);
+}
+
+static struct slab *furnish(struct amp_slabs *slabs)
+{
+    struct amp_chunk *chunk;
+    struct slab *slab = amp_chunks_take(&slabs->chunks, &chunk);
+    if (slab == NULL)
+        return NULL;
+    AMP_UNLOCK(slab, sizeof *slab);
+    slab->chunk = chunk;
+    return slab;
 }
 
 void amp_slabs_fini(struct amp_slabs *slabs)
 {
-    for (struct amp_ring *at; (at = amp_ring_first(&slabs->spare)) != NULL;) {
-        amp_ring_remove(at);
-        unmap(slab_in(at));
-    }
+    for (struct slab *slab; (slab = spare_take(slabs)) != NULL;)
+        amp_chunks_give(&slabs->chunks, slab, slab->chunk);
     pthread_mutex_destroy(&slabs->lock);
 }
 
 static struct slab *slab_new(struct amp_slabs *slabs, size_t size)
 {
-    struct slab *slab;
-    struct amp_ring *spare = amp_ring_first(&slabs->spare);
-    if (spare != NULL) {
-        amp_ring_remove(spare);
-        slabs->spare_count--;
-        slab = slab_in(spare);
-    } else {
-        void *pages = mmap(NULL, SLAB_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (pages == MAP_FAILED)
-            return NULL;
-        slab = pages;
-        FENCE(slab + 1, SLAB_LEN - sizeof *slab);
-    }
-    *slab = (struct slab){.size = (uint16_t)size, .blocks = (uint8_t)blocks_of(size), .free = NONE};
+    struct slab *slab = spare_take(slabs);
+    if (slab == NULL)
+        slab = furnish(slabs);
+    if (slab == NULL)
+        return NULL;
+    *slab =
+        (struct slab){.chunk = slab->chunk, .size = (uint16_t)size, .blocks = (uint8_t)blocks_of(size), .free = NONE};
     slabs->slab_bytes += SLAB_LEN;
     amp_ring_append(&slabs->with_room[size / AMP_SLABS_STEP], &slab->place);
     return slab;
 }
 
-/* Empty. Where the kernel has no room to remember a hole in its place, it is kept too. */
+/* Empty. What the system does not take is kept too. */
 static void slab_free(struct amp_slabs *slabs, struct slab *slab)
 {
     amp_ring_remove(&slab->place);
     slabs->slab_bytes -= SLAB_LEN;
-    if (slabs->spare_count >= SPARE_MOST && unmap(slab))
-        return;
+    if (slabs->spare_count >= SPARE_MOST) {
+        if (amp_chunks_give(&slabs->chunks, slab, slab->chunk))
+            return;
+        AMP_FENCE(slab + 1, SLAB_LEN - sizeof *slab);
+    }
     amp_ring_prepend(&slabs->spare, &slab->place);
     slabs->spare_count++;
 }
@@ -138,7 +128,7 @@ static void *take_from(struct slab *slab, uint8_t *at)
 {
     *at = (uint8_t)(slab->free != NONE ? slab->free : slab->fresh);
     uint8_t *block = block_of(slab, *at);
-    UNLOCK(block, slab->size);
+    AMP_UNLOCK(block, slab->size);
     if (slab->free != NONE)
         slab->free = *block;
     else
@@ -194,7 +184,7 @@ enum amp_err amp_slabs_take(struct amp_slabs *slabs, size_t size, void **out, ui
 static void give_to(struct amp_slabs *slabs, struct slab *slab, uint8_t *block, uint8_t at)
 {
     *block = slab->free;
-    FENCE(block, slab->size);
+    AMP_FENCE(block, slab->size);
     slab->free = at;
     if (slab->used-- == slab->blocks)
         amp_ring_prepend(&slabs->with_room[slab->size / AMP_SLABS_STEP], &slab->place);

@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-#include "engine/ring.h"
+#include "engine/chunks.h"
 #include "store/meter.h"
 
 #define AMP_SLABS_STEP  8
@@ -21,6 +21,7 @@ struct amp_slabs {
     pthread_mutex_t lock;
     struct amp_meter *meter;                                        /* borrowed */
     struct amp_ring with_room[AMP_SLABS_MOST / AMP_SLABS_STEP + 1]; /* slabs, by size */
+    struct amp_chunks chunks;                                       /* where they come from */
     struct amp_ring spare;                                          /* empty ones */
     size_t spare_count;
     size_t slab_bytes;  /* of slabs with blocks out */

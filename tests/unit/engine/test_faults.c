@@ -41,8 +41,10 @@ void __wrap_free(void *ptr)
 /* Pages of messages. */
 void *__real_mmap64(void *at, size_t len, int protection, int flags, int fd, off_t offset);
 int __real_munmap(void *at, size_t len);
+int __real_madvise(void *at, size_t len, int advice);
 void *__wrap_mmap64(void *at, size_t len, int protection, int flags, int fd, off_t offset);
 int __wrap_munmap(void *at, size_t len);
+int __wrap_madvise(void *at, size_t len, int advice);
 
 void *__wrap_mmap64(void *at, size_t len, int protection, int flags, int fd, off_t offset)
 {
@@ -54,12 +56,18 @@ void *__wrap_mmap64(void *at, size_t len, int protection, int flags, int fd, off
 
 int __wrap_munmap(void *at, size_t len)
 {
+    living -= plays;
+    return __real_munmap(at, len);
+}
+
+/* Where a slab's memory goes back. */
+int __wrap_madvise(void *at, size_t len, int advice)
+{
     if (plays) {
         unwiped += memmem(at, len, "sealed ", 7) != NULL;
         searched_pages++;
-        living--;
     }
-    return __real_munmap(at, len);
+    return __real_madvise(at, len, advice);
 }
 
 /* True where it went well; where not, it was for want of memory. */

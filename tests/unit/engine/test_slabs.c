@@ -2,6 +2,8 @@
 #include "../support.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/size.h"
 #include "engine/slabs.h"
@@ -108,6 +110,67 @@ static void what_is_given_back_is_wiped(void **state)
     }
 }
 
+static size_t resident(void)
+{
+    size_t size, pages;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%zu %zu", &size, &pages), 2);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t mappings(void)
+{
+    size_t lines = 0;
+    FILE *file = fopen("/proc/self/maps", "r");
+    assert_non_null(file);
+    for (int c; (c = fgetc(file)) != EOF;)
+        lines += c == '\n';
+    fclose(file);
+    return lines;
+}
+
+/* As front's memory is, where it may be. */
+static bool lock(void)
+{
+    if (mlockall(MCL_FUTURE | MCL_ONFAULT) != 0)
+        return false;
+    void *probe = mmap(NULL, CAP, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (probe == MAP_FAILED) { /* RLIMIT_MEMLOCK */
+        munlockall();
+        return false;
+    }
+    munmap(probe, CAP);
+    return true;
+}
+
+/* Every other slab is emptied: half of the memory comes back, and the kernel has no more mappings to remember. */
+static void holes_are_given_back_without_mappings(void **state)
+{
+    enum { MANY = 40000, OF_ONE = 23 };
+    static struct block many[MANY];
+    bool locked = lock();
+    size_t before = mappings();
+    for (size_t i = 0; i < MANY; i++) {
+        many[i] = take(AMP_SLABS_MOST);
+        memset(many[i].ptr, 1, AMP_SLABS_MOST);
+    }
+    size_t full = resident();
+    for (size_t i = 0; i < MANY; i++) {
+        if (i / OF_ONE % 2 == 0)
+            give(&many[i]);
+    }
+    assert_true(resident() + MANY / 2 * AMP_SLABS_MOST < full + ((size_t)4 << 20));
+    assert_true(mappings() < before + 60);
+    for (size_t i = 0; i < MANY; i++) {
+        if (many[i].ptr != NULL)
+            give(&many[i]);
+    }
+    assert_true(resident() + MANY * AMP_SLABS_MOST < full + ((size_t)4 << 20));
+    assert_int_equal(locked ? munlockall() : 0, 0);
+}
+
 /* Of 200 bytes of text with what lies around it in a queue: 360. A step or two of eight, no more. */
 static void little_is_lost_around_a_block(void **state)
 {
@@ -168,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(blocks_do_not_overlap, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_given_back_is_wiped, setup, teardown),
+        cmocka_unit_test_setup_teardown(holes_are_given_back_without_mappings, setup, teardown),
         cmocka_unit_test_setup_teardown(little_is_lost_around_a_block, setup, teardown),
         cmocka_unit_test_setup_teardown(at_the_cap_nothing_is_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(what_lies_idle_is_within_the_budget, setup, teardown),
