@@ -31,7 +31,7 @@ class QueueCase(DaemonCase):
         return connection
 
     def park(self, url, sqs=None, **members):
-        """A connection on which a long poll waits; it does once the daemon counts one more."""
+        """A connection on which a long poll waits; it does once the daemon counts one more. No other goes meanwhile."""
         connection = self.raw()
         before = self.stats()["queues"]["waiting"]
         connection.send((sqs or self.sqs).signed("ReceiveMessage",
@@ -188,6 +188,7 @@ class PollTest(QueueCase):
             self.assertEqual(message["Body"], str(count))
             self.sqs.delete_many(url, [message])
             last.close()
+            wait_until(lambda: self.stats()["queues"]["waiting"] == 0, what="the end of all")
         self.assertEqual(self.sqs.counts(url), (0, 0, 0))
 
     def test_a_poll_does_not_hold_up_what_is_behind_it(self):
@@ -223,7 +224,8 @@ class IdlePollsTest(QueueCase):
         before = self.stats()
         for _ in range(10):
             self.park(url).close()
-        wait_until(lambda: self.stats()["queues"]["waiting"] == before["queues"]["waiting"], what="their end")
+            # The next would else be taken for the one that goes.
+            wait_until(lambda: self.stats()["queues"]["waiting"] == before["queues"]["waiting"], what="its end")
         wait_until(lambda: self.stats()["parked"] == before["parked"], what="the end of what was parked for them")
         self.assertEqual(self.stats()["queues"]["bytes"], before["queues"]["bytes"])
 
