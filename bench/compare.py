@@ -15,6 +15,7 @@ import time
 
 from chart import bar_chart
 from load import CONNECTIONS, ampoule_bench, fauxqs_forget, forget_queue, queue_load, redis_benchmark, redis_forget
+from queue_load import CONNECTIONS as BATCH_CONNECTIONS
 from servers import (CIPHER_SUITE, ROOT, Ampouled, Beanstalkd, Fauxqs, FauxqsTls, Nginx, RabbitMq, Redis, TlsFloor,
                      make_certificate)
 
@@ -246,7 +247,8 @@ def chart(summary, names, unit, settings):
         bars.append((label, detail, one["cpu_us"], one["cpu_us_min"], one["cpu_us_max"], ours))
     info = settings["machine"]
     return bar_chart(f"CPU time of the server per {unit}", "less is better; the line is the spread over the rounds", "µs", bars,
-                     f"TLS 1.3, {CIPHER_SUITE} but where it says no TLS, {CONNECTIONS} kept connections, one core; "
+                     f"TLS 1.3, {CIPHER_SUITE} but where it says no TLS, {CONNECTIONS} kept connections"
+                     f"{f', {BATCH_CONNECTIONS} to RabbitMQ and beanstalkd' if 'rabbitmq' in names else ''}, one core; "
                      f"median of {settings['rounds']} rounds; {info['cpu']}")
 
 

@@ -135,16 +135,20 @@ def _field_kib(path, field):
         return 0
 
 
-class Nginx(Server):
+class TlsServer(Server):
+    """One that shows the certificate which all show."""
+
+    def __init__(self, folder, certificate):
+        super().__init__(folder)
+        self.cert, self.key = certificate
+
+
+class Nginx(TlsServer):
     """One worker that answers every request with the same 201 and as many bytes as a tokenization's answer has."""
 
     name = "nginx"
     ANSWER = ('{"token":"tok_' + "A" * 43 + '","expires_at":"2030-01-01T00:00:10.000Z","queue":"payments",'
               '"card":{"brand":"visa","bin":"411111","last4":"1111","exp_month":12,"exp_year":2030}}')
-
-    def __init__(self, folder, certificate):
-        super().__init__(folder)
-        self.cert, self.key = certificate
 
     def command(self):
         config = os.path.join(self.folder, "nginx.conf")
@@ -176,14 +180,10 @@ http {{
         return [binary, "-p", self.folder, "-c", config]
 
 
-class Redis(Server):
+class Redis(TlsServer):
     """TLS only, memory only."""
 
     name = "redis"
-
-    def __init__(self, folder, certificate):
-        super().__init__(folder)
-        self.cert, self.key = certificate
 
     def command(self):
         return ["redis-server", "--bind", "127.0.0.1", "--port", "0", "--tls-port", str(self.port),
@@ -259,28 +259,23 @@ class Fauxqs(Server):
                 os.path.join(folder, "node_modules", "fauxqs", "dist", "cli.js")]
 
 
-class FauxqsTls(Server):
+class FauxqsTls(TlsServer):
     """The same behind Node's TLS."""
 
     name = "fauxqs-tls"
-
-    def __init__(self, folder, certificate):
-        super().__init__(folder)
-        self.cert, self.key = certificate
 
     def command(self):
         return ["node", os.path.join(npm_folder(), "fauxqs_tls.mjs"), str(self.port), self.cert, self.key, CIPHER_SUITE]
 
 
-class TlsFloor(Server):
+class TlsFloor(TlsServer):
     """OpenSSL alone: each record is answered with a fixed text, nothing is parsed."""
 
     name = "floor"
 
     def __init__(self, folder, build, certificate):
-        super().__init__(folder)
+        super().__init__(folder, certificate)
         self.build = build
-        self.cert, self.key = certificate
 
     def command(self):
         return [os.path.join(self.build, "bench", "tls_floor"), str(self.port), self.cert, self.key, CIPHER_SUITE]

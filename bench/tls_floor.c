@@ -1,7 +1,7 @@
 /*
  * tls_floor PORT CERT KEY CIPHERSUITE: what a request costs at the least. It answers each TLS record with the same text
  * and knows nothing of HTTP: what is left is the kernel's TCP, epoll and OpenSSL. bench/compare measures it beside the
- * others; nothing that answers one request at a time over OpenSSL can be cheaper.
+ * others, which do that too, and more.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,7 +19,7 @@
 
 #define EVENTS_MAX 64
 
-/* As long as what SendMessage answers. */
+/* What SendMessage answers, but for some fields of the head. */
 static const char answer[] = "HTTP/1.1 200 OK\r\n"
                              "Content-Type: application/x-amz-json-1.0\r\n"
                              "x-amzn-RequestId: 00000000-0000-0000-0000-000000000000\r\n"

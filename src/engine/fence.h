@@ -1,5 +1,4 @@
-/* What AddressSanitizer knows of memory that is no block of malloc's: that nobody may touch it, and that one may again.
- */
+/* Tells AddressSanitizer, of memory that is no block of malloc's, that nobody may touch it, and that one may again. */
 #ifndef AMP_ENGINE_FENCE_H
 #define AMP_ENGINE_FENCE_H
 

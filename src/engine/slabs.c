@@ -96,18 +96,30 @@ void amp_slabs_fini(struct amp_slabs *slabs)
     pthread_mutex_destroy(&slabs->lock);
 }
 
-static struct slab *slab_new(struct amp_slabs *slabs, size_t size)
+/*
+ * Who gives back all but a block of each slab, size by size, would have as many slabs as the budget has blocks. So what
+ * lies idle in them must fit the budget too before there is one more. The block is counted already.
+ */
+static bool may_grow(const struct amp_slabs *slabs)
 {
+    size_t slab_bytes = slabs->slab_bytes + SLAB_LEN;
+    size_t idle = slab_bytes > slabs->block_bytes ? slab_bytes - slabs->block_bytes : 0;
+    return idle <= IDLE_LEAST || amp_meter_fits(slabs->meter, idle - IDLE_LEAST);
+}
+
+static enum amp_err slab_new(struct amp_slabs *slabs, size_t size, struct slab **out)
+{
+    if (!may_grow(slabs))
+        return AMP_ERR_VAULT_FULL;
     struct slab *slab = spare_take(slabs);
-    if (slab == NULL)
-        slab = furnish(slabs);
-    if (slab == NULL)
-        return NULL;
+    if (slab == NULL && (slab = furnish(slabs)) == NULL)
+        return AMP_ERR_OUT_OF_MEMORY;
     *slab =
         (struct slab){.chunk = slab->chunk, .size = (uint16_t)size, .blocks = (uint8_t)blocks_of(size), .free = NONE};
     slabs->slab_bytes += SLAB_LEN;
     amp_ring_append(&slabs->with_room[size / AMP_SLABS_STEP], &slab->place);
-    return slab;
+    *out = slab;
+    return AMP_OK;
 }
 
 /* Empty. What the system does not take is kept too. */
@@ -138,29 +150,17 @@ static void *take_from(struct slab *slab, uint8_t *at)
     return block;
 }
 
-/*
- * Who gives back all but a block of each slab, size by size, would have as many slabs as the budget has blocks. So what
- * lies idle in them must fit the budget too before there is one more. The block is counted already.
- */
-static bool may_grow(const struct amp_slabs *slabs)
-{
-    size_t slab_bytes = slabs->slab_bytes + SLAB_LEN;
-    size_t idle = slab_bytes > slabs->block_bytes ? slab_bytes - slabs->block_bytes : 0;
-    return idle <= IDLE_LEAST || amp_meter_fits(slabs->meter, idle - IDLE_LEAST);
-}
-
 static enum amp_err take(struct amp_slabs *slabs, size_t size, size_t cost, void **out, uint8_t *at)
 {
     struct amp_ring *first = amp_ring_first(&slabs->with_room[size / AMP_SLABS_STEP]);
+    struct slab *slab = first != NULL ? slab_in(first) : NULL;
     slabs->block_bytes += cost;
-    enum amp_err err = first != NULL || may_grow(slabs) ? AMP_OK : AMP_ERR_VAULT_FULL;
-    struct slab *slab = first != NULL ? slab_in(first) : err == AMP_OK ? slab_new(slabs, size) : NULL;
-    if (slab != NULL) {
+    enum amp_err err = slab != NULL ? AMP_OK : slab_new(slabs, size, &slab);
+    if (err == AMP_OK)
         *out = take_from(slab, at);
-        return AMP_OK;
-    }
-    slabs->block_bytes -= cost;
-    return err != AMP_OK ? err : AMP_ERR_OUT_OF_MEMORY;
+    else
+        slabs->block_bytes -= cost;
+    return err;
 }
 
 enum amp_err amp_slabs_take(struct amp_slabs *slabs, size_t size, void **out, uint8_t *at)

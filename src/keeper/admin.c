@@ -155,7 +155,7 @@ static bool disable(struct amp_asker *asker, struct amp_slice payload)
     return true;
 }
 
-static bool delete (struct amp_asker *asker, struct amp_slice payload)
+static bool forget(struct amp_asker *asker, struct amp_slice payload)
 {
     uint8_t key_id[1][AMP_PRINCIPAL_KEY_ID_LEN];
     memcpy(key_id[0], payload.ptr, sizeof(key_id[0]));
@@ -175,7 +175,7 @@ bool amp_keeper_admin(struct amp_asker *asker, enum amp_ipc_type type, struct am
         bool (*act)(struct amp_asker *asker, struct amp_slice payload);
     } acts[] = {
         {AMP_IPC_KEY_CREATE, create},   {AMP_IPC_KEY_LIST, list},     {AMP_IPC_KEY_ROTATE, rotate},
-        {AMP_IPC_KEY_DISABLE, disable}, {AMP_IPC_KEY_DELETE, delete},
+        {AMP_IPC_KEY_DISABLE, disable}, {AMP_IPC_KEY_DELETE, forget},
     };
     for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
         if (acts[i].type != type)
